@@ -1,0 +1,3 @@
+//! The road: tokio and hyper between agents and servers. Only this crate touches request bytes.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The load: what measures the road.
+
+#![forbid(unsafe_code)]

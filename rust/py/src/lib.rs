@@ -1,0 +1,2 @@
+//! The rim: omnimind._core.
+
