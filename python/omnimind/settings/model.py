@@ -1,0 +1,143 @@
+"""The settings of one fleet: frozen values, built once by `load`, passed down by argument.
+
+Rule: whoever holds a `Settings` need not check it again: names are safe in paths, URLs and tool names,
+ports are distinct, references are expanded. Two `Settings` compare by value, so a reload can tell
+which servers changed. Units stand in the names; defaults stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from omnimind import catalog
+from omnimind.catalog import Tier
+
+Kind = Literal["worker", "stdio", "http", "unix"]
+Sessions = Literal["shared", "principal", "own"]
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RestartSettings:
+    """How often a server may crash before it is parked.
+
+    `max_attempts` crashes within `window_s` seconds park it; 0 parks it at its first crash.
+    """
+
+    max_attempts: int = 3
+    window_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """One entry of the file, or one server of the catalogue.
+
+    `name` matches `[A-Za-z0-9_-]{1,64}`; `title` is the name as the file has it. `port` is None for a
+    server without a port of its own and 0 for any free one. `limits`, `cache` and `compress` are kept
+    as they stand in the file.
+    """
+
+    name: str
+    kind: Kind
+    title: str = ""
+    builtin: str | None = None
+    tier: Tier = "medium"
+    port: int | None = None
+    enabled: bool = True
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = NOTHING
+    cwd: str | None = None
+    url: str | None = None
+    headers: Mapping[str, str] = NOTHING
+    restart: RestartSettings = RestartSettings()
+    sessions: Sessions = "principal"
+    trust: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    user: str | None = None
+    timeout_ms: int = 60_000
+    deadline_ms: int = 600_000
+    limits: object = None
+    cache: object = None
+    compress: object = None
+
+    @property
+    def first_party(self) -> bool:
+        """True for a built-in server."""
+        return self.kind == "worker"
+
+    @property
+    def path(self) -> str | None:
+        """The socket's path for kind `unix`, else None."""
+        return self.url.removeprefix("unix:") if self.kind == "unix" and self.url else None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """Limits of the gateway's edge; field by field what the gateway is told."""
+
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    body_bytes: int = 4 * 1024 * 1024
+    header_bytes: int = 16 * 1024
+    header_fields: int = 100
+    header_timeout_ms: int = 10_000
+    body_timeout_ms: int = 30_000
+    streams_per_connection: int = 100
+    connections: int = 4096
+    session_idle_ms: int = 1_800_000
+    sessions: int = 10_000
+    keepalive_ms: int = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Where the gateway listens and what it demands. `auth` False is `--no-auth`, loopback only."""
+
+    host: str = "127.0.0.1"
+    port: int = catalog.GATEWAY_PORT
+    auth: bool = True
+    edge: EdgeSettings = EdgeSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorSettings:
+    """How servers are started, restarted and stopped.
+
+    `restart` is what an entry without a `restart` of its own gets. A restart waits from
+    `backoff_min_ms` to `backoff_max_ms`; a parked server is tried again every `probe_ms`.
+    """
+
+    restart: RestartSettings = RestartSettings()
+    start_timeout_ms: int = 30_000
+    drain_timeout_ms: int = 5_000
+    backoff_min_ms: int = 250
+    backoff_max_ms: int = 30_000
+    probe_ms: int = 300_000
+    log_bytes: int = 10 * 1024 * 1024
+    log_files: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything one fleet is told. `servers` holds disabled ones too; `notes` are for people."""
+
+    state_dir: Path
+    config_path: Path | None
+    servers: tuple[ServerSettings, ...]
+    gateway: GatewaySettings = GatewaySettings()
+    orchestrator: OrchestratorSettings = OrchestratorSettings()
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def server(self, name: str) -> ServerSettings | None:
+        """The server of this name or alias."""
+        for wanted in (name, catalog.canonical(name)):
+            for server in self.servers:
+                if server.name == wanted:
+                    return server
+        return None
