@@ -19,7 +19,11 @@ from omnimind.catalog import Tier
 Kind = Literal["worker", "stdio", "http", "unix"]
 Sessions = Literal["shared", "principal", "own"]
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, str]:
+    return _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,10 @@ class ServerSettings:
     enabled: bool = True
     command: str | None = None
     args: tuple[str, ...] = ()
-    env: Mapping[str, str] = NOTHING
+    env: Mapping[str, str] = field(default_factory=_nothing)
     cwd: str | None = None
     url: str | None = None
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = field(default_factory=_nothing)
     restart: RestartSettings = RestartSettings()
     sessions: Sessions = "principal"
     trust: tuple[str, ...] = ()
