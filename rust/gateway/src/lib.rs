@@ -1,3 +1,17 @@
 //! The road: tokio and hyper between agents and servers. Only this crate touches request bytes.
+//!
+//! Rooms, in the order a request meets them: [`edge`] (listeners, refusals, authentication, bodies),
+//! [`relay`] (both eras and the bridges between them), [`session`] (what a legacy client has open),
+//! [`aggregate`] (many servers as one), [`upstream`] (pipes, sockets, HTTP). [`control`] is the link to the
+//! orchestrator, [`config`] what it told us.
+//!
+//! The rules: nothing of one principal reaches another; a refusal is a value; dropping a call cancels it;
+//! no Python runs here.
 
 #![forbid(unsafe_code)]
+
+pub mod config;
+pub mod control;
+pub mod principal;
+pub mod reply;
+pub mod upstream;

@@ -1,0 +1,210 @@
+//! What the gateway knows of the configuration: one immutable snapshot, replaced whole.
+//!
+//! The orchestrator reads and validates the user's file; this is the checked form it sends over the
+//! link as JSON. Every number carries its unit in its name. Nothing here is written by a client.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use serde::Deserialize;
+
+/// Everything configured, as of one moment.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Snapshot {
+    /// Version of the distribution, told to both sides as ours.
+    pub version: String,
+    /// The fleet's state folder.
+    pub state_dir: PathBuf,
+    /// Keys for sealed tokens as 64 hex characters, newest first.
+    pub keys: Vec<String>,
+    /// Who may call.
+    pub auth: Auth,
+    /// Limits of the listening side.
+    #[serde(default)]
+    pub edge: Edge,
+    /// All enabled servers in tier order.
+    pub servers: Vec<Arc<ServerSpec>>,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Auth {
+    /// False means `--no-auth`: everyone on loopback is the principal `local`.
+    pub required: bool,
+    /// Known bearer tokens, by digest.
+    #[serde(default)]
+    pub tokens: Vec<TokenSpec>,
+}
+
+/// One named bearer token; only its digest is known here.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TokenSpec {
+    /// The principal's name.
+    pub name: String,
+    /// SHA-256 of the token, 64 hex characters.
+    pub sha256: String,
+    /// Tenant for fairness and limits.
+    pub tenant: String,
+    /// Priority class.
+    #[serde(default)]
+    pub class: Class,
+    /// What the principal may see besides MCP.
+    #[serde(default)]
+    pub role: Role,
+}
+
+/// Priority class of a principal's calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// The fleet's own work.
+    System,
+    /// A person waits.
+    Interactive,
+    /// The default.
+    #[default]
+    Normal,
+    /// May wait.
+    Background,
+}
+
+/// What a principal may see besides MCP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// MCP endpoints only.
+    #[default]
+    User,
+    /// Metrics, events and the dashboard too.
+    Operator,
+}
+
+/// Limits of the listening side. Every one is told to the client that meets it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Edge {
+    /// Host names allowed beside `localhost`, `127.0.0.1` and `[::1]`.
+    pub hosts: Vec<String>,
+    /// Origins allowed beside those of loopback.
+    pub origins: Vec<String>,
+    /// Largest request body.
+    pub body_bytes: usize,
+    /// Largest request head.
+    pub header_bytes: usize,
+    /// Most header fields.
+    pub header_fields: usize,
+    /// Time to send a request head.
+    pub header_timeout_ms: u64,
+    /// Time to send a request body.
+    pub body_timeout_ms: u64,
+    /// HTTP/2 streams a connection.
+    pub streams_per_connection: u32,
+    /// Connections at once.
+    pub connections: usize,
+    /// A legacy session unused this long ends.
+    pub session_idle_ms: u64,
+    /// Legacy sessions at once.
+    pub sessions: usize,
+    /// A comment is sent on a silent stream this often.
+    pub keepalive_ms: u64,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            body_bytes: 4 << 20,
+            header_bytes: 16 << 10,
+            header_fields: 100,
+            header_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            streams_per_connection: 100,
+            connections: 4_096,
+            session_idle_ms: 1_800_000,
+            sessions: 10_000,
+            keepalive_ms: 15_000,
+        }
+    }
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// First-party worker behind a Unix socket opened with the instance key.
+    Worker,
+    /// Third-party child process; its pipes come from the orchestrator.
+    Stdio,
+    /// Remote server over http or https.
+    Http,
+    /// Third-party server behind a Unix socket, newline JSON-RPC.
+    Unix,
+}
+
+/// Who shares a connection or child of a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sharing {
+    /// All principals.
+    Shared,
+    /// One connection or child a principal.
+    #[default]
+    Principal,
+    /// One a legacy session.
+    Own,
+}
+
+/// One configured server.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServerSpec {
+    /// Name in URLs and prefixes.
+    pub name: String,
+    /// How it is reached.
+    pub kind: Kind,
+    /// `critical`, `high` or `medium`.
+    pub tier: String,
+    /// Who shares an upstream connection.
+    #[serde(default)]
+    pub sessions: Sharing,
+    /// Ours: gets the trusted `_meta` keys.
+    #[serde(default)]
+    pub first_party: bool,
+    /// Kind `http`: where.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Kind `http`: headers sent with every request (credentials of the gateway's own).
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Kind `unix`: the socket.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+    /// A call silent this long has timed out; progress renews it.
+    #[serde(default = "idle_default")]
+    pub timeout_ms: u64,
+    /// A call ends after this whatever it says.
+    #[serde(default = "deadline_default")]
+    pub deadline_ms: u64,
+    /// What the operator trusts: `annotations`, `public`.
+    #[serde(default)]
+    pub trust: Vec<String>,
+}
+
+impl ServerSpec {
+    /// Longest silence of a call.
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    /// Longest life of a call.
+    pub fn longest(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+}
+
+fn idle_default() -> u64 {
+    60_000
+}
+
+fn deadline_default() -> u64 {
+    600_000
+}

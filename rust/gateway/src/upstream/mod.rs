@@ -1,0 +1,127 @@
+//! Upstreams: how a call reaches a server, whatever carries it.
+//!
+//! Three transports, one shape. A [`Call`] goes in, an [`Exchange`] comes out: notes and questions that
+//! belong to the call, then exactly one end. **Dropping an [`Exchange`] cancels the call**:
+//! `notifications/cancelled` on a pipe or a legacy session, a closed stream on modern HTTP. Ids, progress
+//! tokens and subscription ids are rewritten on the way up and restored on the way down, so callers never
+//! see anyone else's.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use omnimind_wire::{Era, Refusal, RpcError};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+/// A request as the upstream is to see it, but for its id and progress token.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The id the client used, raw JSON; subscription ids are restored to it.
+    pub id: Bytes,
+    /// The method.
+    pub method: Arc<str>,
+    /// Raw JSON object; empty means absent. A `_meta.progressToken` in it is replaced and restored.
+    pub params: Bytes,
+    /// Extra headers for HTTP upstreams (`Mcp-Param-*`).
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Longest silence; every note renews it. `None` for subscriptions.
+    pub idle: Option<Duration>,
+    /// The end of patience, whatever happens. `None` for subscriptions.
+    pub deadline: Option<Instant>,
+}
+
+/// What an upstream says in the course of a call.
+#[derive(Debug)]
+pub enum Event {
+    /// A notification that belongs to this call (or, where the call is alone on its connection, may).
+    Note(Note),
+    /// A question to the client: sampling, elicitation, roots. Legacy upstreams only.
+    Ask(Question),
+    /// The end of a resumable stream before the answer; the client is to come back (legacy HTTP).
+    Pause {
+        /// How long the client should wait.
+        retry_ms: Option<u64>,
+    },
+    /// The end; nothing follows.
+    End(Result<Bytes, Failure>),
+}
+
+/// A notification, whole.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// Its method.
+    pub method: Arc<str>,
+    /// Raw JSON object; empty means absent.
+    pub params: Bytes,
+}
+
+/// A question from the upstream. Dropping it unanswered refuses it.
+#[derive(Debug)]
+pub struct Question {
+    /// `sampling/createMessage`, `elicitation/create`, `roots/list`.
+    pub method: Arc<str>,
+    /// Raw JSON object; empty means absent.
+    pub params: Bytes,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Bytes, RpcError>>,
+}
+
+/// Why a call has no result.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// The upstream's own error, in the upstream's era.
+    Rpc(RpcError),
+    /// Ours: the upstream could not be reached, went away, or was too slow.
+    Refused(Refusal),
+}
+
+/// What was agreed with an upstream when its connection opened.
+#[derive(Debug, Clone)]
+pub struct Negotiated {
+    /// Its era on this connection.
+    pub era: Era,
+    /// The protocol version.
+    pub version: Arc<str>,
+    /// The raw result of `server/discover` or `initialize`.
+    pub result: Bytes,
+}
+
+/// Whose connection is wanted.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// For whom.
+    pub principal: Arc<str>,
+    /// The downstream's era; the upstream's own is used if it does not speak it.
+    pub era: Era,
+    /// Who will be on it.
+    pub owner: Owner,
+}
+
+/// Who is on a connection: decides whether a question can be attributed.
+#[derive(Debug, Clone)]
+pub enum Owner {
+    /// Anyone the sharing rule allows; questions only if exactly one session is attached.
+    Shared,
+    /// One legacy session: attached for its life. Own connection where the server says so (and always for
+    /// legacy HTTP, where the session is the upstream's too).
+    Session {
+        /// Its key.
+        session: Arc<str>,
+        /// The client's capabilities as sent in `initialize`, raw.
+        capabilities: Bytes,
+    },
+    /// One modern call to a legacy server whose client can answer questions: alone while it lasts.
+    Call {
+        /// The client's capabilities, raw.
+        capabilities: Bytes,
+    },
+}
+
+/// The life of one call.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(crate) events: mpsc::Receiver<Event>,
+}
