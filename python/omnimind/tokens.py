@@ -214,8 +214,10 @@ def _digest(token: str) -> str:
 def _principal(row: object, path: Path) -> Principal:
     if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
         raise _damaged(path, "an entry is not an object of strings")
-    name, sha256 = row.get("name", ""), row.get("sha256", "")
-    tenant, class_, role = row.get("tenant", name), row.get("class", "normal"), row.get("role", "user")
+    fields = cast("dict[str, str]", row)
+    name, sha256, tenant = fields.get("name", ""), fields.get("sha256", ""), fields.get("tenant", "")
+    class_, role = fields.get("class", "normal"), fields.get("role", "user")
+    tenant = tenant or name
     if not (_NAME.fullmatch(name) and _NAME.fullmatch(tenant) and _HEX_256.fullmatch(sha256)):
         raise _damaged(path, "an entry has no usable name, tenant or sha256")
     if class_ not in CLASSES or role not in ROLES:

@@ -1,16 +1,28 @@
 """From a file, flags and the environment to `Settings`.
 
-Order of precedence: flags, then the file, then the defaults of `model`.
+Order of precedence: flags, then the file, then the defaults of `model`. The file is the one given, else
+the one in the user's config folder; one that merely lies in the working directory is never taken, because
+whoever can put a file there could then start programs. Without a file the catalogue's servers run; with
+one exactly its entries (a file without `mcpServers` says nothing about servers, so the catalogue's run).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from omnimind import catalog
+from omnimind.errors import SettingsError, closest
+from omnimind.settings import document, fields
+from omnimind.settings.document import Document, Member
+from omnimind.settings.entry import of_builtin, read_entry
+from omnimind.settings.expand import Expander
+from omnimind.settings.fields import Spot
 from omnimind.settings.model import (
+    EdgeSettings,
     GatewaySettings,
     OrchestratorSettings,
     RestartSettings,
@@ -32,13 +44,18 @@ def state_dir(state: Path | None = None, environ: Mapping[str, str] = os.environ
     return Path(platformdirs.user_state_dir("omnimind"))
 
 
-def config_path(config: Path | None = None) -> Path | None:
-    """The configuration file: `--config`, then the user's config folder, then none."""
-    if config is not None:
-        return Path(os.path.abspath(config.expanduser()))
+def user_config_path() -> Path:
+    """Where the user's own file is looked for."""
     import platformdirs
 
-    found = Path(platformdirs.user_config_dir("omnimind")) / FILE_NAME
+    return Path(platformdirs.user_config_dir("omnimind")) / FILE_NAME
+
+
+def config_path(config: Path | None = None) -> Path | None:
+    """The file that `load` reads: `--config`, then the user's config folder, then none."""
+    if config is not None:
+        return Path(os.path.abspath(config.expanduser()))
+    found = user_config_path()
     return found if found.exists() else None
 
 
@@ -52,28 +69,193 @@ def load(
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Read the settings of a fleet; raises `SettingsError` with a place and a suggestion."""
-    restart = RestartSettings() if max_restart_attempts is None else RestartSettings(max_restart_attempts)
-    servers = tuple(
-        ServerSettings(
-            name=builtin.name,
-            title=builtin.name,
-            kind="worker",
-            builtin=builtin.name,
-            tier=builtin.tier,
-            port=builtin.port,
-            sessions="shared",
-            trust=("annotations",),
-            restart=restart,
+    path = config_path(config)
+    if path is None:
+        servers = tuple(of_builtin(builtin) for builtin in catalog.available())
+        settings = Settings(state_dir(state, environ), None, servers)
+    else:
+        settings = read(document.read(path), state_dir(state, environ), environ)
+    if config is None and (hint := _working_directory_hint(path)):
+        settings = replace(settings, notes=(*settings.notes, hint))
+    return _with_flags(settings, port, auth, max_restart_attempts)
+
+
+def read(found: Document, state: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings that a document says."""
+    spot = Spot(found, found.root, "")
+    top = fields.members(Spot(found, found.root, "the file"))
+    notes = _check_top(top, spot)
+    orchestrator = _orchestrator(top.get("orchestrator"), found)
+    gateway = _gateway(top.get("gateway"), found)
+    key = "mcpServers" if "mcpServers" in top else "servers"
+    if key in top:
+        expander = Expander(environ, found.path.parent)
+        section = Spot(found, top[key].node, key)
+        servers, more = _servers(section, expander, orchestrator.restart)
+        _check_ports(servers, gateway, section)
+        _check_after(servers, section)
+        notes += more
+    else:
+        servers = tuple(
+            replace(of_builtin(builtin), restart=orchestrator.restart) for builtin in catalog.available()
         )
-        for builtin in catalog.available()
-    )
-    gateway = GatewaySettings(
-        port=catalog.GATEWAY_PORT if port is None else port, auth=True if auth is None else auth
-    )
-    return Settings(
-        state_dir=state_dir(state, environ),
-        config_path=None,
-        servers=servers,
-        gateway=gateway,
-        orchestrator=OrchestratorSettings(restart=restart),
+        notes.append('the file has no "mcpServers": the built-in servers run')
+    return Settings(state, found.path, servers, gateway, orchestrator, tuple(notes))
+
+
+def _check_top(top: dict[str, Member], spot: Spot) -> list[str]:
+    """Client files keep other settings beside `mcpServers`; a misspelt key of ours is an error."""
+    if "mcpServers" in top and "servers" in top:
+        raise spot.document.error(
+            "OM0109",
+            'the file has both "mcpServers" and "servers"',
+            top["servers"].at,
+            help='move all entries into "mcpServers"',
+        )
+    ignored = [key for key in top if key not in fields.TOP]
+    for key in ignored:
+        if closest(key, fields.TOP):
+            raise fields.unknown(spot, key, top[key], fields.TOP)
+    return [f"keys of the file for other programs, ignored: {', '.join(ignored)}"] if ignored else []
+
+
+def _servers(
+    section: Spot, expander: Expander, restart: RestartSettings
+) -> tuple[tuple[ServerSettings, ...], list[str]]:
+    servers: dict[str, ServerSettings] = {}
+    notes: list[str] = []
+    for title, member in fields.members(section).items():
+        entry = read_entry(title, member, section.within(title, member.node), expander, restart)
+        name = entry.server.name
+        if name in servers:
+            raise section.document.error(
+                "OM0110",
+                f'the entries "{servers[name].title}" and "{title}" are both called {name}',
+                member.at,
+                help="rename one of them",
+            )
+        servers[name] = entry.server
+        notes.extend(entry.notes)
+    return tuple(servers.values()), notes
+
+
+def _at(section: Spot, server: ServerSettings, key: str) -> int:
+    entry: Member = section.node.value[server.title]
+    inner = entry.node.value.get(key)
+    return inner.at if inner else entry.at
+
+
+def _check_ports(servers: tuple[ServerSettings, ...], gateway: GatewaySettings, section: Spot) -> None:
+    taken: dict[int, str] = {gateway.port: "the gateway"}
+    for server in servers:
+        if not server.enabled or not server.port:
+            continue
+        if server.port in taken:
+            raise section.document.error(
+                "OM0110",
+                f"port {server.port} of {server.name} belongs to {taken[server.port]} already",
+                _at(section, server, "port"),
+                help='give it another, 0 for any free one, or "port": null for none',
+            )
+        taken[server.port] = server.name
+
+
+def _check_after(servers: tuple[ServerSettings, ...], section: Spot) -> None:
+    """Every name in `after` exists, and no server waits for itself."""
+    waits = {server.name: server for server in servers}
+    for server in servers:
+        for name in server.after:
+            if name not in waits:
+                near = closest(name, list(waits))
+                raise section.document.error(
+                    "OM0105",
+                    f'{server.name} starts after "{name}", which is not in the file',
+                    _at(section, server, "after"),
+                    help=f'did you mean "{near}"?' if near else "remove it from the list",
+                )
+        reached, open_names = set[str](), list(server.after)
+        while open_names:
+            name = open_names.pop()
+            if name == server.name:
+                raise section.document.error(
+                    "OM0105",
+                    f"{server.name} would start after itself",
+                    _at(section, server, "after"),
+                    help='break the circle in "after"',
+                )
+            if name not in reached:
+                reached.add(name)
+                open_names.extend(waits[name].after if name in waits else ())
+
+
+def _gateway(member: Member | None, found: Document) -> GatewaySettings:
+    if member is None:
+        return GatewaySettings()
+    spot = Spot(found, member.node, "gateway")
+    values: dict[str, Any] = fields.section(fields.GATEWAY)(spot)
+    own = {key: values.pop(key) for key in ("host", "port", "auth") if key in values}
+    if own.get("host") == "localhost":
+        own["host"] = "127.0.0.1"
+    if "host" in own and not _is_loopback(own["host"]):
+        raise spot.within("host", spot.node.value["host"].node).bad(
+            f'is "{own["host"]}": the gateway listens on loopback only',
+            'write "127.0.0.1" and put a TLS proxy in front; name its host in gateway.hosts',
+        )
+    return GatewaySettings(**own, edge=EdgeSettings(**values))
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _orchestrator(member: Member | None, found: Document) -> OrchestratorSettings:
+    if member is None:
+        return OrchestratorSettings()
+    spot = Spot(found, member.node, "orchestrator")
+    values: dict[str, Any] = fields.section(fields.ORCHESTRATOR)(spot)
+    if "restart" in values:
+        values["restart"] = replace(RestartSettings(), **values["restart"])
+    settings = OrchestratorSettings(**values)
+    if settings.backoff_min_ms > settings.backoff_max_ms:
+        raise spot.bad("has a backoff_min_ms larger than its backoff_max_ms", "exchange them")
+    return settings
+
+
+def _working_directory_hint(path: Path | None) -> str | None:
+    here = Path.cwd() / FILE_NAME
+    if not here.is_file() or (path is not None and here.samefile(path)):
+        return None
+    return f"the {FILE_NAME} in this folder is not taken by itself; use it with --config {FILE_NAME}"
+
+
+def _with_flags(
+    settings: Settings, port: int | None, auth: bool | None, max_restart_attempts: int | None
+) -> Settings:
+    gateway = settings.gateway
+    if port is not None:
+        holder = next((s.name for s in settings.servers if s.enabled and s.port and s.port == port), None)
+        if holder or not 0 <= port <= 65535:
+            what = f"belongs to the server {holder}" if holder else "is not a port"
+            raise SettingsError("OM0110", f"{port} {what}", where="--port", help="choose another port")
+        gateway = replace(gateway, port=port)
+    if auth is not None:
+        gateway = replace(gateway, auth=auth)
+    settings = replace(settings, gateway=gateway)
+    if max_restart_attempts is None:
+        return settings
+    if max_restart_attempts < 0:
+        raise SettingsError("OM0105", "the number of attempts is negative", where="--max-restart-attempts")
+    restart = replace(settings.orchestrator.restart, max_attempts=max_restart_attempts)
+    return replace(
+        settings,
+        orchestrator=replace(settings.orchestrator, restart=restart),
+        servers=tuple(
+            replace(server, restart=replace(server.restart, max_attempts=max_restart_attempts))
+            for server in settings.servers
+        ),
     )

@@ -1,0 +1,311 @@
+"""One entry of the file to one `ServerSettings`: what kind it is, its name, its defaults, its references.
+
+An entry with `command` or `url` is a third party's, whatever its name; one without is the built-in of
+that name, or of `builtin`. Whatever a client wrote for itself is ignored with a note, never an error; a
+key nobody knows is one. References in a disabled entry are not expanded, so it needs nothing to be set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from omnimind import catalog
+from omnimind.errors import SettingsError, closest
+from omnimind.settings import fields
+from omnimind.settings.document import Member, Node
+from omnimind.settings.expand import Expander, Unexpandable, read_env_file
+from omnimind.settings.fields import Spot
+from omnimind.settings.model import Kind, RestartSettings, ServerSettings
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+_HTTP_URL = re.compile(
+    r"https?://[^/?#\s@\[\]]+(:\d+)?(?:[/?#]\S*)?|https?://\[[0-9A-Fa-f:.]+\](?::\d+)?(?:[/?#]\S*)?"
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\uffff]*")
+_RESERVED_HEADERS: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"}
+)
+_EXPANDED: Final = ("command", "args", "env", "envFile", "cwd", "url", "headers", "user")
+_ONLY_FOR: Final[dict[str, tuple[Kind, ...]]] = {
+    "env": ("stdio", "worker"),
+    "args": ("stdio", "worker"),
+    "envFile": ("stdio",),
+    "cwd": ("stdio",),
+    "user": ("stdio",),
+    "headers": ("http",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A server and the notes about it."""
+
+    server: ServerSettings
+    notes: tuple[str, ...]
+
+
+def read_entry(title: str, member: Member, spot: Spot, expander: Expander, restart: RestartSettings) -> Entry:
+    """Read the entry called `title`; `restart` is what it gets without a `restart` of its own."""
+    values, spots, ignored = _values(spot)
+    kind, builtin = _kind(title, member, values, spots, spot)
+    name = (
+        builtin.name if builtin and builtin.name == catalog.canonical(title) else _slug(title, member, spot)
+    )
+    enabled = values.get("enabled", True)
+    if enabled:
+        values = {key: _expand(key, value, spots[key], expander) for key, value in values.items()}
+    idle = [key for key in values if kind not in _ONLY_FOR.get(key, (kind,))]
+    notes = []
+    if name != title:
+        notes.append(f'the server "{title}" is called {name} here')
+    if ignored:
+        notes.append(f"{name}: keys for other clients, ignored: {', '.join(ignored)}")
+    if idle:
+        notes.append(f"{name}: without effect for its kind ({kind}): {', '.join(idle)}")
+    notes.extend(
+        f"{name}: {key} is accepted and has no effect in this version"
+        for key in ("limits", "cache", "compress")
+        if key in values
+    )
+    if kind == "http" and values.get("type") == "sse":
+        notes.append(
+            f"{name}: the old HTTP+SSE transport is not spoken; its address is tried as streamable HTTP"
+        )
+    server = (
+        _third_party(kind, values, spots, expander, enabled)
+        if builtin is None
+        else _builtin(builtin, values, spots)
+    )
+    server = _common(replace(server, name=name, title=title), values, spots, restart)
+    if builtin and name != builtin.name and "port" not in values:
+        server = replace(server, port=None)
+    return Entry(server, tuple(notes))
+
+
+def _values(spot: Spot) -> tuple[dict[str, Any], dict[str, Spot], list[str]]:
+    """The checked values of an entry, where they stand, and the keys to ignore."""
+    values: dict[str, Any] = {}
+    spots: dict[str, Spot] = {}
+    ignored: list[str] = []
+    for written, member in fields.members(spot).items():
+        key, inner = fields.SPELLINGS.get(written, written), spot.within(written, member.node)
+        if written in fields.CLIENT_KEYS or (key == "trust" and isinstance(member.node.value, bool)):
+            ignored.append(written)
+            continue
+        if key not in fields.ENTRY:
+            raise fields.unknown(spot, written, member, tuple(fields.ENTRY))
+        value = fields.ENTRY[key](inner)
+        value = not value if written == "disabled" else value
+        if key in values and values[key] != value:
+            raise spot.document.error(
+                "OM0109",
+                f'{spot.path}: "{written}" contradicts an earlier key of the same meaning',
+                member.at,
+                help="keep one of them",
+            )
+        values[key], spots[key] = value, inner
+    return values, spots, ignored
+
+
+def _kind(
+    title: str, member: Member, values: dict[str, Any], spots: dict[str, Spot], spot: Spot
+) -> tuple[Kind, catalog.Builtin | None]:
+    """How the server is reached, and which built-in it is."""
+    ways = [key for key in ("command", "url", "builtin") if key in values]
+    if len(ways) > 1:
+        raise spot.document.error(
+            "OM0109",
+            f'{spot.path} has both "{ways[0]}" and "{ways[1]}"',
+            spots[ways[1]].node.at,
+            help="keep the one by which the server is reached",
+        )
+    if "command" in values:
+        return "stdio", None
+    if "url" in values:
+        if str(values.get("type", "")).lower() in ("ws", "websocket"):
+            raise spots["type"].bad("is a WebSocket, which is not spoken", "use the server's http(s) address")
+        return ("unix" if values["url"].startswith("unix:") else "http"), None
+    wanted = values.get("builtin", title)
+    builtin = catalog.find(wanted)
+    at = spots["builtin"].node.at if "builtin" in spots else member.at
+    if builtin is None:
+        raise _no_way(title, wanted, spot, at, "builtin" in values)
+    if not builtin.available and values.get("enabled", True):
+        names = ", ".join(found.name for found in catalog.available())
+        raise spot.document.error(
+            "OM0108",
+            f"the built-in server {builtin.name} is not part of this version",
+            at,
+            help=f'available are {names}; remove the entry or set "enabled": false',
+        )
+    return "worker", builtin
+
+
+def _no_way(title: str, wanted: str, spot: Spot, at: int, named: bool) -> SettingsError:
+    near = closest(wanted, [builtin.name for builtin in catalog.BUILTINS] + list(catalog.ALIASES))
+    if named or near:
+        names = ", ".join(found.name for found in catalog.available())
+        return spot.document.error(
+            "OM0108",
+            f'there is no built-in server "{wanted}"',
+            at,
+            help=f'did you mean "{near}"?' if near else f"available are {names}",
+        )
+    return spot.document.error(
+        "OM0109",
+        f'the entry "{title}" does not say how its server is reached',
+        at,
+        help='add "command" (a program), "url" (http, https or unix:/path) or "builtin"',
+    )
+
+
+def _slug(title: str, member: Member, spot: Spot) -> str:
+    """A name that is safe in paths, URLs and tool names."""
+    name = _UNSAFE.sub("-", title).strip("-")
+    if not name or len(name) > 64:
+        raise spot.document.error(
+            "OM0105",
+            f"{title[:80]!r} cannot be the name of a server",
+            member.at,
+            help="use 1 to 64 letters, digits, '_' or '-'",
+        )
+    return name
+
+
+def _expand(key: str, value: Any, spot: Spot, expander: Expander) -> Any:
+    if key not in _EXPANDED:
+        return value
+    try:
+        if isinstance(value, str):
+            expanded: Any = expander.expand(value)
+        elif isinstance(value, tuple):
+            expanded = tuple(expander.expand(item) for item in value)
+        else:
+            expanded = MappingProxyType({name: expander.expand(item) for name, item in value.items()})
+    except Unexpandable as error:
+        at = _where(spot, expander)
+        raise spot.document.error("OM0106", f"{spot.path}: {error.what}", at, help=error.help) from None
+    return expanded
+
+
+def _where(spot: Spot, expander: Expander) -> int:
+    """The offset of the first string beneath a spot that cannot be expanded."""
+    node = spot.node
+    inner: list[Node] = node.value if isinstance(node.value, list) else []
+    if isinstance(node.value, dict):
+        inner = [member.node for member in node.value.values()]
+    for candidate in inner:
+        try:
+            expander.expand(str(candidate.value))
+        except Unexpandable:
+            return candidate.at
+    return node.at
+
+
+def _builtin(builtin: catalog.Builtin, values: dict[str, Any], spots: dict[str, Spot]) -> ServerSettings:
+    if values.get("sessions", "shared") != "shared":
+        raise spots["sessions"].bad('must be "shared" for a built-in server', "remove the key")
+    return replace(
+        of_builtin(builtin), args=values.get("args", ()), env=values.get("env", MappingProxyType({}))
+    )
+
+
+def of_builtin(builtin: catalog.Builtin) -> ServerSettings:
+    """A built-in server as the catalogue has it."""
+    return ServerSettings(
+        name=builtin.name,
+        title=builtin.name,
+        kind="worker",
+        builtin=builtin.name,
+        tier=builtin.tier,
+        port=builtin.port,
+        sessions="shared",
+        trust=("annotations", "public"),
+    )
+
+
+def _third_party(
+    kind: Kind, values: dict[str, Any], spots: dict[str, Spot], expander: Expander, enabled: bool
+) -> ServerSettings:
+    if kind == "stdio":
+        env = (
+            dict(_env_file(values["envFile"], spots["envFile"], expander))
+            if enabled and "envFile" in values
+            else {}
+        )
+        cwd = values.get("cwd")
+        return ServerSettings(
+            name="",
+            kind=kind,
+            command=values["command"],
+            args=values.get("args", ()),
+            env=MappingProxyType(env | dict(values.get("env", {}))),
+            cwd=str(expander.folder / Path(cwd).expanduser()) if cwd else None,
+        )
+    url = values["url"]
+    if enabled:
+        _check_url(url, kind, spots["url"])
+        _check_headers(values.get("headers", {}), spots)
+    return ServerSettings(name="", kind=kind, url=url, headers=values.get("headers", MappingProxyType({})))
+
+
+def _env_file(name: str, spot: Spot, expander: Expander) -> dict[str, str]:
+    path = expander.folder / Path(name).expanduser()
+    try:
+        return read_env_file(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, Unexpandable) as error:
+        what = error.what if isinstance(error, Unexpandable) else "cannot be read"
+        raise spot.document.error(
+            "OM0106", f"{spot.path}: {path}: {what}", spot.node.at, help="check the file"
+        ) from None
+
+
+def _check_url(url: str, kind: Kind, spot: Spot) -> None:
+    if kind == "unix":
+        if not os.path.isabs(url.removeprefix("unix:")):
+            raise spot.bad("names a socket by a relative path", 'write "unix:/absolute/path"')
+        return
+    if "@" in url.split("?", 1)[0]:
+        raise spot.bad("carries a user or password", 'put them into "headers", such as "Authorization"')
+    if not _HTTP_URL.fullmatch(url):
+        raise spot.bad("is not an http, https or unix address", 'such as "https://example.com/mcp"')
+
+
+def _check_headers(headers: Any, spots: dict[str, Spot]) -> None:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise spots["headers"].bad(f'holds "{name}", which is not a valid header')
+        if name.lower() in _RESERVED_HEADERS:
+            raise spots["headers"].bad(f'holds "{name}", which the connection sets itself', "remove it")
+
+
+def _common(
+    server: ServerSettings, values: dict[str, Any], spots: dict[str, Spot], restart: RestartSettings
+) -> ServerSettings:
+    """The keys that mean the same for every kind."""
+    timeout_ms = values.get("timeout_ms", server.timeout_ms)
+    deadline_ms = values.get("deadline_ms", max(server.deadline_ms, timeout_ms))
+    if "timeout_ms" in values and timeout_ms > deadline_ms:
+        raise spots["timeout_ms"].bad(f"is longer than deadline_ms, {deadline_ms}", "raise deadline_ms")
+    return replace(
+        server,
+        tier=values.get("tier", server.tier),
+        port=values.get("port", server.port),
+        enabled=values.get("enabled", True),
+        restart=replace(restart, **values.get("restart", {})),
+        sessions=values.get("sessions", server.sessions),
+        trust=values.get("trust", server.trust),
+        after=tuple(catalog.canonical(name) for name in values.get("after", ())),
+        user=values.get("user"),
+        timeout_ms=min(timeout_ms, deadline_ms),
+        deadline_ms=deadline_ms,
+        limits=values.get("limits"),
+        cache=values.get("cache"),
+        compress=values.get("compress"),
+    )
