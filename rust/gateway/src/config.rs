@@ -159,6 +159,9 @@ pub enum Sharing {
 pub struct ServerSpec {
     /// Name in URLs and prefixes.
     pub name: String,
+    /// Other names it answers to in URLs.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// How it is reached.
     pub kind: Kind,
     /// `critical`, `high` or `medium`.

@@ -10,8 +10,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
 pub mod config;
 pub mod control;
+mod edge;
+mod metrics;
+pub mod plane;
 pub mod principal;
+pub mod relay;
 pub mod reply;
+pub mod session;
 pub mod upstream;
+
+pub use plane::{Gateway, Plane, StartError};

@@ -1,2 +1,17 @@
-//! The rim: omnimind._core.
+//! The rim: `omnimind._core`. Conversions only; what it does is in the crates below.
+//!
+//! Everything crosses as bytes and numbers, once: a start message, control messages, descriptors. No Python
+//! object lives in the data plane and no Python runs there, so nothing here waits for the interpreter.
 
+mod gateway;
+mod limits;
+
+use pyo3::prelude::*;
+
+/// The Rust parts of `OmniMind`.
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<gateway::Gateway>()?;
+    limits::register(module)
+}

@@ -6,14 +6,33 @@
 //! tokens and subscription ids are rewritten on the way up and restored on the way down, so callers never
 //! see anyone else's.
 
+//!
+//! Rooms: [`fleet`] knows the servers, their states and who shares what; [`connect`] opens connections;
+//! [`pipe`] carries many calls over one newline-delimited byte stream; [`http`] speaks to remote servers;
+//! [`attach`] decides whose a question or an unaddressed notification is; [`rewrite`] swaps ids and tokens.
+
+mod attach;
+mod connect;
+mod exchange;
+mod fleet;
+mod http;
+mod lease;
+mod link;
+mod pipe;
+mod pool;
+mod rewrite;
+
 use std::{sync::Arc, time::Duration};
 
+use ::http::{HeaderName, HeaderValue};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
 use omnimind_wire::{Era, Refusal, RpcError};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
+use tokio::{sync::oneshot, time::Instant};
+
+pub use self::{
+    exchange::Exchange,
+    fleet::{Fleet, ServerView},
+    lease::{Lease, Notes},
 };
 
 /// A request as the upstream is to see it, but for its id and progress token.
@@ -40,9 +59,10 @@ pub enum Event {
     Note(Note),
     /// A question to the client: sampling, elicitation, roots. Legacy upstreams only.
     Ask(Question),
-    /// The end of a resumable stream before the answer; the client is to come back (legacy HTTP).
+    /// The upstream closed a resumable stream before the answer and is asked again here, after the time it
+    /// named (legacy HTTP). Only news: the call goes on.
     Pause {
-        /// How long the client should wait.
+        /// How long the upstream asked to be left alone.
         retry_ms: Option<u64>,
     },
     /// The end; nothing follows.
@@ -74,7 +94,8 @@ pub struct Question {
 pub enum Failure {
     /// The upstream's own error, in the upstream's era.
     Rpc(RpcError),
-    /// Ours: the upstream could not be reached, went away, or was too slow.
+    /// Ours: the upstream could not be reached, went away, or was too slow. With a `retry_after_ms` the
+    /// call was never sent; without one nobody can say whether it ran.
     Refused(Refusal),
 }
 
@@ -118,10 +139,4 @@ pub enum Owner {
         /// The client's capabilities, raw.
         capabilities: Bytes,
     },
-}
-
-/// The life of one call.
-#[derive(Debug)]
-pub struct Exchange {
-    pub(crate) events: mpsc::Receiver<Event>,
 }

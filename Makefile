@@ -1,0 +1,80 @@
+# The only entry points a newcomer needs. Everything they make lives in .venv, .tools and target.
+#   make up      build and start the fleet in the foreground (Ctrl-C stops it)
+#   make test    all tests: Rust, Python, contract, system, docs
+#   make check   formatting, lints, types, layers
+#   make bench   benchmarks, written to data/
+#   make wheel   a release wheel in dist/
+#   make fmt     format everything
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO_PROFILE ?= release
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help up test test-rust test-python check fmt bench wheel lock tools clean
+
+help:
+	@sed -n '2,7s/^# *//p' Makefile
+
+$(VENV)/.packages: requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "OmniMind needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The extension and the package, editable; rebuilt only when Rust changed.
+$(VENV)/.extension: $(VENV)/.packages $(RUST_SOURCES) pyproject.toml
+	@echo "building the release extension (a few minutes the first time)"
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --locked --profile $(CARGO_PROFILE)
+	@touch $@
+
+# Binaries the tests measure with.
+target/release/omnimind-load: $(RUST_SOURCES)
+	cargo build --quiet --locked --release -p omnimind-load
+
+up: $(VENV)/.extension
+	@exec $(BIN)/omnimind up $(ARGS)
+
+tools: $(VENV)/.packages
+	$(BIN)/python -m tests.contract.tools
+
+test: test-rust test-python
+
+test-rust:
+	cargo test --locked --quiet --workspace --exclude omnimind-py
+
+test-python: $(VENV)/.extension target/release/omnimind-load tools
+	$(PYTEST) $(ARGS)
+
+check: $(VENV)/.extension
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest omnimind._core
+	$(BIN)/lint-imports
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+
+fmt:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+	cargo fmt --all
+
+bench: $(VENV)/.extension target/release/omnimind-load
+	cargo bench --quiet -p omnimind-limits
+	$(PYTEST) benches/python --benchmark-only --benchmark-json=data/benchmarks.json
+	$(BIN)/python benches/passthrough.py
+
+wheel: $(VENV)/.packages
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin build --locked --profile dist --out dist
+
+# Pins every Python package with hashes; needs network.
+lock: $(VENV)/.packages
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--group dev --group test pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .tools target dist data

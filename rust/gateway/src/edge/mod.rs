@@ -1,0 +1,20 @@
+//! The edge: everything between a TCP connection and a handler, and back.
+//!
+//! It refuses by default, in this order: connection cap, head limits, Host, Origin, route, method, token,
+//! content type, body limits, envelope. Each refusal is a readable JSON-RPC error with its own status; a
+//! body that comes with it is drained within bounds, so that the client can read the answer and the next
+//! request on the connection starts where it should.
+
+mod authenticate;
+mod body;
+mod connection;
+mod listen;
+mod places;
+mod refuse;
+pub(crate) mod respond;
+mod route;
+mod service;
+
+pub(crate) use authenticate::{Tokens, digest};
+pub(crate) use listen::accept;
+pub(crate) use route::Door;

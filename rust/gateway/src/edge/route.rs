@@ -1,0 +1,60 @@
+//! Where a request is to go: the door it came through and its path decide, nothing else does.
+//!
+//! Authorization looks at the [`Place`] this returns, never at the URL again.
+
+use std::sync::Arc;
+
+use crate::{
+    config::{ServerSpec, Snapshot},
+    relay::Target,
+};
+
+/// A listening socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The gateway's own port: all endpoints.
+    Gateway,
+    /// A server's own port: its pass-through at `/mcp`.
+    Server(String),
+}
+
+/// What a path names.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// An MCP endpoint.
+    Mcp(Target),
+    /// `/healthz`: this process answers.
+    Alive,
+    /// `/readyz`: at least one server answers.
+    Ready,
+    /// `/metrics`, for operators.
+    Metrics,
+    /// An endpoint of a server nobody configured.
+    UnknownServer(String),
+    /// Nothing here.
+    Nowhere,
+}
+
+/// Finds the place.
+pub(crate) fn find(snapshot: &Snapshot, door: &Door, path: &str) -> Place {
+    match (door, path) {
+        (_, "/healthz") => Place::Alive,
+        (_, "/readyz") => Place::Ready,
+        (Door::Gateway, "/metrics") => Place::Metrics,
+        (Door::Gateway, "/mcp") => Place::Mcp(Target::All),
+        (Door::Server(name), "/mcp") => one(snapshot, name),
+        (Door::Gateway, _) => match path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp")) {
+            Some(name) if !name.is_empty() && !name.contains('/') => one(snapshot, name),
+            _ => Place::Nowhere,
+        },
+        _ => Place::Nowhere,
+    }
+}
+
+fn one(snapshot: &Snapshot, name: &str) -> Place {
+    let known = |spec: &&Arc<ServerSpec>| spec.name == name || spec.aliases.iter().any(|alias| alias == name);
+    match snapshot.servers.iter().find(known) {
+        Some(spec) => Place::Mcp(Target::One(spec.clone())),
+        None => Place::UnknownServer(name.to_owned()),
+    }
+}

@@ -1,0 +1,145 @@
+//! The life of a request at the edge, one screen, top to bottom.
+//!
+//! `Host/Origin → head limits → route → method → authenticate → media types → body → envelope → relay →
+//! respond`. Every step either goes on or refuses; a refusal is a value and is rendered in one place.
+
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
+use hyper::body::Incoming;
+use omnimind_wire::{Message, Reason, Refusal};
+
+use super::{
+    body, places, refuse,
+    respond::{self, Accepts, Body},
+    route::{self, Door, Place},
+};
+use crate::{
+    config::{Edge, Role},
+    plane::Plane,
+    principal::Principal,
+    relay::{self, Caller},
+    reply::Reply,
+};
+
+/// Serves one request. A panic in a handler fails this request alone.
+pub(crate) async fn handle(
+    plane: Arc<Plane>,
+    door: Arc<Door>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let measured = plane.metrics.request();
+    let (parts, incoming) = request.into_parts();
+    let mut incoming = Some(incoming);
+    let answered = AssertUnwindSafe(answer(&plane, &door, parts, &mut incoming)).catch_unwind().await;
+    let response = match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(refusal)) => refuse::render(&refusal, b""),
+        Err(_panic) => {
+            refuse::render(&Refusal::new(Reason::Internal).detail("the gateway failed on this request; it is logged"), b"")
+        }
+    };
+    if let Some(unread) = incoming {
+        body::drain(unread);
+    }
+    Ok(measured.answered(response))
+}
+
+async fn answer(
+    plane: &Arc<Plane>,
+    door: &Door,
+    parts: Parts,
+    incoming: &mut Option<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let snapshot = plane.snapshot.load_full();
+    places::check(&snapshot.edge, &parts.uri, &parts.headers)?;
+    check_head(&snapshot.edge, &parts)?;
+    let target = match route::find(&snapshot, door, parts.uri.path()) {
+        Place::Mcp(target) => target,
+        other => return other_places(plane, other, &parts),
+    };
+    let principal = plane.tokens.load().authenticate(&parts.headers)?;
+    let caller = |headers: HeaderMap| Caller { plane: plane.clone(), principal: principal.clone(), target, headers };
+    let keepalive = respond::Pace::of(plane, &snapshot.edge);
+    let accepts = Accepts::of(&parts.headers);
+    let reply = match parts.method {
+        Method::POST => {
+            check_media(&parts.headers, accepts)?;
+            let raw = match incoming.take() {
+                Some(incoming) => body::read(&snapshot.edge, incoming).await?,
+                None => Bytes::new(),
+            };
+            let message = Message::parse(raw)
+                .map_err(|malformed| Refusal::new(Reason::of_malformed(&malformed)).detail(malformed.to_string()))?;
+            relay::post(caller(parts.headers), message).await
+        }
+        Method::GET if accepts.stream => relay::get(caller(parts.headers)).await,
+        Method::GET => return Err(not_acceptable("GET opens an event stream; send `Accept: text/event-stream`")),
+        Method::DELETE => relay::delete(caller(parts.headers)).await,
+        _ => return Err(Refusal::new(Reason::MethodNotAllowed).detail("this endpoint takes POST, GET and DELETE")),
+    };
+    Ok(match reply {
+        Reply::Refused { refusal, id } => refuse::render(&refusal, &id),
+        other => respond::render(other, accepts, keepalive).await,
+    })
+}
+
+/// The endpoints that are not MCP.
+fn other_places(plane: &Plane, place: Place, parts: &Parts) -> Result<Response<Body>, Refusal> {
+    let reading = matches!(parts.method, Method::GET | Method::HEAD);
+    match place {
+        Place::UnknownServer(name) => {
+            Err(Refusal::new(Reason::UnknownServer).server(name).detail("no server of that name is configured"))
+        }
+        Place::Alive | Place::Ready | Place::Metrics if !reading => {
+            Err(Refusal::new(Reason::MethodNotAllowed).detail("this endpoint takes GET"))
+        }
+        Place::Alive => Ok(respond::text(StatusCode::OK, "ok\n")),
+        Place::Ready if plane.is_ready() => Ok(respond::text(StatusCode::OK, "ok\n")),
+        Place::Ready => Ok(respond::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")),
+        Place::Metrics => {
+            let principal: Arc<Principal> = plane.tokens.load().authenticate(&parts.headers)?;
+            if principal.role != Role::Operator {
+                return Err(Refusal::new(Reason::Forbidden).detail("metrics are for tokens with the role operator"));
+            }
+            Ok(respond::text(StatusCode::OK, plane.metrics.render(plane)))
+        }
+        Place::Mcp(_) | Place::Nowhere => {
+            Err(Refusal::new(Reason::NotFound).detail("MCP is at /mcp and /servers/NAME/mcp"))
+        }
+    }
+}
+
+/// Limits on a request's head: every one has a number and a message.
+fn check_head(edge: &Edge, parts: &Parts) -> Result<(), Refusal> {
+    let fields = parts.headers.len();
+    let bytes: usize = parts.uri.path_and_query().map_or(0, |path| path.as_str().len())
+        + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
+    if fields > edge.header_fields || bytes > edge.header_bytes {
+        return Err(Refusal::new(Reason::HeadTooLarge).detail(format!(
+            "the request's head has {fields} fields and {bytes} bytes; {} and {} are allowed",
+            edge.header_fields, edge.header_bytes
+        )));
+    }
+    Ok(())
+}
+
+fn check_media(headers: &HeaderMap, accepts: Accepts) -> Result<(), Refusal> {
+    let json = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    });
+    let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|value| value == "identity");
+    if !json || !plain {
+        return Err(Refusal::new(Reason::MediaType).detail("send one uncompressed JSON message as application/json"));
+    }
+    if !accepts.json && !accepts.stream {
+        return Err(not_acceptable("send `Accept: application/json, text/event-stream`"));
+    }
+    Ok(())
+}
+
+fn not_acceptable(detail: &str) -> Refusal {
+    Refusal::new(Reason::NotAcceptable).detail(detail)
+}

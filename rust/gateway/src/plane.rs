@@ -1,0 +1,188 @@
+//! The plane: everything one gateway process holds, and its start, its messages and its end.
+//!
+//! It owns its threads; whoever embeds it (a Python process, a test) only starts it, passes messages and
+//! asks it to drain. All shared state hangs here and is passed down; nothing is global.
+
+use std::{
+    io,
+    net::TcpListener as StdListener,
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use omnimind_wire::seal::Keyring;
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    sync::{Semaphore, watch},
+};
+
+use crate::{
+    config::{Kind, Snapshot},
+    control::{FromOrchestrator, Outbox, Start, State, ToOrchestrator},
+    edge::{self, Door, Tokens},
+    metrics::Metrics,
+    session::Sessions,
+    upstream::Fleet,
+};
+
+/// What a gateway process holds.
+pub struct Plane {
+    /// The configuration as of now.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The upstreams.
+    pub fleet: Arc<Fleet>,
+    /// What legacy clients have open.
+    pub sessions: Sessions,
+    /// Keys of sealed tokens.
+    pub keyring: ArcSwap<Keyring>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The way to the orchestrator.
+    pub outbox: Arc<Outbox>,
+    /// Number of this process; part of every upstream id.
+    pub epoch: u32,
+    pub(crate) tokens: ArcSwap<Tokens>,
+    drain: watch::Sender<bool>,
+}
+
+impl Plane {
+    fn new(epoch: u32, snapshot: Snapshot, outbox: Arc<Outbox>) -> Self {
+        Self {
+            fleet: Fleet::new(epoch, &snapshot, outbox.clone()),
+            sessions: Sessions::new(&snapshot.edge),
+            keyring: ArcSwap::from_pointee(keyring(&snapshot)),
+            metrics: Metrics::default(),
+            tokens: ArcSwap::from_pointee(Tokens::new(&snapshot.auth)),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            drain: watch::Sender::new(false),
+            outbox,
+            epoch,
+        }
+    }
+
+    /// Becomes true once, when the plane begins to drain.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.drain.subscribe()
+    }
+
+    /// At least one server answers.
+    pub fn is_ready(&self) -> bool {
+        self.fleet.servers().iter().any(|server| {
+            matches!(server.state, State::Ready | State::Degraded) || matches!(server.spec.kind, Kind::Http | Kind::Unix)
+        })
+    }
+
+    fn apply(&self, snapshot: Snapshot) {
+        self.tokens.store(Arc::new(Tokens::new(&snapshot.auth)));
+        self.keyring.store(Arc::new(keyring(&snapshot)));
+        self.fleet.apply(&snapshot);
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    fn hear(&self, message: FromOrchestrator, descriptors: Vec<OwnedFd>) {
+        match message {
+            FromOrchestrator::Server(change) => self.fleet.server_changed(change),
+            FromOrchestrator::Child(answer) => self.fleet.child_answer(answer, descriptors),
+            FromOrchestrator::ChildGone { child, reason } => self.fleet.child_gone(child, &reason),
+            FromOrchestrator::Apply { snapshot } => self.apply(*snapshot),
+            FromOrchestrator::Stats { request } => self.outbox.send(&self.metrics.stats(request, self)),
+        }
+    }
+}
+
+fn keyring(snapshot: &Snapshot) -> Keyring {
+    Keyring::new(snapshot.keys.iter().filter_map(|key| edge::digest(key)).collect())
+}
+
+/// A running plane with its threads.
+pub struct Gateway {
+    plane: Arc<Plane>,
+    runtime: Runtime,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The first message does not say what it should.
+    Message(serde_json::Error),
+    /// The operating system refused something.
+    System(io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Message(error) => write!(formatter, "the start message is not valid: {error}"),
+            Self::System(error) => write!(formatter, "the gateway could not start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl Gateway {
+    /// Starts serving on `listeners` (in the order the message lists them) and returns at once.
+    ///
+    /// # Errors
+    /// The message is not a [`Start`], or the system refused threads or descriptors.
+    pub fn start(message: &[u8], listeners: Vec<OwnedFd>) -> Result<Self, StartError> {
+        let start: Start = serde_json::from_slice(message).map_err(StartError::Message)?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(cores.saturating_sub(1).max(1))
+            .max_blocking_threads(4)
+            .thread_name("omnimind-net")
+            .enable_all()
+            .build()?;
+        let outbox = Arc::new(Outbox::new()?);
+        let places = Arc::new(Semaphore::new(start.snapshot.edge.connections));
+        let _inside = runtime.enter();
+        let plane = Arc::new(Plane::new(start.epoch, start.snapshot, outbox));
+        for (spec, descriptor) in start.listeners.iter().zip(listeners) {
+            let listener = StdListener::from(descriptor);
+            listener.set_nonblocking(true)?;
+            let door = if spec.name == "gateway" { Door::Gateway } else { Door::Server(spec.name.clone()) };
+            runtime.spawn(edge::accept(plane.clone(), TcpListener::from_std(listener)?, door, places.clone()));
+        }
+        runtime.spawn(crate::session::sweep(plane.clone()));
+        plane.outbox.send(&ToOrchestrator::Up { pid: std::process::id() });
+        drop(_inside);
+        Ok(Self { plane, runtime })
+    }
+
+    /// Takes one message from the orchestrator, with the descriptors that came in its packet.
+    ///
+    /// # Errors
+    /// The message is none the gateway knows; nothing changed.
+    pub fn tell(&self, message: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), serde_json::Error> {
+        let message = serde_json::from_slice(message)?;
+        let _inside = self.runtime.enter();
+        self.plane.hear(message, descriptors);
+        Ok(())
+    }
+
+    /// Messages for the orchestrator.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.plane.outbox
+    }
+
+    /// Stops accepting, lets what is in flight finish for at most `patience`, then ends everything.
+    /// Blocks the calling thread.
+    pub fn drain(self, patience: Duration) {
+        let until = Instant::now() + patience;
+        self.plane.drain.send_replace(true);
+        while self.plane.metrics.open_connections() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.runtime.shutdown_timeout(Duration::from_millis(500));
+    }
+}
