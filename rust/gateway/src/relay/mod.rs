@@ -1,0 +1,122 @@
+//! The relay: from a checked message to the server it is for, and back, in both eras.
+//!
+//! ```text
+//! post ─┬─ modern: headers = body ─┬─ discover, listen ───────────┐
+//!       │                          └─ resolve ─► Route ─► Flight ─┤─► Reply
+//!       └─ legacy: session ────────┬─ initialize, ping, answers ──┤
+//!                                  └─ resolve ─► Route ─► Flight ─┘
+//! ```
+//!
+//! [`endpoint`] is the only place that knows whether a request came to one server's pass-through or to the
+//! aggregate of all. It *resolves* a request to a [`Route`]: the server, the params as that server is to see
+//! them, and a [`Rename`] for everything that comes back. From there on both endpoints share every line:
+//! [`flight`] carries a call through the four pairs of eras, [`listen`] carries subscriptions, and
+//! [`ask`](flight::ask) makes a plain call for whoever merges several answers. A legacy client's
+//! [`Session`](crate::session::Session) holds one lease for each server it has met.
+//!
+//! The rules: what a client says under `omnimind/` reaches no upstream; what an upstream says reaches only
+//! the principal it was said to; every end of a flow is one message; dropping a flow cancels the call.
+
+mod client;
+pub mod endpoint;
+pub mod flight;
+mod legacy;
+pub mod listen;
+mod meta;
+mod modern;
+pub(crate) mod notes;
+pub(crate) mod parked;
+mod rounds;
+pub(crate) mod schemas;
+mod state;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use omnimind_wire::{Era, Message, RpcError, era_of_header};
+
+pub use client::Client;
+
+use crate::{config::ServerSpec, plane::Plane, principal::Principal, reply::Reply, upstream::Note};
+
+/// What the edge hands over once a request is authenticated.
+#[derive(Clone)]
+pub struct Caller {
+    /// Everything shared.
+    pub plane: Arc<Plane>,
+    /// Who calls.
+    pub principal: Arc<Principal>,
+    /// Which endpoint.
+    pub target: Target,
+    /// The request's headers.
+    pub headers: HeaderMap,
+}
+
+/// An MCP endpoint.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The pass-through of one server: nothing is renamed.
+    One(Arc<ServerSpec>),
+    /// All servers as one.
+    All,
+}
+
+impl Target {
+    /// What sealed tokens are bound to: a token of one endpoint is none at another.
+    pub fn backend(&self) -> &str {
+        match self {
+            Self::One(spec) => &spec.name,
+            Self::All => "*",
+        }
+    }
+}
+
+/// A server as an endpoint shows it.
+#[derive(Clone)]
+pub struct Source {
+    /// The server.
+    pub spec: Arc<ServerSpec>,
+    /// How its names look at this endpoint; `None` where nothing is renamed.
+    pub rename: Option<Arc<dyn Rename>>,
+}
+
+/// Where one request goes.
+#[derive(Clone)]
+pub struct Route {
+    /// The server that will see it.
+    pub source: Source,
+    /// The params in the server's own names; empty means absent. `_meta` is as the client sent it.
+    pub params: Bytes,
+}
+
+/// Maps what a server says to the names of an endpoint. Works on either era's form.
+pub trait Rename: Send + Sync {
+    /// A result.
+    fn result(&self, method: &str, result: Bytes) -> Bytes;
+    /// A notification; `None` keeps it from the client.
+    fn note(&self, note: Note) -> Option<Note>;
+    /// An error.
+    fn error(&self, error: RpcError) -> RpcError {
+        error
+    }
+}
+
+/// Answers a POST.
+pub async fn post(caller: Caller, message: Message) -> Reply {
+    match era_of_header(client::header(&caller.headers, "mcp-protocol-version")) {
+        Ok(Era::Modern) => modern::post(caller, message).await,
+        Ok(Era::Legacy) => legacy::post(caller, message).await,
+        Err(unsupported) => modern::unsupported(&unsupported, &message),
+    }
+}
+
+/// Answers a GET: a legacy session's own stream, or the rest of an interrupted one.
+pub async fn get(caller: Caller) -> Reply {
+    legacy::get(caller).await
+}
+
+/// Answers a DELETE: the end of a legacy session.
+pub async fn delete(caller: Caller) -> Reply {
+    legacy::delete(&caller)
+}
