@@ -1,0 +1,123 @@
+//! Looking into one level of a text: members of an object, elements of an array, the value at a path.
+
+use std::borrow::Cow;
+
+use super::malformed::{Malformed, MalformedKind as Kind};
+use super::{Limits, Scanner, Span};
+
+/// One member of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// The key, unescaped.
+    pub key: Cow<'a, str>,
+    /// Where the key's literal stands in the text, quotes included.
+    pub key_span: Span,
+    /// Where the value stands in the text.
+    pub value_span: Span,
+    /// The value's text.
+    pub value: &'a [u8],
+}
+
+/// The members of one object, in the order of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object<'a> {
+    members: Vec<Member<'a>>,
+}
+
+impl<'a> Object<'a> {
+    /// Checks the whole text, nested values included, and keeps the outermost members.
+    pub fn parse(raw: &'a [u8]) -> Result<Self, Malformed> {
+        let mut scanner = Scanner::new(raw, &Limits { max_depth: Limits::DEEPEST })?;
+        if scanner.peek() != Some(b'{') {
+            scanner.value()?;
+            scanner.end()?;
+            return Err(Malformed::new(Kind::NotAnObject, 0));
+        }
+        let mut members = Vec::with_capacity(8);
+        scanner.members(|scanner, key, key_span| {
+            let value_span = scanner.value()?;
+            let value = scanner.slice(&value_span).as_bytes();
+            members.push(Member { key: key.clone(), key_span, value_span, value });
+            Ok(())
+        })?;
+        scanner.end()?;
+        Ok(Self { members })
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&'a [u8]> {
+        self.members.iter().find(|member| member.key == key).map(|member| member.value)
+    }
+
+    /// The text of a key whose value is a string.
+    pub fn get_str(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.get(key).and_then(super::as_str)
+    }
+
+    /// The members in the order of the text.
+    pub fn iter(&self) -> std::slice::Iter<'_, Member<'a>> {
+        self.members.iter()
+    }
+
+    /// How many members.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// True for `{}`.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+}
+
+impl<'o, 'a> IntoIterator for &'o Object<'a> {
+    type Item = &'o Member<'a>;
+    type IntoIter = std::slice::Iter<'o, Member<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// The elements of an array; the whole text is checked.
+pub fn elements(raw: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
+    let mut scanner = Scanner::new(raw, &Limits { max_depth: Limits::DEEPEST })?;
+    if scanner.peek() != Some(b'[') {
+        scanner.value()?;
+        scanner.end()?;
+        return Err(Malformed::new(Kind::NotAnArray, 0));
+    }
+    let mut found = Vec::new();
+    scanner.elements(|scanner| {
+        let span = scanner.value()?;
+        found.push(scanner.slice(&span).as_bytes());
+        Ok(())
+    })?;
+    scanner.end()?;
+    Ok(found)
+}
+
+/// The value at a path of keys, without building anything; none if a step is missing or leads into something that is no object.
+pub fn find<'a>(raw: &'a [u8], path: &[&str]) -> Result<Option<&'a [u8]>, Malformed> {
+    let mut scanner = Scanner::new(raw, &Limits { max_depth: Limits::DEEPEST })?;
+    let found = descend(&mut scanner, path)?;
+    scanner.end()?;
+    Ok(found.map(|span| scanner.slice(&span).as_bytes()))
+}
+
+fn descend(scanner: &mut Scanner<'_>, path: &[&str]) -> Result<Option<Span>, Malformed> {
+    let Some((first, rest)) = path.split_first() else { return scanner.value().map(Some) };
+    if scanner.peek() != Some(b'{') {
+        return scanner.value().map(|_| None);
+    }
+    let mut found = None;
+    scanner.members(|scanner, key, _| {
+        if key == first {
+            found = descend(scanner, rest)?;
+        } else {
+            scanner.value()?;
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}

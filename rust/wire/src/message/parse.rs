@@ -1,0 +1,168 @@
+//! From bytes to a message in one pass: spans are noted while scanning, judged when the text is known to be sound.
+
+use bytes::Bytes;
+
+use super::id::BadId;
+use super::{Id, Message, Notification, Request, Response, name_key};
+use crate::error::RpcError;
+use crate::json::{Limits, Malformed, MalformedKind as Kind, Object, Scanner, Span, as_i64, as_str};
+
+/// The spans of what matters in an envelope.
+#[derive(Default)]
+struct Envelope {
+    jsonrpc: Option<Span>,
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Span>,
+    result: Option<Span>,
+    error: Option<Span>,
+    inner: Params,
+}
+
+/// The spans of what matters in `params`.
+#[derive(Default)]
+struct Params {
+    meta: Option<Span>,
+    name: Option<Span>,
+    uri: Option<Span>,
+    task: Option<Span>,
+}
+
+pub(super) fn message(raw: &Bytes, limits: &Limits) -> Result<Message, Malformed> {
+    let envelope = scan(raw, limits)?;
+    let id = envelope.id(raw)?;
+    envelope.judge(raw, id.clone()).map_err(|mut malformed| {
+        malformed.id = id.map(Box::new);
+        malformed
+    })
+}
+
+fn scan(raw: &Bytes, limits: &Limits) -> Result<Envelope, Malformed> {
+    let mut scanner = Scanner::new(raw, limits)?;
+    let start = scanner.at();
+    let first = scanner.peek();
+    if first != Some(b'{') {
+        scanner.value()?;
+        scanner.end()?;
+        return Err(Malformed::new(if first == Some(b'[') { Kind::Batch } else { Kind::NotAnObject }, start));
+    }
+    let mut envelope = Envelope::default();
+    scanner.members(|scanner, key, _| {
+        let slot = match key.as_ref() {
+            "jsonrpc" => &mut envelope.jsonrpc,
+            "id" => &mut envelope.id,
+            "method" => &mut envelope.method,
+            "result" => &mut envelope.result,
+            "error" => &mut envelope.error,
+            "params" => {
+                envelope.params = Some(params(scanner, &mut envelope.inner)?);
+                return Ok(());
+            }
+            _ => return scanner.value().map(drop),
+        };
+        *slot = Some(scanner.value()?);
+        Ok(())
+    })?;
+    scanner.end()?;
+    Ok(envelope)
+}
+
+fn params(scanner: &mut Scanner<'_>, inner: &mut Params) -> Result<Span, Malformed> {
+    if scanner.peek() != Some(b'{') {
+        return scanner.value();
+    }
+    let start = scanner.at();
+    scanner.members(|scanner, key, _| {
+        let slot = match key.as_ref() {
+            "_meta" => &mut inner.meta,
+            "name" => &mut inner.name,
+            "uri" => &mut inner.uri,
+            "taskId" => &mut inner.task,
+            _ => return scanner.value().map(drop),
+        };
+        *slot = Some(scanner.value()?);
+        Ok(())
+    })?;
+    Ok(start..scanner.at())
+}
+
+impl Envelope {
+    fn id(&self, raw: &Bytes) -> Result<Option<Id>, Malformed> {
+        let Some(span) = self.id.as_ref() else { return Ok(None) };
+        let text = text(raw, span);
+        if text == b"null" && self.error.is_some() {
+            return Ok(None);
+        }
+        match Id::read(text) {
+            Ok(id) => Ok(Some(id)),
+            Err(BadId::Type) => Err(Malformed::new(Kind::IdType, span.start)),
+            Err(BadId::Range) => Err(Malformed::new(Kind::IdRange, span.start)),
+        }
+    }
+
+    fn judge(self, raw: &Bytes, id: Option<Id>) -> Result<Message, Malformed> {
+        match &self.jsonrpc {
+            Some(span) if as_str(text(raw, span)).as_deref() == Some("2.0") => {}
+            span => return Err(Malformed::new(Kind::Version, span.as_ref().map_or(0, |span| span.start))),
+        }
+        match (&self.method, &self.result, &self.error, id) {
+            (Some(method), None, None, id) => self.call(raw, method, id),
+            (None, Some(result), None, Some(id)) => {
+                Ok(Message::Response(Response { id: Some(id), outcome: Ok(raw.slice(result.clone())) }))
+            }
+            (None, None, Some(error), id) => {
+                Ok(Message::Response(Response { id, outcome: Err(rpc_error(raw, error)?) }))
+            }
+            (None, Some(_), None, None) => Err(Malformed::new(Kind::IdType, 0)),
+            (None, None, None, _) => Err(Malformed::new(Kind::NoMessage, 0)),
+            _ => Err(Malformed::new(Kind::Ambiguous, 0)),
+        }
+    }
+
+    fn call(&self, raw: &Bytes, method: &Span, id: Option<Id>) -> Result<Message, Malformed> {
+        let name = as_str(text(raw, method)).filter(|name| !name.is_empty());
+        let method = name.ok_or_else(|| Malformed::new(Kind::MethodType, method.start))?.into_owned();
+        let params = object(raw, self.params.as_ref(), Kind::ParamsType)?;
+        let meta = object(raw, self.inner.meta.as_ref(), Kind::MetaType)?;
+        Ok(match id {
+            Some(id) => {
+                let subject = self.inner.subject(&method).map(|span| raw.slice(span));
+                Message::Request(Request { id, method, params, meta, subject })
+            }
+            None => Message::Notification(Notification { method, params, meta }),
+        })
+    }
+}
+
+impl Params {
+    fn subject(&self, method: &str) -> Option<Span> {
+        match name_key(method)? {
+            "name" => self.name.clone(),
+            "uri" => self.uri.clone(),
+            _ => self.task.clone(),
+        }
+    }
+}
+
+/// A member that is an object; `null` is as good as absent, as some senders write it so.
+fn object(raw: &Bytes, span: Option<&Span>, kind: Kind) -> Result<Option<Bytes>, Malformed> {
+    match span.map(|span| (span, text(raw, span).first())) {
+        None | Some((_, Some(b'n'))) => Ok(None),
+        Some((span, Some(b'{'))) => Ok(Some(raw.slice(span.clone()))),
+        Some((span, _)) => Err(Malformed::new(kind, span.start)),
+    }
+}
+
+fn rpc_error(raw: &Bytes, span: &Span) -> Result<RpcError, Malformed> {
+    let shape = || Malformed::new(Kind::ErrorShape, span.start);
+    let error = Object::parse(text(raw, span)).map_err(|_| shape())?;
+    let code = error.get("code").and_then(as_i64).ok_or_else(shape)?;
+    let message = error.get_str("message").ok_or_else(shape)?.into_owned();
+    let data = error.get("data").map(|data| raw.slice_ref(data));
+    Ok(RpcError { code, message, data })
+}
+
+/// The text of a span that the scanner gave out for these bytes.
+fn text<'a>(raw: &'a Bytes, span: &Span) -> &'a [u8] {
+    raw.get(span.clone()).unwrap_or_default()
+}

@@ -1,0 +1,190 @@
+//! Server-sent events: a parser that takes any chunking, and the few frames the gateway writes.
+//!
+//! The parser keeps the event stream format of the HTML standard: lines end in LF, CR or CRLF, fields are cut at the first colon, one space after it
+//! is dropped, data lines join with LF, an event without data is none, an id with NUL is ignored. An event larger than the cap is an error, not a silent loss.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    /// The event's type; none means `message`.
+    pub event: Option<String>,
+    /// The data, lines joined by LF.
+    pub data: Bytes,
+    /// The id the event itself carries.
+    pub id: Option<String>,
+    /// The reconnection time it carries, in milliseconds.
+    pub retry: Option<u64>,
+}
+
+/// An event larger than the cap; the parser cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge {
+    /// The cap.
+    pub max_bytes: usize,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an event is larger than {} bytes", self.max_bytes)
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+/// Reads a stream piece by piece.
+#[derive(Debug)]
+pub struct Parser {
+    max_bytes: usize,
+    line: Vec<u8>,
+    data: Vec<u8>,
+    has_data: bool,
+    event: Event,
+    after_cr: bool,
+    at_start: bool,
+}
+
+impl Parser {
+    /// A parser for events of at most `max_bytes` (data and the line being read).
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            event: Event::default(),
+            after_cr: false,
+            at_start: true,
+        }
+    }
+
+    /// Takes the next piece and gives the events it completes.
+    pub fn push(&mut self, mut piece: &[u8]) -> Result<Vec<Event>, TooLarge> {
+        let mut events = Vec::new();
+        if self.after_cr && !piece.is_empty() {
+            self.after_cr = false;
+            piece = piece.strip_prefix(b"\n").unwrap_or(piece);
+        }
+        while let Some(at) = memchr::memchr2(b'\n', b'\r', piece) {
+            let (line, rest) = piece.split_at(at);
+            self.grow(line)?;
+            events.extend(self.end_line());
+            let crlf = rest.starts_with(b"\r\n");
+            self.after_cr = rest == b"\r";
+            piece = rest.get(if crlf { 2 } else { 1 }..).unwrap_or_default();
+        }
+        self.grow(piece)?;
+        Ok(events)
+    }
+
+    fn grow(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
+        if self.data.len() + self.line.len() + piece.len() > self.max_bytes {
+            return Err(TooLarge { max_bytes: self.max_bytes });
+        }
+        self.line.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn end_line(&mut self) -> Option<Event> {
+        let taken = std::mem::take(&mut self.line);
+        let mut line = taken.as_slice();
+        if std::mem::take(&mut self.at_start) {
+            line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+        }
+        if line.is_empty() {
+            return self.dispatch();
+        }
+        let (field, value) = match memchr::memchr(b':', line) {
+            Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default()),
+            None => (line, &b""[..]),
+        };
+        self.field(field, value.strip_prefix(b" ").unwrap_or(value));
+        None
+    }
+
+    fn field(&mut self, field: &[u8], value: &[u8]) {
+        let text = || String::from_utf8_lossy(value).into_owned();
+        match field {
+            b"data" => {
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.data.push(b'\n');
+                }
+                self.data.extend_from_slice(value);
+            }
+            b"event" => self.event.event = Some(text()).filter(|name| !name.is_empty()),
+            b"id" if !value.contains(&0) => self.event.id = Some(text()),
+            b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => self.event.retry = text().parse().ok(),
+            _ => {}
+        }
+    }
+
+    /// An empty line: the event is complete, if it is one. An id or a retry time without data is handed out too, with empty data.
+    fn dispatch(&mut self) -> Option<Event> {
+        let mut event = std::mem::take(&mut self.event);
+        let has_data = std::mem::take(&mut self.has_data);
+        event.data = std::mem::take(&mut self.data).into();
+        (has_data || event.id.is_some() || event.retry.is_some()).then_some(event)
+    }
+}
+
+/// A frame with one message.
+pub fn event(data: &[u8]) -> Bytes {
+    frame(None, data)
+}
+
+/// A frame with one message that the client may name when it comes back.
+pub fn event_with_id(id: &str, data: &[u8]) -> Bytes {
+    frame(Some(id), data)
+}
+
+/// A comment that keeps the connection open.
+pub fn keepalive() -> Bytes {
+    Bytes::from_static(b": ping\n\n")
+}
+
+/// A comment.
+pub fn comment(text: &str) -> Bytes {
+    let mut out = String::with_capacity(text.len() + 4);
+    for line in text.split(['\n', '\r']) {
+        out.push_str(": ");
+        out.push_str(line);
+        out.push('\n');
+    }
+    out.push('\n');
+    out.into()
+}
+
+/// How long a client should wait before it connects again.
+pub fn retry(ms: u64) -> Bytes {
+    Bytes::from(format!("retry: {ms}\n\n"))
+}
+
+/// An event with an id and no message, which gives the client a place to come back to.
+pub fn priming(id: &str, retry_ms: Option<u64>) -> Bytes {
+    let retry = retry_ms.map(|ms| format!("retry: {ms}\n")).unwrap_or_default();
+    Bytes::from(format!("id: {}\n{retry}data: \n\n", one_line(id)))
+}
+
+fn frame(id: Option<&str>, data: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(data.len() + 48);
+    if let Some(id) = id {
+        out.extend_from_slice(b"id: ");
+        out.extend_from_slice(one_line(id).as_bytes());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"event: message\n");
+    for line in data.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    out.into()
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().filter(|letter| !matches!(letter, '\n' | '\r' | '\0')).collect()
+}
