@@ -1,3 +1,15 @@
 //! The gate: who may proceed, and when to ask again. No I/O; the clock is an argument.
+//!
+//! A [`TokenBucket`] is one cell: a [`Quota`] (rate and burst) that may be changed while calls run,
+//! and one word of state. A refusal is a value: [`Refusal`] says how long to wait, or that waiting will not help.
 
 #![forbid(unsafe_code)]
+
+mod bucket;
+mod quota;
+mod refusal;
+mod sync;
+
+pub use bucket::TokenBucket;
+pub use quota::{Cost, InvalidCost, InvalidQuota, Quota};
+pub use refusal::Refusal;
