@@ -3,7 +3,7 @@
 Everything crosses as bytes and numbers. Importing this module starts no thread.
 """
 
-from typing import final
+from typing import Literal, final
 
 __version__: str
 
@@ -37,3 +37,54 @@ class Gateway:
         Blocks without holding the interpreter. Later calls of any method but this raise RuntimeError.
         """
 
+
+@final
+class Refusal:
+    """A refusal of a `TokenBucket`: false, and exactly how long to wait. Equal to another that says the same."""
+
+    @property
+    def retry_after_ns(self) -> int:
+        """Nanoseconds after which the same call is admitted, unless others come first. At least 1."""
+
+    @property
+    def retry_after_s(self) -> float:
+        """The same wait in seconds."""
+
+    def __bool__(self) -> Literal[False]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class TokenBucket:
+    """A rate limit for one key: `rate_per_s` tokens come back each second, a full bucket holds `burst`.
+
+    Over any stretch of t seconds at most rate_per_s * t + burst is admitted. Safe from any thread, free of locks
+    and of threads of its own. Instants are nanoseconds since an origin of the caller's choice (`now_ns`), else
+    since the bucket was made; on one bucket use either, never both.
+    """
+
+    def __new__(cls, rate_per_s: float, burst: float) -> TokenBucket:
+        """A full bucket. Raises ValueError unless 0 < rate_per_s <= 1e9 and 0 < burst."""
+
+    def try_take(self, cost: float = 1.0, *, now_ns: int | None = None) -> Literal[True] | Refusal:
+        """Take `cost` tokens now, or say how long to wait; a refusal takes nothing.
+
+        Raises ValueError if the cost is negative, not finite, or above the burst (it could never be admitted).
+        """
+
+    def set_rate(self, rate_per_s: float, burst: float | None = None, *, now_ns: int | None = None) -> None:
+        """Change the rate, and the burst if given, for all threads at once.
+
+        Tokens already taken stay taken. Raises ValueError as the constructor does; the old values stay then.
+        """
+
+    def available(self, *, now_ns: int | None = None) -> float:
+        """Tokens that could be taken now."""
+
+    @property
+    def rate_per_s(self) -> float:
+        """Tokens that come back each second."""
+
+    @property
+    def burst(self) -> float:
+        """Tokens a full bucket holds."""

@@ -32,9 +32,9 @@ fn a_new_bucket_admits_its_burst_at_once_and_not_one_more() {
 fn a_refusal_tells_the_wait_to_the_nanosecond() {
     let bucket = bucket(1000.0, 1.0);
     assert_eq!(bucket.try_take(Cost::ONE, ms(0)), Ok(()));
-    let now = Duration::from_nanos(400_000);
+    let now = Duration::from_micros(400);
     let refusal = bucket.try_take(Cost::ONE, now).unwrap_err();
-    assert_eq!(refusal, Refusal::TooSoon { retry_after: Duration::from_nanos(600_000) });
+    assert_eq!(refusal, Refusal::TooSoon { retry_after: Duration::from_micros(600) });
     let wait = refusal.retry_after().unwrap();
     assert!(bucket.try_take(Cost::ONE, now + wait.checked_sub(Duration::from_nanos(1)).unwrap()).is_err());
     assert_eq!(bucket.try_take(Cost::ONE, now + wait), Ok(()));
