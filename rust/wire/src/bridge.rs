@@ -7,10 +7,12 @@ use bytes::Bytes;
 use crate::edit::Edit;
 use crate::era::MODERN_VERSIONS;
 use crate::error::{
-    HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, MISSING_CAPABILITY, RESOURCE_NOT_FOUND_LEGACY, RpcError, UNSUPPORTED_VERSION,
-    URL_ELICITATION,
+    HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, MISSING_CAPABILITY, RESOURCE_NOT_FOUND_LEGACY, RpcError,
+    UNSUPPORTED_VERSION, URL_ELICITATION,
 };
-use crate::headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SERVER_INFO, META_SUBSCRIPTION, META_VERSION};
+use crate::headers::{
+    META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SERVER_INFO, META_SUBSCRIPTION, META_VERSION,
+};
 use crate::json::{Malformed, Object, find, is_null, is_object, push_quoted, quote};
 
 /// The methods whose results the modern era lets caches keep.
@@ -133,13 +135,22 @@ pub fn initialize_from_discover(discover: &[u8], version: &str) -> Result<Bytes,
 }
 
 /// The `_meta` of a modern request that is made for a legacy client. `client_info`, `capabilities` are raw JSON, `log_level` is a level's name.
-pub fn request_meta(version: &str, client_info: Option<&[u8]>, capabilities: Option<&[u8]>, log_level: Option<&str>) -> Vec<u8> {
+pub fn request_meta(
+    version: &str,
+    client_info: Option<&[u8]>,
+    capabilities: Option<&[u8]>,
+    log_level: Option<&str>,
+) -> Vec<u8> {
     let mut out = vec![b'{'];
     push_quoted(&mut out, META_VERSION);
     out.push(b':');
     push_quoted(&mut out, version);
     let level = log_level.map(quote);
-    let members = [(META_CAPABILITIES, Some(capabilities.unwrap_or(b"{}"))), (META_CLIENT_INFO, client_info), (META_LOG_LEVEL, level.as_deref())];
+    let members = [
+        (META_CAPABILITIES, Some(capabilities.unwrap_or(b"{}"))),
+        (META_CLIENT_INFO, client_info),
+        (META_LOG_LEVEL, level.as_deref()),
+    ];
     for (key, value) in members {
         if let Some(value) = value {
             out.push(b',');

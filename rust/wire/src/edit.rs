@@ -65,7 +65,8 @@ impl<'a> Edit<'a> {
     pub fn finish(self) -> Result<Bytes, Malformed> {
         let mut out = Vec::with_capacity(self.raw.len() + 64);
         let base = if self.raw.is_empty() || json::is_null(self.raw) { None } else { Some(self.raw) };
-        let steps: Vec<Step<'_, 'a>> = self.changes.iter().map(|change| (change.path.as_slice(), &change.action)).collect();
+        let steps: Vec<Step<'_, 'a>> =
+            self.changes.iter().map(|change| (change.path.as_slice(), &change.action)).collect();
         level(base, &steps, &mut out)?;
         Ok(out.into())
     }
@@ -88,7 +89,9 @@ fn level<'e, 'a>(base: Option<&'e [u8]>, steps: &[Step<'e, 'a>], out: &mut Vec<u
     for (path, action) in steps {
         let Some((key, rest)) = path.split_first() else { return Err(Malformed::new(MalformedKind::NotAnObject, 0)) };
         let at = slots.iter().position(|slot| slot.key == *key).unwrap_or_else(|| {
-            let base = base.and_then(|base| object.as_ref()?.iter().find(|m| m.key == *key).and_then(|m| base.get(m.value_span.clone())));
+            let base = base.and_then(|base| {
+                object.as_ref()?.iter().find(|m| m.key == *key).and_then(|m| base.get(m.value_span.clone()))
+            });
             slots.push(Slot { key, base, deeper: Vec::new() });
             slots.len() - 1
         });

@@ -80,7 +80,9 @@ impl std::error::Error for RpcError {}
 /// The HTTP status under which a modern server sends an error; codes the specification says nothing of are an answer like any other (200).
 pub fn http_status_of_modern_error(code: i64) -> u16 {
     match code {
-        PARSE_ERROR | INVALID_REQUEST | INVALID_PARAMS | HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION => 400,
+        PARSE_ERROR | INVALID_REQUEST | INVALID_PARAMS | HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION => {
+            400
+        }
         METHOD_NOT_FOUND => 404,
         _ => Reason::ALL.iter().find(|reason| reason.code() == code).map_or(200, |reason| reason.http_status()),
     }
@@ -89,24 +91,42 @@ pub fn http_status_of_modern_error(code: i64) -> u16 {
 /// Why the gateway refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
+    /// The HTTP request cannot be read.
+    BadRequest,
     /// No bearer token, or one that is not known.
     Unauthenticated,
     /// The `Origin` header is not allowed.
     Origin,
+    /// The token's role may not do this.
+    Forbidden,
     /// There is no server of this name.
     UnknownServer,
+    /// There is nothing at this path.
+    NotFound,
+    /// The path does not take this HTTP method.
+    MethodNotAllowed,
+    /// The client accepts none of the media types the answer may have.
+    NotAcceptable,
+    /// The body did not arrive in time.
+    BodyTimeout,
     /// The body is larger than allowed.
     BodyTooLarge,
+    /// The body's media type or encoding is not taken.
+    MediaType,
     /// The `Host` header names somebody else.
     Host,
-    /// The head is larger than allowed.
-    HeadTooLarge,
     /// The rate of this principal, server or tool is used up.
     RateLimited,
     /// Too many calls are waiting.
     Overloaded,
     /// The call's deadline has passed.
     Deadline,
+    /// The head is larger than allowed.
+    HeadTooLarge,
+    /// The gateway itself failed on this request.
+    Internal,
+    /// The server broke off or answered what cannot be read.
+    UpstreamFailed,
     /// The server is parked, stopped or does not answer.
     ServerUnavailable,
     /// The server took too long.
@@ -115,16 +135,25 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 20] = [
+        Self::BadRequest,
         Self::Unauthenticated,
         Self::Origin,
+        Self::Forbidden,
         Self::UnknownServer,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::BodyTimeout,
         Self::BodyTooLarge,
+        Self::MediaType,
         Self::Host,
         Self::RateLimited,
         Self::Overloaded,
         Self::Deadline,
         Self::HeadTooLarge,
+        Self::Internal,
+        Self::UpstreamFailed,
         Self::ServerUnavailable,
         Self::UpstreamTimeout,
     ];
@@ -132,15 +161,24 @@ impl Reason {
     /// The table: name, code, HTTP status.
     const fn row(self) -> (&'static str, i64, u16) {
         match self {
+            Self::BadRequest => ("bad_request", 40_000, 400),
             Self::Unauthenticated => ("unauthenticated", 40_100, 401),
             Self::Origin => ("origin", 40_300, 403),
+            Self::Forbidden => ("forbidden", 40_301, 403),
             Self::UnknownServer => ("unknown_server", 40_400, 404),
+            Self::NotFound => ("not_found", 40_401, 404),
+            Self::MethodNotAllowed => ("method_not_allowed", 40_500, 405),
+            Self::NotAcceptable => ("not_acceptable", 40_600, 406),
+            Self::BodyTimeout => ("body_timeout", 40_800, 408),
             Self::BodyTooLarge => ("body_too_large", 41_300, 413),
+            Self::MediaType => ("media_type", 41_500, 415),
             Self::Host => ("host", 42_100, 421),
             Self::RateLimited => ("rate_limited", 42_900, 429),
             Self::Overloaded => ("overloaded", 42_901, 503),
             Self::Deadline => ("deadline", 42_902, 504),
             Self::HeadTooLarge => ("head_too_large", 43_100, 431),
+            Self::Internal => ("internal", 50_000, 500),
+            Self::UpstreamFailed => ("upstream_failed", 50_200, 502),
             Self::ServerUnavailable => ("server_unavailable", 50_300, 503),
             Self::UpstreamTimeout => ("upstream_timeout", 50_400, 504),
         }

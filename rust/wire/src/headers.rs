@@ -98,8 +98,15 @@ pub fn check_modern(headers: Lookup<'_, '_>, request: &Request) -> Result<(), Rp
 /// A request that its header (or the lack of one) makes legacy must not be modern in its body: else policy on headers could be walked around.
 pub fn check_legacy(headers: Lookup<'_, '_>, request: &Request) -> Result<(), RpcError> {
     let header = single(headers, PROTOCOL_VERSION)?;
-    let modern = request.meta_value(META_VERSION).and_then(as_str).is_some_and(|version| Era::of_version(&version) == Some(Era::Modern));
-    if modern { Err(mismatch("MCP-Protocol-Version", "the protocol version in params._meta", header.is_none())) } else { Ok(()) }
+    let modern = request
+        .meta_value(META_VERSION)
+        .and_then(as_str)
+        .is_some_and(|version| Era::of_version(&version) == Some(Era::Modern));
+    if modern {
+        Err(mismatch("MCP-Protocol-Version", "the protocol version in params._meta", header.is_none()))
+    } else {
+        Ok(())
+    }
 }
 
 /// The answer to a version that is not served, naming those that are.
@@ -134,11 +141,18 @@ fn check_name(header: Option<&[u8]>, key: &str, request: &Request) -> Result<(),
     let name = request.name();
     match (header, &request.subject) {
         (None, None) => Ok(()),
-        (Some(_), None) => Err(RpcError::new(HEADER_MISMATCH, format!("Mcp-Name is sent but the body has no params.{key}"))),
+        (Some(_), None) => {
+            Err(RpcError::new(HEADER_MISMATCH, format!("Mcp-Name is sent but the body has no params.{key}")))
+        }
         (None, Some(_)) => Err(mismatch("Mcp-Name", &format!("params.{key}"), true)),
         (Some(header), Some(_)) => {
-            let decoded = decode(header).ok_or_else(|| RpcError::new(HEADER_MISMATCH, "Mcp-Name is not encoded correctly"))?;
-            if name.as_deref() == Some(decoded.as_ref()) { Ok(()) } else { Err(mismatch("Mcp-Name", &format!("params.{key}"), false)) }
+            let decoded =
+                decode(header).ok_or_else(|| RpcError::new(HEADER_MISMATCH, "Mcp-Name is not encoded correctly"))?;
+            if name.as_deref() == Some(decoded.as_ref()) {
+                Ok(())
+            } else {
+                Err(mismatch("Mcp-Name", &format!("params.{key}"), false))
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ pub type Span = Range<usize>;
 
 /// Checks a whole document and says nothing else about it.
 pub fn check(raw: &[u8], limits: &Limits) -> Result<(), Malformed> {
-    let mut scanner = Scanner::new(raw, limits)?;
+    let mut scanner = Scanner::new(raw, *limits)?;
     scanner.value()?;
     scanner.end()
 }

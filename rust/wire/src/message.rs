@@ -27,9 +27,10 @@ pub enum Message {
 }
 
 impl Message {
-    /// Reads a whole message.
+    /// Reads a whole message. Its parts are slices of these bytes.
+    #[allow(clippy::needless_pass_by_value, reason = "the message keeps a share of the bytes")]
     pub fn parse(raw: Bytes, limits: &Limits) -> Result<Self, Malformed> {
-        parse::message(&raw, limits)
+        parse::message(&raw, *limits)
     }
 }
 

@@ -46,7 +46,9 @@ fn fitting(name: &str) -> Cow<'_, str> {
     if name.bytes().all(is_allowed) {
         return Cow::Borrowed(name);
     }
-    Cow::Owned(name.chars().map(|letter| if u8::try_from(letter).is_ok_and(is_allowed) { letter } else { '_' }).collect())
+    Cow::Owned(
+        name.chars().map(|letter| if u8::try_from(letter).is_ok_and(is_allowed) { letter } else { '_' }).collect(),
+    )
 }
 
 fn looks_digested(name: &str) -> bool {
@@ -61,5 +63,8 @@ fn digest(server: &str, tool: &str) -> impl Iterator<Item = char> {
     hash.update(server);
     hash.update(tool);
     let bytes: [u8; 32] = hash.finalize().into();
-    bytes.into_iter().take(DIGEST_CHARS).map(|byte| char::from(DIGITS.get(usize::from(byte & 31)).copied().unwrap_or(b'a')))
+    bytes
+        .into_iter()
+        .take(DIGEST_CHARS)
+        .map(|byte| char::from(DIGITS.get(usize::from(byte & 31)).copied().unwrap_or(b'a')))
 }

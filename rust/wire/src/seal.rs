@@ -116,7 +116,8 @@ impl Keyring {
 
     /// Makes a token: base64url without padding, fit for URLs and headers.
     pub fn seal(&self, kind: Kind, claims: &Claims<'_>, nonce: [u8; NONCE_BYTES]) -> String {
-        let mut body = Vec::with_capacity(40 + claims.backend.len() + claims.binding.len() + claims.payload.len() + MAC_BYTES);
+        let mut body =
+            Vec::with_capacity(40 + claims.backend.len() + claims.binding.len() + claims.payload.len() + MAC_BYTES);
         body.extend_from_slice(&[VERSION, kind.byte()]);
         body.extend_from_slice(&nonce);
         body.extend_from_slice(&claims.expires_at.to_be_bytes());
@@ -136,7 +137,8 @@ impl Keyring {
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| SealError::Malformed)?;
         let cut = bytes.len().checked_sub(MAC_BYTES).ok_or(SealError::Malformed)?;
         let (body, tag) = bytes.split_at(cut);
-        let known = self.keys.iter().fold(false, |known, key| known | mac(key, body, principal).verify_slice(tag).is_ok());
+        let known =
+            self.keys.iter().fold(false, |known, key| known | mac(key, body, principal).verify_slice(tag).is_ok());
         if !known {
             return Err(SealError::Forged);
         }
@@ -178,7 +180,12 @@ fn read(body: &[u8]) -> Option<(u8, Opened)> {
         return None;
     }
     let backend = std::str::from_utf8(backend).ok()?.to_owned();
-    let opened = Opened { backend, expires_at: u64::from_be_bytes(*expires_at), binding: binding.to_vec(), payload: payload.to_vec() };
+    let opened = Opened {
+        backend,
+        expires_at: u64::from_be_bytes(*expires_at),
+        binding: binding.to_vec(),
+        payload: payload.to_vec(),
+    };
     Some((kind, opened))
 }
 

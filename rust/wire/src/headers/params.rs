@@ -58,14 +58,20 @@ impl From<Malformed> for InvalidAnnotation {
 /// (`default`, `examples`, `const`, `enum`) is not, and no `$ref` is followed.
 pub fn param_headers(input_schema: &[u8]) -> Result<Vec<ParamHeader>, InvalidAnnotation> {
     let mut found = Vec::new();
-    if memchr::memmem::find(input_schema, ANNOTATION.as_bytes()).is_some() || memchr::memchr(b'\\', input_schema).is_some() {
+    if memchr::memmem::find(input_schema, ANNOTATION.as_bytes()).is_some()
+        || memchr::memchr(b'\\', input_schema).is_some()
+    {
         walk(input_schema, Some(Vec::new()), &mut found)?;
     }
     Ok(found)
 }
 
 /// Compares the headers with the arguments: both there and equal, or both absent; `null` is absent. Headers that no annotation names are not looked at.
-pub fn check_params(expected: &[ParamHeader], arguments: Option<&[u8]>, headers: Lookup<'_, '_>) -> Result<(), RpcError> {
+pub fn check_params(
+    expected: &[ParamHeader],
+    arguments: Option<&[u8]>,
+    headers: Lookup<'_, '_>,
+) -> Result<(), RpcError> {
     expected.iter().try_for_each(|param| check_one(param, arguments, headers))
 }
 
@@ -144,8 +150,17 @@ enum Holds {
 fn holds(keyword: &str) -> Option<Holds> {
     Some(match keyword {
         "properties" => Holds::Properties,
-        "items" | "contains" | "unevaluatedItems" | "additionalProperties" | "propertyNames" | "unevaluatedProperties" | "not" | "if" | "then"
-        | "else" | "contentSchema" => Holds::Schema,
+        "items"
+        | "contains"
+        | "unevaluatedItems"
+        | "additionalProperties"
+        | "propertyNames"
+        | "unevaluatedProperties"
+        | "not"
+        | "if"
+        | "then"
+        | "else"
+        | "contentSchema" => Holds::Schema,
         "allOf" | "anyOf" | "oneOf" | "prefixItems" => Holds::Schemas,
         "patternProperties" | "dependentSchemas" | "$defs" | "definitions" => Holds::NamedSchemas,
         _ => return None,
@@ -165,12 +180,16 @@ fn walk(schema: &[u8], path: Option<Vec<String>>, found: &mut Vec<ParamHeader>) 
         match holds(&member.key) {
             Some(Holds::Properties) if is_object(member.value) => {
                 for property in &Object::parse(member.value)? {
-                    let deeper = path.as_ref().map(|path| path.iter().cloned().chain([property.key.clone().into_owned()]).collect());
+                    let deeper = path
+                        .as_ref()
+                        .map(|path| path.iter().cloned().chain([property.key.clone().into_owned()]).collect());
                     walk(property.value, deeper, found)?;
                 }
             }
             Some(Holds::Schema) => walk(member.value, None, found)?,
-            Some(Holds::Schemas) if is_array(member.value) => elements(member.value)?.into_iter().try_for_each(|schema| walk(schema, None, found))?,
+            Some(Holds::Schemas) if is_array(member.value) => {
+                elements(member.value)?.into_iter().try_for_each(|schema| walk(schema, None, found))?
+            }
             Some(Holds::NamedSchemas) if is_object(member.value) => {
                 Object::parse(member.value)?.iter().try_for_each(|named| walk(named.value, None, found))?;
             }
@@ -180,9 +199,15 @@ fn walk(schema: &[u8], path: Option<Vec<String>>, found: &mut Vec<ParamHeader>) 
     Ok(())
 }
 
-fn note(annotation: &[u8], schema: &Object<'_>, path: Option<&[String]>, found: &mut Vec<ParamHeader>) -> Result<(), InvalidAnnotation> {
+fn note(
+    annotation: &[u8],
+    schema: &Object<'_>,
+    path: Option<&[String]>,
+    found: &mut Vec<ParamHeader>,
+) -> Result<(), InvalidAnnotation> {
     let path = path.filter(|path| !path.is_empty());
-    let place = path.map_or_else(|| "outside of plain properties".to_owned(), |path| format!("on property {:?}", path.join(".")));
+    let place = path
+        .map_or_else(|| "outside of plain properties".to_owned(), |path| format!("on property {:?}", path.join(".")));
     let invalid = |what: &str| Err(InvalidAnnotation { reason: format!("{ANNOTATION} {place} {what}") });
     let Some(path) = path else { return invalid("cannot be mirrored") };
     let Some(token) = as_str(annotation) else { return invalid("must be a string") };

@@ -27,7 +27,7 @@ pub struct Object<'a> {
 impl<'a> Object<'a> {
     /// Checks the whole text, nested values included, and keeps the outermost members.
     pub fn parse(raw: &'a [u8]) -> Result<Self, Malformed> {
-        let mut scanner = Scanner::new(raw, &Limits { max_depth: Limits::DEEPEST })?;
+        let mut scanner = Scanner::new(raw, Limits { max_depth: Limits::DEEPEST })?;
         if scanner.peek() != Some(b'{') {
             scanner.value()?;
             scanner.end()?;
@@ -81,7 +81,7 @@ impl<'o, 'a> IntoIterator for &'o Object<'a> {
 
 /// The elements of an array; the whole text is checked.
 pub fn elements(raw: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
-    let mut scanner = Scanner::new(raw, &Limits { max_depth: Limits::DEEPEST })?;
+    let mut scanner = Scanner::new(raw, Limits { max_depth: Limits::DEEPEST })?;
     if scanner.peek() != Some(b'[') {
         scanner.value()?;
         scanner.end()?;
@@ -99,7 +99,7 @@ pub fn elements(raw: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
 
 /// The value at a path of keys, without building anything; none if a step is missing or leads into something that is no object.
 pub fn find<'a>(raw: &'a [u8], path: &[&str]) -> Result<Option<&'a [u8]>, Malformed> {
-    let mut scanner = Scanner::new(raw, &Limits { max_depth: Limits::DEEPEST })?;
+    let mut scanner = Scanner::new(raw, Limits { max_depth: Limits::DEEPEST })?;
     let found = descend(&mut scanner, path)?;
     scanner.end()?;
     Ok(found.map(|span| scanner.slice(&span).as_bytes()))

@@ -18,7 +18,7 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Places the cursor on the first value. UTF-8 is checked here once for all: every byte that matters to the structure is ASCII.
-    pub(crate) fn new(raw: &'a [u8], limits: &Limits) -> Result<Self, Malformed> {
+    pub(crate) fn new(raw: &'a [u8], limits: Limits) -> Result<Self, Malformed> {
         if raw.starts_with(b"\xEF\xBB\xBF") {
             return Err(Malformed::new(Kind::ByteOrderMark, 0));
         }
@@ -179,7 +179,9 @@ impl<'a> Scanner<'a> {
 
     fn unit(&self, at: usize) -> Option<u16> {
         let digits = self.text.as_bytes().get(at..at + 6)?.strip_prefix(b"\\u")?;
-        digits.iter().try_fold(0u16, |unit, digit| Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?))
+        digits
+            .iter()
+            .try_fold(0u16, |unit, digit| Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?))
     }
 
     fn number(&mut self) -> Result<(), Malformed> {
@@ -300,8 +302,8 @@ fn plain_until(bytes: &[u8], from: usize) -> usize {
 
 /// Sets the high bit of the bytes that stop a run. Borrows can set bits above the first stop, never below it.
 fn stops(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
+    let quote = word ^ (ONES * u64::from(b'"'));
+    let backslash = word ^ (ONES * u64::from(b'\\'));
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
     below(word, 0x20) | below(quote, 1) | below(backslash, 1)
 }

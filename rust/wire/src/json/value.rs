@@ -6,7 +6,7 @@ use super::{Limits, Scanner, unescape};
 
 /// The text of a string literal.
 pub fn as_str(raw: &[u8]) -> Option<Cow<'_, str>> {
-    let mut scanner = Scanner::new(raw, &Limits::default()).ok()?;
+    let mut scanner = Scanner::new(raw, Limits::default()).ok()?;
     if scanner.peek() != Some(b'"') {
         return None;
     }
@@ -28,7 +28,8 @@ pub fn as_u64(raw: &[u8]) -> Option<u64> {
 /// Any number literal, as the nearest double.
 pub fn as_f64(raw: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(raw).ok()?.trim_matches([' ', '\n', '\r', '\t']);
-    let sound = matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9')) && super::check(raw, &Limits::default()).is_ok();
+    let sound =
+        matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9')) && super::check(raw, &Limits::default()).is_ok();
     if sound { text.parse().ok() } else { None }
 }
 
@@ -98,9 +99,8 @@ fn integer(raw: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(raw.trim_ascii()).ok()?;
     let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
     let sound = match digits {
-        [] => false,
         [b'0'] => true,
-        [b'0', ..] => false,
+        [] | [b'0', ..] => false,
         _ => digits.iter().all(u8::is_ascii_digit),
     };
     sound.then_some(text)

@@ -28,7 +28,7 @@ struct Params {
     task: Option<Span>,
 }
 
-pub(super) fn message(raw: &Bytes, limits: &Limits) -> Result<Message, Malformed> {
+pub(super) fn message(raw: &Bytes, limits: Limits) -> Result<Message, Malformed> {
     let envelope = scan(raw, limits)?;
     let id = envelope.id(raw)?;
     envelope.judge(raw, id.clone()).map_err(|mut malformed| {
@@ -37,7 +37,7 @@ pub(super) fn message(raw: &Bytes, limits: &Limits) -> Result<Message, Malformed
     })
 }
 
-fn scan(raw: &Bytes, limits: &Limits) -> Result<Envelope, Malformed> {
+fn scan(raw: &Bytes, limits: Limits) -> Result<Envelope, Malformed> {
     let mut scanner = Scanner::new(raw, limits)?;
     let start = scanner.at();
     let first = scanner.peek();

@@ -39,7 +39,9 @@ pub fn error(id_raw: &[u8], error: &RpcError) -> Bytes {
 }
 
 fn call(id_raw: Option<&[u8]>, method: &str, params: Option<&[u8]>) -> Bytes {
-    let mut out = Vec::with_capacity(OPEN.len() + id_raw.map_or(0, <[u8]>::len) + method.len() + params.map_or(0, <[u8]>::len) + 34);
+    let mut out = Vec::with_capacity(
+        OPEN.len() + id_raw.map_or(0, <[u8]>::len) + method.len() + params.map_or(0, <[u8]>::len) + 34,
+    );
     match id_raw {
         Some(id_raw) => push_id(&mut out, id_raw),
         None => out.extend_from_slice(OPEN),

@@ -45,7 +45,8 @@ fn answer(method: &str) -> Option<Shape> {
     })
 }
 
-const LISTEN: Shape = Shape::Fields(&[("notifications", Shape::Fields(&[("resourceSubscriptions", Shape::Each(&Shape::Uri))]))]);
+const LISTEN: Shape =
+    Shape::Fields(&[("notifications", Shape::Fields(&[("resourceSubscriptions", Shape::Each(&Shape::Uri))]))]);
 
 /// The shape of a request's params, by method.
 fn question(method: &str) -> Option<Shape> {
@@ -59,16 +60,28 @@ fn question(method: &str) -> Option<Shape> {
 
 /// Puts every URI of a result (or of the params of a notification or request from a server) through `change`; none leaves it as it is.
 /// `method` is the request's, or the notification's own.
-pub fn rewrite_uris(method: &str, raw: &[u8], change: &mut dyn FnMut(&str) -> Option<String>) -> Result<Bytes, Malformed> {
+pub fn rewrite_uris(
+    method: &str,
+    raw: &[u8],
+    change: &mut dyn FnMut(&str) -> Option<String>,
+) -> Result<Bytes, Malformed> {
     rewrite(answer(method), raw, change)
 }
 
 /// Puts every URI of a client's request's params through `change`; none leaves it as it is.
-pub fn rewrite_request_uris(method: &str, params: &[u8], change: &mut dyn FnMut(&str) -> Option<String>) -> Result<Bytes, Malformed> {
+pub fn rewrite_request_uris(
+    method: &str,
+    params: &[u8],
+    change: &mut dyn FnMut(&str) -> Option<String>,
+) -> Result<Bytes, Malformed> {
     rewrite(question(method), params, change)
 }
 
-fn rewrite(shape: Option<Shape>, raw: &[u8], change: &mut dyn FnMut(&str) -> Option<String>) -> Result<Bytes, Malformed> {
+fn rewrite(
+    shape: Option<Shape>,
+    raw: &[u8],
+    change: &mut dyn FnMut(&str) -> Option<String>,
+) -> Result<Bytes, Malformed> {
     let Some(shape) = shape else { return Ok(Bytes::copy_from_slice(raw)) };
     let mut out = Vec::with_capacity(raw.len() + 128);
     let mut walk = Walk { raw, done: 0, out: &mut out, change };
