@@ -39,7 +39,7 @@ up: $(VENV)/.extension
 	@exec $(BIN)/omnimind up $(ARGS)
 
 tools: $(VENV)/.packages
-	$(BIN)/python -m tests.contract.tools
+	$(BIN)/python tests/contract/toolbox.py
 
 test: test-rust test-python
 

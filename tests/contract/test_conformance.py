@@ -1,0 +1,84 @@
+"""The public conformance suite through the gateway: both revisions, every kind of backend, both roles.
+
+The bar is 30 of 30 scenarios for 2025-11-25 and 37 of 37 for 2026-07-28 on HTTP, stdio and Unix socket alike,
+with no list of expected failures. The suite's own unscored scenarios count here as well, but those of the
+tasks extension, which the SDK behind the gateway does not speak.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import conformance
+import pytest
+from backends import TRANSPORTS
+from toolbox import Toolbox
+
+from fleet import Fleet
+
+pytestmark = [pytest.mark.bar, pytest.mark.timeout(300)]
+
+CLIENT_SCRIPT = Path(__file__).with_name("conformance_client.py")
+CLIENT_SCENARIOS = {
+    "2025-11-25": ("initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"),
+    "2026-07-28": (
+        "tools_call",
+        "request-metadata",
+        "sep-2322-client-request-state",
+        "http-standard-headers",
+        "http-custom-headers",
+        "http-invalid-tool-headers",
+        "json-schema-ref-no-deref",
+    ),
+}
+ServerRun = Callable[[str, str], conformance.Outcome]
+
+
+@pytest.fixture(scope="module")
+def server_run(toolbox: Toolbox, everything: Fleet) -> ServerRun:
+    """The suite's run for a transport and a revision; each is made once."""
+
+    @cache
+    def run(transport: str, revision: str) -> conformance.Outcome:
+        return conformance.run_server(toolbox, everything.url(f"everything-{transport}"), revision)
+
+    return run
+
+
+@pytest.mark.parametrize("revision", conformance.REVISIONS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_every_required_server_scenario_is_green(
+    toolbox: Toolbox, server_run: ServerRun, transport: str, revision: str
+) -> None:
+    required = conformance.scored(toolbox, revision)
+    assert len(required) == conformance.SCORED_COUNT[revision]
+    assert server_run(transport, revision).complaints(required) == []
+
+
+@pytest.mark.parametrize("revision", conformance.REVISIONS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_unscored_server_scenarios_are_green_too(
+    server_run: ServerRun, transport: str, revision: str
+) -> None:
+    assert server_run(transport, revision).complaints(list(conformance.UNSCORED[revision])) == []
+
+
+@pytest.mark.parametrize("revision", conformance.REVISIONS)
+def test_the_list_of_client_scenarios_is_all_that_is_not_about_auth(toolbox: Toolbox, revision: str) -> None:
+    required = conformance.scored(toolbox, revision, "client")
+    assert {name for name in required if not name.startswith("auth/")} == set(CLIENT_SCENARIOS[revision])
+
+
+@pytest.mark.parametrize(
+    ("revision", "scenario"),
+    [(revision, name) for revision, names in CLIENT_SCENARIOS.items() for name in names],
+)
+def test_a_client_scenario_is_green_with_the_gateway_as_the_client(
+    toolbox: Toolbox, revision: str, scenario: str
+) -> None:
+    command = f"{sys.executable} {CLIENT_SCRIPT}"
+    outcome = conformance.run_client(toolbox, command, scenario, revision)
+    assert outcome.complaints([scenario]) == [], outcome.output[-3000:]
