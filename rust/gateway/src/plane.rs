@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    aggregate::Shelves,
     config::{Kind, Snapshot},
     control::{FromOrchestrator, Outbox, Start, State, ToOrchestrator},
     edge::{self, Door, Tokens},
@@ -36,6 +37,8 @@ pub struct Plane {
     pub fleet: Arc<Fleet>,
     /// What legacy clients have open.
     pub sessions: Sessions,
+    /// What servers listed last, for the aggregate.
+    pub(crate) shelves: Shelves,
     /// Keys of sealed tokens.
     pub keyring: ArcSwap<Keyring>,
     /// Counters.
@@ -53,6 +56,7 @@ impl Plane {
         Self {
             fleet: Fleet::new(epoch, &snapshot, outbox.clone()),
             sessions: Sessions::new(&snapshot.edge),
+            shelves: Shelves::default(),
             keyring: ArcSwap::from_pointee(keyring(&snapshot)),
             metrics: Metrics::default(),
             tokens: ArcSwap::from_pointee(Tokens::new(&snapshot.auth)),

@@ -58,7 +58,7 @@ impl Tokens {
 }
 
 fn refuse(detail: &str) -> Refusal {
-    Refusal::new(Reason::Unauthorized).detail(detail)
+    Refusal::new(Reason::Unauthenticated, "principal", detail)
 }
 
 fn principal(spec: &TokenSpec) -> Arc<Principal> {
@@ -118,7 +118,7 @@ mod tests {
         ];
         for case in cases {
             let refusal = tokens().authenticate(&headers(case)).unwrap_err();
-            assert_eq!(refusal.reason, Reason::Unauthorized, "{case:?}");
+            assert_eq!(refusal.reason, Reason::Unauthenticated, "{case:?}");
         }
     }
 }

@@ -32,13 +32,16 @@ pub(crate) async fn read(edge: &Edge, mut body: Incoming) -> Result<Bytes, Refus
             drain(body);
             Err(refusal)
         }
-        Err(_) => Err(Refusal::new(Reason::BodyTimeout)
-            .detail(format!("the body did not arrive within {} ms", edge.body_timeout_ms))),
+        Err(_) => Err(Refusal::new(
+            Reason::BodyTimeout,
+            "request",
+            format!("the body did not arrive within {} ms", edge.body_timeout_ms),
+        )),
     }
 }
 
 async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, Refusal> {
-    let broken = || Refusal::new(Reason::BadRequest).detail("the body broke off");
+    let broken = || Refusal::new(Reason::BadRequest, "request", "the body broke off");
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -61,7 +64,11 @@ async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, Refusal> {
 }
 
 fn too_large(most: usize) -> Refusal {
-    Refusal::new(Reason::BodyTooLarge).detail(format!("the body is larger than {most} bytes (gateway.body_bytes)"))
+    Refusal::new(
+        Reason::BodyTooLarge,
+        "request",
+        format!("the body is larger than {most} bytes (gateway.limits.body_bytes)"),
+    )
 }
 
 /// Throws a body away beside the answer.

@@ -33,15 +33,18 @@ pub(crate) fn check(edge: &Edge, uri: &Uri, headers: &HeaderMap) -> Result<(), R
         let origin = origin.to_str().unwrap_or("");
         let local = ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme).is_some_and(is_local));
         if !local && !edge.origins.iter().any(|allowed| allowed == origin) {
-            return Err(Refusal::new(Reason::Origin)
-                .detail("requests from that origin are not allowed; gateway.origins lists further ones"));
+            return Err(Refusal::new(
+                Reason::Origin,
+                "request",
+                "requests from that origin are not allowed; gateway.origins lists further ones",
+            ));
         }
     }
     Ok(())
 }
 
 fn refuse_host(detail: &str) -> Refusal {
-    Refusal::new(Reason::Host).detail(detail)
+    Refusal::new(Reason::Host, "request", detail)
 }
 
 /// `localhost`, `127.0.0.1` or `[::1]`, with any port.

@@ -193,7 +193,7 @@ fn event_bytes(
     async_stream::stream! {
         // A stream that opens in silence says so at once: clients wait for its head.
         let mut ended = matches!(first, Some(Outgoing::End { .. }));
-        yield first.map_or_else(sse::keep_alive, |item| event(&item));
+        yield first.map_or_else(sse::keepalive, |item| event(&item));
         while !ended {
             let next = tokio::select! {
                 next = tokio::time::timeout(pace.keepalive, flow.next()) => next,
@@ -205,7 +205,7 @@ fn event_bytes(
                     yield event(&item);
                 }
                 Ok(None) => break,
-                Err(_silence) => yield sse::keep_alive(),
+                Err(_silence) => yield sse::keepalive(),
             }
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
-use omnimind_wire::{Message, Reason, Refusal};
+use omnimind_wire::{Limits, Malformed, Message, Reason, Refusal, message};
 
 use super::{
     body, places, refuse,
@@ -21,7 +21,7 @@ use crate::{
     plane::Plane,
     principal::Principal,
     relay::{self, Caller},
-    reply::Reply,
+    reply::{Reply, Whole},
 };
 
 /// Serves one request. A panic in a handler fails this request alone.
@@ -38,7 +38,7 @@ pub(crate) async fn handle(
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => refuse::render(&refusal, b""),
         Err(_panic) => {
-            refuse::render(&Refusal::new(Reason::Internal).detail("the gateway failed on this request; it is logged"), b"")
+            refuse::render(&Refusal::new(Reason::Internal, "request", "the gateway failed on this request; other requests go on"), b"")
         }
     };
     if let Some(unread) = incoming {
@@ -71,14 +71,15 @@ async fn answer(
                 Some(incoming) => body::read(&snapshot.edge, incoming).await?,
                 None => Bytes::new(),
             };
-            let message = Message::parse(raw)
-                .map_err(|malformed| Refusal::new(Reason::of_malformed(&malformed)).detail(malformed.to_string()))?;
-            relay::post(caller(parts.headers), message).await
+            match Message::parse(raw, &Limits::default()) {
+                Ok(message) => relay::post(caller(parts.headers), message).await,
+                Err(malformed) => malformed_reply(&malformed),
+            }
         }
         Method::GET if accepts.stream => relay::get(caller(parts.headers)).await,
         Method::GET => return Err(not_acceptable("GET opens an event stream; send `Accept: text/event-stream`")),
         Method::DELETE => relay::delete(caller(parts.headers)).await,
-        _ => return Err(Refusal::new(Reason::MethodNotAllowed).detail("this endpoint takes POST, GET and DELETE")),
+        _ => return Err(Refusal::new(Reason::MethodNotAllowed, "request", "this endpoint takes POST, GET and DELETE")),
     };
     Ok(match reply {
         Reply::Refused { refusal, id } => refuse::render(&refusal, &id),
@@ -91,10 +92,10 @@ fn other_places(plane: &Plane, place: Place, parts: &Parts) -> Result<Response<B
     let reading = matches!(parts.method, Method::GET | Method::HEAD);
     match place {
         Place::UnknownServer(name) => {
-            Err(Refusal::new(Reason::UnknownServer).server(name).detail("no server of that name is configured"))
+            Err(Refusal::new(Reason::UnknownServer, "server", "no server of that name is configured").about(name))
         }
         Place::Alive | Place::Ready | Place::Metrics if !reading => {
-            Err(Refusal::new(Reason::MethodNotAllowed).detail("this endpoint takes GET"))
+            Err(Refusal::new(Reason::MethodNotAllowed, "request", "this endpoint takes GET"))
         }
         Place::Alive => Ok(respond::text(StatusCode::OK, "ok\n")),
         Place::Ready if plane.is_ready() => Ok(respond::text(StatusCode::OK, "ok\n")),
@@ -102,12 +103,12 @@ fn other_places(plane: &Plane, place: Place, parts: &Parts) -> Result<Response<B
         Place::Metrics => {
             let principal: Arc<Principal> = plane.tokens.load().authenticate(&parts.headers)?;
             if principal.role != Role::Operator {
-                return Err(Refusal::new(Reason::Forbidden).detail("metrics are for tokens with the role operator"));
+                return Err(Refusal::new(Reason::Forbidden, "principal", "metrics are for tokens with the role operator"));
             }
             Ok(respond::text(StatusCode::OK, plane.metrics.render(plane)))
         }
         Place::Mcp(_) | Place::Nowhere => {
-            Err(Refusal::new(Reason::NotFound).detail("MCP is at /mcp and /servers/NAME/mcp"))
+            Err(Refusal::new(Reason::NotFound, "request", "MCP is at /mcp and /servers/NAME/mcp"))
         }
     }
 }
@@ -118,10 +119,14 @@ fn check_head(edge: &Edge, parts: &Parts) -> Result<(), Refusal> {
     let bytes: usize = parts.uri.path_and_query().map_or(0, |path| path.as_str().len())
         + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
     if fields > edge.header_fields || bytes > edge.header_bytes {
-        return Err(Refusal::new(Reason::HeadTooLarge).detail(format!(
-            "the request's head has {fields} fields and {bytes} bytes; {} and {} are allowed",
-            edge.header_fields, edge.header_bytes
-        )));
+        return Err(Refusal::new(
+            Reason::HeadTooLarge,
+            "request",
+            format!(
+                "the request's head has {fields} fields and {bytes} bytes; {} and {} are allowed",
+                edge.header_fields, edge.header_bytes
+            ),
+        ));
     }
     Ok(())
 }
@@ -132,7 +137,7 @@ fn check_media(headers: &HeaderMap, accepts: Accepts) -> Result<(), Refusal> {
     });
     let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|value| value == "identity");
     if !json || !plain {
-        return Err(Refusal::new(Reason::MediaType).detail("send one uncompressed JSON message as application/json"));
+        return Err(Refusal::new(Reason::MediaType, "request", "send one uncompressed JSON message as application/json"));
     }
     if !accepts.json && !accepts.stream {
         return Err(not_acceptable("send `Accept: application/json, text/event-stream`"));
@@ -141,5 +146,14 @@ fn check_media(headers: &HeaderMap, accepts: Accepts) -> Result<(), Refusal> {
 }
 
 fn not_acceptable(detail: &str) -> Refusal {
-    Refusal::new(Reason::NotAcceptable).detail(detail)
+    Refusal::new(Reason::NotAcceptable, "request", detail)
+}
+
+/// A body that is no message: the protocol's own error under 400.
+fn malformed_reply(malformed: &Malformed) -> Reply {
+    Reply::Whole(Whole {
+        status: StatusCode::BAD_REQUEST,
+        headers: Vec::new(),
+        body: message::error(b"null", &malformed.rpc_error()),
+    })
 }

@@ -1,0 +1,250 @@
+//! Asking every server for its part of a list, and remembering what it said.
+//!
+//! Each list is asked for afresh; what a server said last only stands in while it is slow. A server that
+//! missed the patience of one list is not waited for again until its answer has come, so a hanging server
+//! costs one client one wait. The shelf is kept per principal: two principals may see different tools.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use omnimind_wire::{json, names};
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use crate::{
+    config::{Kind, ServerSpec},
+    control::State,
+    relay::{Client, Source, flight},
+    upstream::ServerView,
+};
+
+/// How long a list waits for a server that answered its last one.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+/// Pages asked of one server for one list.
+const MOST_PAGES: usize = 64;
+/// Items taken from one server for one list.
+const MOST_ITEMS: usize = 10_000;
+/// Names remembered for one principal and list.
+const MOST_NAMES: usize = 50_000;
+/// An unknown name makes the servers be asked again at most this often, per principal.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A list that servers share in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum List {
+    Tools,
+    Prompts,
+    Resources,
+    Templates,
+}
+
+impl List {
+    pub(super) fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "tools/list",
+            Self::Prompts => "prompts/list",
+            Self::Resources => "resources/list",
+            Self::Templates => "resources/templates/list",
+        }
+    }
+
+    /// The member of the result that holds the items.
+    pub(super) fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::Tools => "tool",
+            Self::Prompts => "prompt",
+            Self::Resources => "resource",
+            Self::Templates => "resource template",
+        }
+    }
+
+    /// The member of an item that identifies it.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Tools | Self::Prompts => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+}
+
+/// One tool, prompt, resource or template, already in the aggregate's names.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(super) raw: Bytes,
+    /// The server's own name for it.
+    inner: String,
+    /// The aggregate's.
+    outer: String,
+}
+
+/// One server's part of a list.
+pub(super) struct Part {
+    pub(super) server: Arc<ServerSpec>,
+    pub(super) items: Arc<[Item]>,
+}
+
+/// What servers said last, and which names that gave.
+pub(crate) struct Shelves {
+    shelves: Mutex<HashMap<(Arc<str>, String, List), Shelf>>,
+    tables: Mutex<HashMap<(Arc<str>, List), Table>>,
+    late: broadcast::Sender<List>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    items: Option<Arc<[Item]>>,
+    late: bool,
+}
+
+#[derive(Default)]
+struct Table {
+    names: HashMap<String, (String, String)>,
+    asked: Option<Instant>,
+}
+
+impl Default for Shelves {
+    fn default() -> Self {
+        Self { shelves: Mutex::default(), tables: Mutex::default(), late: broadcast::Sender::new(16) }
+    }
+}
+
+impl Shelves {
+    /// Lists that changed because a slow server's part came after all.
+    pub(crate) fn late(&self) -> broadcast::Receiver<List> {
+        self.late.subscribe()
+    }
+
+    fn last(&self, key: &(Arc<str>, String, List)) -> (Option<Arc<[Item]>>, bool) {
+        self.shelves.lock().get(key).map_or((None, false), |shelf| (shelf.items.clone(), shelf.late))
+    }
+}
+
+/// All servers' parts of a list, in the order of the configuration.
+pub(super) async fn gather(client: &Client, list: List) -> Vec<Part> {
+    let ready = client.caller.plane.fleet.servers().into_iter().filter(is_up).map(|view| view.spec);
+    join_all(ready.map(|spec| part(client, list, spec))).await
+}
+
+/// The server and its own name for what the aggregate calls `name`.
+pub(super) async fn find(client: &Client, list: List, name: &str) -> Option<(String, String)> {
+    let key = (client.caller.principal.name.clone(), list);
+    let tables = &client.caller.plane.shelves.tables;
+    let again = {
+        let mut tables = tables.lock();
+        let table = tables.entry(key.clone()).or_default();
+        if let Some(found) = table.names.get(name) {
+            return Some(found.clone());
+        }
+        let now = Instant::now();
+        let again = table.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN);
+        if again {
+            table.asked = Some(now);
+        }
+        again
+    };
+    if again {
+        gather(client, list).await;
+    }
+    tables.lock().get(&key)?.names.get(name).cloned()
+}
+
+fn is_up(view: &ServerView) -> bool {
+    matches!(view.state, State::Ready | State::Degraded) || matches!(view.spec.kind, Kind::Http | Kind::Unix)
+}
+
+async fn part(client: &Client, list: List, spec: Arc<ServerSpec>) -> Part {
+    let key = (client.caller.principal.name.clone(), spec.name.clone(), list);
+    let shelves = &client.caller.plane.shelves;
+    let (last, late) = shelves.last(&key);
+    if late {
+        return Part { server: spec, items: last.unwrap_or_default() };
+    }
+    let mut asking = tokio::spawn(ask(client.clone(), list, spec.clone()));
+    let items = match tokio::time::timeout(PATIENCE, &mut asking).await {
+        Ok(answered) => {
+            let items = answered.unwrap_or_default();
+            remember(client, list, &key, &items);
+            items
+        }
+        Err(_slow) => {
+            shelves.shelves.lock().entry(key.clone()).or_default().late = true;
+            tokio::spawn(wait_for(client.clone(), list, key, asking));
+            last.unwrap_or_default()
+        }
+    };
+    Part { server: spec, items }
+}
+
+/// Takes a slow server's part when it comes, and says that the list changed.
+async fn wait_for(
+    client: Client,
+    list: List,
+    key: (Arc<str>, String, List),
+    asking: tokio::task::JoinHandle<Arc<[Item]>>,
+) {
+    let items = asking.await.unwrap_or_default();
+    remember(&client, list, &key, &items);
+    let _ = client.caller.plane.shelves.late.send(list);
+}
+
+fn remember(client: &Client, list: List, key: &(Arc<str>, String, List), items: &Arc<[Item]>) {
+    let shelves = &client.caller.plane.shelves;
+    *shelves.shelves.lock().entry(key.clone()).or_default() = Shelf { items: Some(items.clone()), late: false };
+    let mut tables = shelves.tables.lock();
+    let table = tables.entry((key.0.clone(), list)).or_default();
+    if table.names.len() + items.len() > MOST_NAMES {
+        table.names.clear();
+    }
+    for item in items.iter() {
+        table.names.entry(item.outer.clone()).or_insert_with(|| (key.1.clone(), item.inner.clone()));
+    }
+}
+
+/// One server's whole list, page by page; what cannot be had is nothing.
+async fn ask(client: Client, list: List, spec: Arc<ServerSpec>) -> Arc<[Item]> {
+    let source = Source { spec: spec.clone(), rename: None };
+    let mut items = Vec::new();
+    let mut params = Bytes::from_static(b"{}");
+    for _ in 0..MOST_PAGES {
+        let Ok(result) = flight::ask(&client, &source, list.method(), params).await else { break };
+        let Ok(page) = json::Object::parse(&result) else { break };
+        let raws = page.get(list.member()).and_then(|raw| json::elements(raw).ok()).unwrap_or_default();
+        items.extend(raws.into_iter().filter_map(|raw| item(list, &spec.name, raw)));
+        match page.get("nextCursor").filter(|raw| json::is_string(raw)) {
+            Some(cursor) if items.len() < MOST_ITEMS => params = [b"{\"cursor\":", cursor, b"}"].concat().into(),
+            _ => break,
+        }
+    }
+    items.truncate(MOST_ITEMS);
+    items.into()
+}
+
+fn item(list: List, server: &str, raw: &[u8]) -> Option<Item> {
+    let inner = json::as_str(json::find(raw, &[list.key()]).ok()??)?.into_owned();
+    let outer = match list {
+        List::Tools | List::Prompts => names::join(server, &inner),
+        List::Resources | List::Templates => names::uri::wrap(server, &inner),
+    };
+    let mut edit = omnimind_wire::Edit::new(raw).set(&[list.key()], json::quote(&outer));
+    if matches!(list, List::Tools | List::Prompts) && names::is_shortened(server, &inner, &outer) {
+        // The name had to be shortened: say whose it is.
+        let origin = serde_json::json!({"server": server, "name": inner}).to_string();
+        edit = edit.set(&["_meta", "omnimind/name"], origin.into_bytes());
+    }
+    Some(Item { raw: edit.finish().ok()?, inner, outer })
+}
