@@ -131,22 +131,6 @@ pub enum Reason {
     ServerUnavailable,
     /// The server took too long.
     UpstreamTimeout,
-    /// The request is no HTTP we can follow.
-    BadRequest,
-    /// The principal's role does not reach this.
-    Forbidden,
-    /// Nothing is at this path.
-    NotFound,
-    /// The path takes other methods.
-    MethodNotAllowed,
-    /// The client reads none of what could be sent.
-    NotAcceptable,
-    /// The body took too long.
-    BodyTimeout,
-    /// The body is not plain JSON.
-    MediaType,
-    /// The gateway itself failed.
-    Internal,
 }
 
 impl Reason {
@@ -179,15 +163,7 @@ impl Reason {
         match self {
             Self::BadRequest => ("bad_request", 40_000, 400),
             Self::Unauthenticated => ("unauthenticated", 40_100, 401),
-            Self::BadRequest => ("bad_request", 40_000, 400),
             Self::Origin => ("origin", 40_300, 403),
-            Self::Forbidden => ("forbidden", 40_301, 403),
-            Self::NotFound => ("not_found", 40_401, 404),
-            Self::MethodNotAllowed => ("method_not_allowed", 40_500, 405),
-            Self::NotAcceptable => ("not_acceptable", 40_600, 406),
-            Self::BodyTimeout => ("body_timeout", 40_800, 408),
-            Self::MediaType => ("media_type", 41_500, 415),
-            Self::Internal => ("internal", 50_000, 500),
             Self::Forbidden => ("forbidden", 40_301, 403),
             Self::UnknownServer => ("unknown_server", 40_400, 404),
             Self::NotFound => ("not_found", 40_401, 404),
