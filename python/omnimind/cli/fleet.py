@@ -31,6 +31,7 @@ class Record:
     version: str
     endpoint: str
     servers: dict[str, str]
+    token_file: str | None
 
 
 def find(state_dir: Path) -> Record | None:
@@ -43,6 +44,7 @@ def find(state_dir: Path) -> Record | None:
             str(raw.get("version", "")),
             str(raw["endpoints"]["gateway"]),
             {str(name): str(url) for name, url in raw["endpoints"].get("servers", {}).items()},
+            str(raw["token_file"]) if raw.get("token_file") else None,
         )
         boot_id = str(raw["boot_id"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
