@@ -5,6 +5,8 @@ Everything crosses as bytes and numbers. Importing this module starts no thread.
 
 from typing import Literal, final
 
+__all__ = ["Gateway", "Refusal", "TokenBucket", "__version__"]
+
 __version__: str
 
 @final
