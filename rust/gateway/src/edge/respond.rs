@@ -214,6 +214,8 @@ fn event_bytes(
 fn event(item: &Outgoing) -> Bytes {
     match item {
         Outgoing::Message(data) | Outgoing::End { body: data, .. } => sse::event(data),
-        Outgoing::Event { id, retry_ms, data } => sse::event_with(id.as_deref(), *retry_ms, data),
+        Outgoing::Event { id: Some(id), retry_ms, data } if data.is_empty() => sse::priming(id, *retry_ms),
+        Outgoing::Event { id: Some(id), data, .. } => sse::event_with_id(id, data),
+        Outgoing::Event { id: None, data, .. } => sse::event(data),
     }
 }
