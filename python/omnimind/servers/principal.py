@@ -1,0 +1,52 @@
+"""Who is asking.
+
+A worker serves all principals over the gateway's connections, so the name of the principal decides which
+data a call sees. It is believed only on a connection that opened with the worker's instance key: there the
+gateway has removed what the client wrote and put in its own. A keyed request without a name is refused,
+never served as somebody. Everywhere else (stdio, tests in memory) there is one user: `local`.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOCAL: Final = "local"
+META_KEY: Final = "omnimind/principal"
+_LONGEST = 512
+
+_keyed: ContextVar[bool] = ContextVar("omnimind_keyed", default=False)
+
+
+class UnknownPrincipalError(Exception):
+    """A request on a keyed connection does not say for whom it is."""
+
+
+def trust_connection() -> None:
+    """From here on, in this task and those it starts, requests say for whom they are."""
+    _keyed.set(True)
+
+
+def connection_is_trusted() -> bool:
+    """Whether this task serves a connection that opened with the instance key."""
+    return _keyed.get()
+
+
+def named(params: Mapping[str, Any] | None) -> str | None:
+    """The principal that a request's own parameters name, trusted or not."""
+    meta = (params or {}).get("_meta")
+    name = meta.get(META_KEY) if isinstance(meta, dict) else None
+    return name if isinstance(name, str) and 0 < len(name) <= _LONGEST else None
+
+
+def of(params: Mapping[str, Any] | None) -> str:
+    """The principal of a request with these parameters."""
+    if not _keyed.get():
+        return LOCAL
+    name = named(params)
+    if name is None:
+        raise UnknownPrincipalError(f"the request carries no {META_KEY} in its _meta")
+    return name

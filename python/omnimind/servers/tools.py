@@ -1,0 +1,179 @@
+"""What the `server.py` of every server shares: how a server is made, how work leaves the event loop, and
+what a result looks like.
+
+Results keep the shape of the reference servers' results: text in `content`, the same as data in
+`structuredContent`. Sending a large text twice costs bandwidth and, in many clients, tokens; so above
+`STRUCTURED_BYTES` a text goes once, in `content`, and `_meta` says so. Data is printed without spaces.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import anyio.from_thread
+import anyio.to_thread
+from mcp.server import MCPServer
+from mcp.server.caching import CacheHint
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_REQUEST, CallToolResult, ContentBlock, TextContent, ToolAnnotations
+
+from omnimind import __version__
+from omnimind.servers import principal
+from omnimind.servers.problem import Problem
+
+if TYPE_CHECKING:
+    from omnimind.servers import ServerContext
+
+STRUCTURED_BYTES: Final = 64 * 1024
+
+READS: Final = ToolAnnotations(
+    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+)
+ADDS: Final = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
+)
+ENSURES: Final = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+)
+CHANGES: Final = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False
+)
+REPLACES: Final = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
+)
+
+_LISTS_HINT = CacheHint(ttl_ms=300_000, scope="public")  # what is listed depends on no caller and no time
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Toolbox:
+    """The tools of one server, collected before the server is made.
+
+    Two things happen to each on the way: a `Problem` becomes an error result with its own words, and its
+    schema loses what says nothing to a model (generated titles, `null` defaults), because every list of
+    tools is paid for in tokens.
+    """
+
+    def __init__(self) -> None:
+        self.tools: list[Tool] = []
+
+    def tool(
+        self, title: str, annotations: ToolAnnotations
+    ) -> Callable[[Callable[P, Awaitable[CallToolResult]]], Callable[P, Awaitable[CallToolResult]]]:
+        """Register a function under its own name, described by its docstring."""
+
+        def register(
+            function: Callable[P, Awaitable[CallToolResult]],
+        ) -> Callable[P, Awaitable[CallToolResult]]:
+            @functools.wraps(function)
+            async def answer(*args: P.args, **kwargs: P.kwargs) -> CallToolResult:
+                try:
+                    return await function(*args, **kwargs)
+                except Problem as problem:
+                    return CallToolResult(content=[_text(str(problem))], is_error=True)
+
+            tool = Tool.from_function(
+                answer,
+                title=title,
+                description=" ".join(inspect.getdoc(function).split()) if function.__doc__ else "",
+                annotations=annotations,
+            )
+            tool.parameters = _tidy(tool.parameters)
+            if tool.fn_metadata.output_schema is not None:
+                tool.fn_metadata.output_schema = _tidy(tool.fn_metadata.output_schema)
+            self.tools.append(tool)
+            return answer
+
+        return register
+
+
+def _tidy(schema: Any) -> Any:
+    """A JSON schema without generated titles, and with `T` where it said `T or null, by default null`."""
+    if isinstance(schema, list):
+        return [_tidy(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    choices = kept.get("anyOf")
+    if kept.get("default", ...) is None and isinstance(choices, list) and {"type": "null"} in choices:
+        others = [choice for choice in choices if choice != {"type": "null"}]
+        del kept["default"], kept["anyOf"]
+        kept = {**others[0], **kept} if len(others) == 1 else {**kept, "anyOf": others}
+    return {
+        key: {name: _tidy(part) for name, part in value.items()}
+        if key in ("properties", "$defs") and isinstance(value, dict)
+        else _tidy(value)
+        for key, value in kept.items()
+    }
+
+
+def new_server(
+    context: ServerContext, toolbox: Toolbox, *, title: str, instructions: str
+) -> MCPServer[dict[str, Any]]:
+    """The SDK server with these tools. It serves no subscriptions unless `changes` adds them."""
+    return MCPServer(
+        context.name,
+        title=title,
+        instructions=instructions,
+        version=__version__,
+        log_level="WARNING",
+        tools=toolbox.tools,
+        subscriptions=False,
+        cache_hints={
+            "server/discover": _LISTS_HINT,
+            "tools/list": _LISTS_HINT,
+            "prompts/list": _LISTS_HINT,
+            "resources/list": _LISTS_HINT,
+            "resources/templates/list": _LISTS_HINT,
+        },
+    )
+
+
+async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking domain code beside the event loop."""
+    return await anyio.to_thread.run_sync(functools.partial(call, *args, **kwargs))
+
+
+def stop_if_cancelled() -> None:
+    """For long loops inside `in_thread`: raises when the caller has gone away."""
+    anyio.from_thread.check_cancelled()
+
+
+def caller(ctx: Context) -> str:
+    """The principal of this call."""
+    try:
+        return principal.of(ctx.request_context.params)
+    except principal.UnknownPrincipalError as missing:
+        raise MCPError(code=INVALID_REQUEST, message=str(missing)) from missing
+
+
+def text_result(text: str) -> CallToolResult:
+    """A text as the reference servers send it: as content, and as `{content: text}` while it is small."""
+    return content_result([_text(text)], text, len(text))
+
+
+def content_result(blocks: list[ContentBlock], structured: Any, size: int) -> CallToolResult:
+    """Content blocks, with `{content: structured}` beside them while `size` is small."""
+    if size <= STRUCTURED_BYTES:
+        return CallToolResult(content=blocks, structured_content={"content": structured})
+    note = f"omitted: more than {STRUCTURED_BYTES:,} bytes; all of it is in content"
+    return CallToolResult(content=blocks, _meta={"omnimind/structuredContent": note})
+
+
+def data_result(data: dict[str, Any], shown: Any = None) -> CallToolResult:
+    """Data as structured content; `shown` (default: the data) is what a text-only client gets, as JSON."""
+    shown = data if shown is None else shown
+    text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    return CallToolResult(content=[_text(text)], structured_content=data)
+
+
+def _text(text: str) -> TextContent:
+    return TextContent(type="text", text=text)

@@ -1,0 +1,163 @@
+"""The process of one built-in server: a Unix socket in front, one SDK session a connection.
+
+Rules: a connection says the instance key first or is closed; a broken connection ends nothing but itself;
+SIGTERM means no new work, five seconds for what is under way, exit 0. A request that arrives while the
+worker drains is refused with a code that says it was not started, so that the gateway may send it to the
+next worker whatever it does.
+
+asyncio's streams carry the bytes (they are the fast path on a socket); all else is anyio, as in the SDK.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import mcp_types as types
+from mcp.server.lowlevel import Server
+
+from omnimind.linux import process
+from omnimind.servers import ServerContext, build, principal
+from omnimind.servers.lines import Connection
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    from mcp.server import MCPServer
+
+KEY_BYTES: Final = 32
+KEY_TIMEOUT_S: Final = 5.0
+DRAIN_S: Final = 5.0
+_CANCEL_S: Final = 1.0
+_CONNECTIONS: Final = 1024
+_DRAINING: Final = 50300
+
+log = logging.getLogger("omnimind.worker")
+
+
+def run(name: str, listener: socket.socket, key: bytes, state_dir: Path, args: list[str]) -> None:
+    """Serve `name` on an inherited, listening Unix socket until SIGTERM. Blocks; returns when drained."""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"an instance key has {KEY_BYTES} bytes, not {len(key)}")
+    process.hide_memory()
+    log_to_stderr()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the orchestrator decides
+    server = build(ServerContext(name, state_dir, args))
+    anyio.run(_Worker(server, key).serve, listener)
+
+
+def log_to_stderr() -> None:
+    """Plain lines for the orchestrator's log, set before the SDK configures anything itself."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+def lowlevel(server: MCPServer) -> Server[object]:
+    """The SDK server that can run on any pair of streams; the SDK has no public name for it."""
+    inner: Server[object] = server._lowlevel_server
+    return inner
+
+
+class _Worker:
+    def __init__(self, server: MCPServer, key: bytes) -> None:
+        self._server = lowlevel(server)
+        self._key_line = key.hex().encode()
+        self._connections: set[Connection] = set()
+        self._draining = False
+        self._idle = asyncio.Event()
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Accept until SIGTERM, then finish what is under way."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        listener.setblocking(False)
+        async with anyio.create_task_group() as tasks:
+
+            async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                tasks.start_soon(self._connected, reader, writer)
+
+            acceptor = await asyncio.start_unix_server(accepted, sock=listener, limit=1024 * 1024)
+            await stop.wait()
+            acceptor.close()
+            # A thread stuck in the kernel cannot be cancelled; the process ends all the same.
+            loop.call_later(DRAIN_S + _CANCEL_S, os._exit, 0)
+            await self._drain()
+            tasks.cancel_scope.cancel()
+
+    async def _drain(self) -> None:
+        self._draining = True
+        with anyio.move_on_after(DRAIN_S):
+            while any(connection.unanswered for connection in self._connections):
+                self._idle.clear()
+                await self._idle.wait()
+
+    def _refusal(self) -> types.ErrorData | None:
+        if not self._draining:
+            return None
+        return types.ErrorData(
+            code=_DRAINING,
+            message="the server is stopping; the request was not started",
+            data={"reason": "draining", "scope": "server", "retryAfterMs": 250},
+        )
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if len(self._connections) >= _CONNECTIONS:
+                log.warning("refused a connection: there are %d already", _CONNECTIONS)
+            elif await self._says_key(reader):
+                principal.trust_connection()
+                await self._session(reader, writer)
+        except OSError as broken:
+            log.debug("connection ended: %s", broken)
+        except Exception:
+            log.exception("connection ended by an error of ours")
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def _says_key(self, reader: asyncio.StreamReader) -> bool:
+        said = b""
+        with anyio.move_on_after(KEY_TIMEOUT_S), contextlib.suppress(asyncio.IncompleteReadError):
+            said = await reader.readexactly(len(self._key_line) + 1)
+        if hmac.compare_digest(said, self._key_line + b"\n"):
+            return True
+        log.warning("refused a connection that did not open with the instance key")
+        return False
+
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(reader, writer, self._refusal, self._idle.set)
+        self._connections.add(connection)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._carry, connection, tasks.cancel_scope)
+                tasks.start_soon(self._write, connection, tasks.cancel_scope)
+                await self._server.run(
+                    connection.messages, connection.answers, self._server.create_initialization_options()
+                )
+        finally:
+            self._connections.discard(connection)
+            connection.unanswered.clear()
+            self._idle.set()
+
+    async def _carry(self, connection: Connection, scope: anyio.CancelScope) -> None:
+        try:
+            await connection.read()
+        except OSError as broken:
+            log.debug("connection broke while reading: %s", broken)
+            scope.cancel()
+
+    async def _write(self, connection: Connection, scope: anyio.CancelScope) -> None:
+        try:
+            await connection.write()
+        except OSError as broken:
+            log.debug("connection broke while writing: %s", broken)
+            scope.cancel()
