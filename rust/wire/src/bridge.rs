@@ -43,10 +43,10 @@ pub fn result_to_modern(method: &str, result: &[u8], server_info: Option<&[u8]>)
             }
         }
     }
-    if let Some(info) = server_info {
-        if find(result, &["_meta", META_SERVER_INFO])?.is_none() {
-            edit = edit.set(&["_meta", META_SERVER_INFO], info);
-        }
+    if let Some(info) = server_info
+        && find(result, &["_meta", META_SERVER_INFO])?.is_none()
+    {
+        edit = edit.set(&["_meta", META_SERVER_INFO], info);
     }
     edit.finish()
 }

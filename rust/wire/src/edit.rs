@@ -116,7 +116,7 @@ fn level<'e, 'a>(base: Option<&'e [u8]>, steps: &[Step<'e, 'a>], out: &mut Vec<u
         for member in object {
             let key = base.get(member.key_span.clone()).unwrap_or_default();
             match slots.iter().position(|slot| slot.key == member.key) {
-                Some(at) => write_slot(&slots.swap_remove(at), key, open, out)?,
+                Some(at) => write_slot(&slots.remove(at), key, open, out)?,
                 None => write_member(key, member.value, open, out),
             }
         }
@@ -141,20 +141,14 @@ fn write_member(key: &[u8], value: &[u8], open: usize, out: &mut Vec<u8>) {
 }
 
 fn write_slot(slot: &Slot<'_, '_>, key: &[u8], open: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
-    let base = slot.base.filter(|base| slot.deeper.is_empty() || !json::is_null(base));
-    if slot.deeper.is_empty() {
-        if let Some(value) = base {
-            write_member(key, value, open, out);
-        }
-        return Ok(());
-    }
     let sets = slot.deeper.iter().any(|(_, action)| matches!(action, Action::Set(_)));
-    if base.is_none() && !sets {
+    if !sets && (slot.deeper.is_empty() || !slot.base.is_some_and(json::is_object)) {
         if let Some(value) = slot.base {
             write_member(key, value, open, out);
         }
         return Ok(());
     }
+    let base = slot.base.filter(|base| !json::is_null(base));
     let before = out.len();
     write_member(key, b"", open, out);
     if level(base, &slot.deeper, out)? {

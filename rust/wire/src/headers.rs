@@ -9,10 +9,12 @@ use crate::error::{HEADER_MISMATCH, INVALID_PARAMS, RpcError, UNSUPPORTED_VERSIO
 use crate::json::{Object, as_str, push_quoted};
 use crate::message::Request;
 
+mod annotations;
 mod params;
 mod sentinel;
 
-pub use params::{InvalidAnnotation, ParamHeader, ParamType, check_params, mirror_params, param_headers};
+pub use annotations::{InvalidAnnotation, param_headers};
+pub use params::{ParamHeader, ParamType, check_params, mirror_params};
 pub use sentinel::{decode, encode};
 
 /// The header with the protocol version.

@@ -117,7 +117,7 @@ impl Parser {
             b"event" => self.event.event = Some(text()).filter(|name| !name.is_empty()),
             b"id" if !value.contains(&0) => self.event.id = Some(text()),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
-                self.event.retry = text().parse().ok()
+                self.event.retry = text().parse().ok();
             }
             _ => {}
         }

@@ -37,7 +37,7 @@ impl<'a> Object<'a> {
         scanner.members(|scanner, key, key_span| {
             let value_span = scanner.value()?;
             let value = scanner.slice(&value_span).as_bytes();
-            members.push(Member { key: key.clone(), key_span, value_span, value });
+            members.push(Member { key, key_span, value_span, value });
             Ok(())
         })?;
         scanner.end()?;
@@ -112,7 +112,7 @@ fn descend(scanner: &mut Scanner<'_>, path: &[&str]) -> Result<Option<Span>, Mal
     }
     let mut found = None;
     scanner.members(|scanner, key, _| {
-        if key == first {
+        if key == *first {
             found = descend(scanner, rest)?;
         } else {
             scanner.value()?;

@@ -71,7 +71,7 @@ impl<'a> Scanner<'a> {
     /// Reads an object. The visitor gets each key (unescaped) with its span, the cursor on the value, and must read exactly that value.
     pub(crate) fn members<F>(&mut self, mut visit: F) -> Result<(), Malformed>
     where
-        F: FnMut(&mut Self, &Cow<'a, str>, Span) -> Result<(), Malformed>,
+        F: FnMut(&mut Self, Cow<'a, str>, Span) -> Result<(), Malformed>,
     {
         self.enter()?;
         let mut seen = Seen::new();
@@ -92,7 +92,7 @@ impl<'a> Scanner<'a> {
             let span = start..self.at;
             self.space();
             self.expect(b':')?;
-            visit(self, &key, span)?;
+            visit(self, key, span)?;
             self.space();
             match self.peek() {
                 Some(b',') => self.step(),

@@ -20,6 +20,7 @@ impl<'a> Seen<'a> {
     }
 
     /// Notes a key, already unescaped; false if it was there before.
+    #[allow(clippy::ptr_arg, reason = "only a borrowed key can be kept without a copy")]
     pub(super) fn note(&mut self, key: &Cow<'a, str>) -> bool {
         if self.many.is_none() {
             if let (Cow::Borrowed(key), true) = (key, self.count < FEW) {

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::json::{Malformed, Object, as_str, elements, is_array, is_object, push_quoted};
+use crate::json::{Limits, Malformed, Scanner, Span, as_str, push_quoted};
 
 /// What stands at a place of a message.
 #[derive(Debug, Clone, Copy)]
@@ -83,69 +83,61 @@ fn rewrite(
     change: &mut dyn FnMut(&str) -> Option<String>,
 ) -> Result<Bytes, Malformed> {
     let Some(shape) = shape else { return Ok(Bytes::copy_from_slice(raw)) };
-    let mut out = Vec::with_capacity(raw.len() + 128);
-    let mut walk = Walk { raw, done: 0, out: &mut out, change };
-    walk.visit(shape, raw)?;
-    walk.copy_to(raw.len());
+    let mut scanner = Scanner::new(raw, Limits { max_depth: Limits::DEEPEST })?;
+    let mut uris = Vec::new();
+    visit(&mut scanner, shape, &mut uris)?;
+    scanner.end()?;
+    uris.sort_unstable_by_key(|span| span.start);
+    let mut out = Vec::with_capacity(raw.len() + 64 * uris.len());
+    let mut done = 0;
+    for span in uris {
+        let Some(changed) = raw.get(span.clone()).and_then(as_str).and_then(|uri| change(&uri)) else { continue };
+        out.extend_from_slice(raw.get(done..span.start).unwrap_or_default());
+        push_quoted(&mut out, &changed);
+        done = span.end;
+    }
+    out.extend_from_slice(raw.get(done..).unwrap_or_default());
     Ok(out.into())
 }
 
-/// Copies the text up to each URI, then writes the URI anew.
-struct Walk<'w> {
-    raw: &'w [u8],
-    done: usize,
-    out: &'w mut Vec<u8>,
-    change: &'w mut dyn FnMut(&str) -> Option<String>,
+/// Reads one value of a shape and notes where its URIs stand; a value that is not of the shape is read over.
+fn visit(scanner: &mut Scanner<'_>, shape: Shape, uris: &mut Vec<Span>) -> Result<(), Malformed> {
+    match (shape, scanner.peek()) {
+        (Shape::Uri, Some(b'"')) => uris.push(scanner.value()?),
+        (Shape::Each(inner), Some(b'[')) => scanner.elements(|scanner| visit(scanner, *inner, uris))?,
+        (Shape::Each(inner), Some(b'{')) => visit(scanner, *inner, uris)?,
+        (Shape::Fields(fields), Some(b'{')) => {
+            scanner.members(|scanner, key, _| match fields.iter().find(|(name, _)| *name == key) {
+                Some((_, inner)) => visit(scanner, *inner, uris),
+                None => scanner.value().map(drop),
+            })?;
+        }
+        (Shape::Values(inner), Some(b'{')) => scanner.members(|scanner, _, _| visit(scanner, *inner, uris))?,
+        (Shape::Block, Some(b'{')) => block(scanner, uris)?,
+        _ => return scanner.value().map(drop),
+    }
+    Ok(())
 }
 
-impl<'w> Walk<'w> {
-    fn visit(&mut self, shape: Shape, value: &'w [u8]) -> Result<(), Malformed> {
-        match shape {
-            Shape::Uri => self.uri(value),
-            Shape::Each(inner) if is_array(value) => {
-                for element in elements(value)? {
-                    self.visit(*inner, element)?;
-                }
-            }
-            Shape::Each(inner) => self.visit(*inner, value)?,
-            Shape::Fields(fields) if is_object(value) => {
-                for member in &Object::parse(value)? {
-                    if let Some((_, inner)) = fields.iter().find(|(key, _)| *key == member.key) {
-                        self.visit(*inner, member.value)?;
-                    }
-                }
-            }
-            Shape::Values(inner) if is_object(value) => {
-                for member in &Object::parse(value)? {
-                    self.visit(*inner, member.value)?;
-                }
-            }
-            Shape::Block if is_object(value) => self.block(&Object::parse(value)?)?,
-            Shape::Fields(_) | Shape::Values(_) | Shape::Block => {}
+/// A block says by its type which of its members counts, and may say it last.
+fn block(scanner: &mut Scanner<'_>, uris: &mut Vec<Span>) -> Result<(), Malformed> {
+    let (mut kind, mut link, mut resource, mut nested) = (None, Vec::new(), Vec::new(), Vec::new());
+    scanner.members(|scanner, key, _| match key.as_ref() {
+        "type" => {
+            let span = scanner.value()?;
+            kind = as_str(scanner.slice(&span).as_bytes());
+            Ok(())
         }
-        Ok(())
-    }
-
-    fn block(&mut self, block: &Object<'w>) -> Result<(), Malformed> {
-        let (key, inner) = match block.get_str("type").as_deref() {
-            Some("resource_link") => ("uri", Shape::Uri),
-            Some("resource") => ("resource", RESOURCE),
-            Some("tool_result") => ("content", BLOCKS),
-            _ => return Ok(()),
-        };
-        block.get(key).map_or(Ok(()), |value| self.visit(inner, value))
-    }
-
-    fn uri(&mut self, value: &'w [u8]) {
-        let Some(changed) = as_str(value).and_then(|uri| (self.change)(&uri)) else { return };
-        let start = value.as_ptr() as usize - self.raw.as_ptr() as usize;
-        self.copy_to(start);
-        push_quoted(self.out, &changed);
-        self.done = start + value.len();
-    }
-
-    fn copy_to(&mut self, end: usize) {
-        self.out.extend_from_slice(self.raw.get(self.done..end).unwrap_or_default());
-        self.done = end;
-    }
+        "uri" => visit(scanner, Shape::Uri, &mut link),
+        "resource" => visit(scanner, RESOURCE, &mut resource),
+        "content" => visit(scanner, BLOCKS, &mut nested),
+        _ => scanner.value().map(drop),
+    })?;
+    uris.append(match kind.as_deref() {
+        Some("resource_link") => &mut link,
+        Some("resource") => &mut resource,
+        Some("tool_result") => &mut nested,
+        _ => return Ok(()),
+    });
+    Ok(())
 }

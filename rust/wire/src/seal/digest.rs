@@ -1,54 +1,91 @@
 //! What a `requestState` is bound to: the method and the parameters that must be the same when the client comes back.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
-use crate::json::{Malformed, Object, as_str, elements, is_array, is_object, is_string};
+use crate::json::{Limits, Malformed, MalformedKind, Scanner, as_str};
 
 /// What differs between a request and its continuation.
 const CHANGING: [&str; 3] = ["_meta", "inputResponses", "requestState"];
 
-/// A digest of method and params that does not depend on the order of keys, on space or on escapes, and leaves out `_meta`, `inputResponses` and `requestState`.
+/// A digest of method and params that does not depend on the order of keys, on space or on escapes, and leaves out
+/// `_meta`, `inputResponses` and `requestState`.
+///
+/// Numbers count as they are written, so that two that only look alike to some reader never pass for each other.
 pub fn request_digest(method: &str, params: Option<&[u8]>) -> Result<[u8; 32], Malformed> {
     let mut hash = Sha256::new();
-    text(&mut hash, b'm', method);
+    text(&mut hash, b'm', method.as_bytes());
     if let Some(params) = params {
-        object(&mut hash, &Object::parse(params)?, &CHANGING)?;
+        let mut scanner = Scanner::new(params, Limits { max_depth: Limits::DEEPEST })?;
+        if scanner.peek() != Some(b'{') {
+            return Err(scanner.malformed(MalformedKind::NotAnObject));
+        }
+        object(&mut scanner, &CHANGING)?.put(&mut hash);
+        scanner.end()?;
     }
     Ok(hash.finalize().into())
 }
 
-/// Every part says what it is and how long, so that no two trees give the same bytes.
-fn text(hash: &mut Sha256, tag: u8, text: &str) {
+/// What a value adds to the digest of what holds it: a single value its text, a container its own digest.
+enum Print<'a> {
+    String(Cow<'a, str>),
+    Literal(&'a str),
+    Container([u8; 32]),
+}
+
+impl Print<'_> {
+    /// Every part says what it is and how long, so that no two trees give the same bytes.
+    fn put(&self, hash: &mut Sha256) {
+        match self {
+            Self::String(found) => text(hash, b's', found.as_bytes()),
+            Self::Literal(found) => text(hash, b'v', found.as_bytes()),
+            Self::Container(digest) => text(hash, b'c', digest),
+        }
+    }
+}
+
+fn text(hash: &mut Sha256, tag: u8, bytes: &[u8]) {
     hash.update([tag]);
-    hash.update((text.len() as u64).to_be_bytes());
-    hash.update(text.as_bytes());
+    hash.update((bytes.len() as u64).to_be_bytes());
+    hash.update(bytes);
 }
 
-fn object(hash: &mut Sha256, found: &Object<'_>, without: &[&str]) -> Result<(), Malformed> {
-    let mut members: Vec<_> = found.iter().filter(|member| !without.contains(&member.key.as_ref())).collect();
-    members.sort_by(|left, right| left.key.cmp(&right.key));
-    hash.update([b'o']);
-    hash.update((members.len() as u64).to_be_bytes());
-    for member in members {
-        text(hash, b'k', &member.key);
-        value(hash, member.value)?;
+fn value<'a>(scanner: &mut Scanner<'a>) -> Result<Print<'a>, Malformed> {
+    match scanner.peek() {
+        Some(b'{') => object(scanner, &[]),
+        Some(b'[') => array(scanner),
+        _ => {
+            let span = scanner.value()?;
+            let raw = scanner.slice(&span);
+            Ok(as_str(raw.as_bytes()).map_or(Print::Literal(raw), Print::String))
+        }
     }
-    Ok(())
 }
 
-fn value(hash: &mut Sha256, raw: &[u8]) -> Result<(), Malformed> {
-    if is_object(raw) {
-        return object(hash, &Object::parse(raw)?, &[]);
+fn object<'a>(scanner: &mut Scanner<'a>, without: &[&str]) -> Result<Print<'a>, Malformed> {
+    let mut members = Vec::new();
+    scanner.members(|scanner, key, _| {
+        let print = value(scanner)?;
+        if !without.contains(&key.as_ref()) {
+            members.push((key, print));
+        }
+        Ok(())
+    })?;
+    members.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    let mut hash = Sha256::new_with_prefix(b"o");
+    for (key, print) in members {
+        text(&mut hash, b'k', key.as_bytes());
+        print.put(&mut hash);
     }
-    if is_array(raw) {
-        let found = elements(raw)?;
-        hash.update([b'a']);
-        hash.update((found.len() as u64).to_be_bytes());
-        return found.into_iter().try_for_each(|element| value(hash, element));
-    }
-    match as_str(raw) {
-        Some(found) if is_string(raw) => text(hash, b's', &found),
-        _ => text(hash, b'v', &String::from_utf8_lossy(raw)),
-    }
-    Ok(())
+    Ok(Print::Container(hash.finalize().into()))
+}
+
+fn array<'a>(scanner: &mut Scanner<'a>) -> Result<Print<'a>, Malformed> {
+    let mut hash = Sha256::new_with_prefix(b"a");
+    scanner.elements(|scanner| {
+        value(scanner)?.put(&mut hash);
+        Ok(())
+    })?;
+    Ok(Print::Container(hash.finalize().into()))
 }
