@@ -14,7 +14,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Ca
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-rust test-python check fmt bench wheel lock tools clean
+.PHONY: help up test test-rust test-python bar-conformance check fmt bench wheel lock tools clean
 
 help:
 	@sed -n '2,7s/^# *//p' Makefile
@@ -48,6 +48,10 @@ test-rust:
 
 test-python: $(VENV)/.extension target/release/omnimind-load tools
 	$(PYTEST) $(ARGS)
+
+# The protocol bar: conformance suite, cross-era, real clients and servers, jbt-mcpcheck.
+bar-conformance: $(VENV)/.extension tools
+	$(PYTEST) tests/contract -v $(ARGS)
 
 check: $(VENV)/.extension
 	$(BIN)/ruff format --check .

@@ -1,0 +1,41 @@
+"""jbt-mcpcheck, an independent read-only checker for 2026-07-28, on the aggregate and on every port."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from toolbox import Toolbox
+
+from fleet import Fleet
+
+pytestmark = [pytest.mark.bar, pytest.mark.timeout(120)]
+
+BUILT_IN = ("filesystem", "memory", "thinking")
+CHECKER_TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    with Fleet({name: {"port": 0} for name in BUILT_IN}, auth=True) as running:
+        yield running
+
+
+@pytest.mark.parametrize("place", ["aggregate", *BUILT_IN])
+def test_the_checker_finds_nothing_wrong(toolbox: Toolbox, fleet: Fleet, place: str) -> None:
+    url = fleet.aggregate if place == "aggregate" else fleet.ports[place]
+    checker = [str(toolbox.script("check", "jbt-mcpcheck")), url, "--token", fleet.token]
+    done = subprocess.run(
+        [*checker, "--legacy-probes", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=CHECKER_TIMEOUT_S,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    report = json.loads(done.stdout)
+    assert {check["name"] for check in report["checks"] if check["failures"]} == set(), report["checks"]
+    assert [check["name"] for check in report["checks"] if check["status"] == "inconclusive"] == []
+    assert done.returncode == 0, done.stderr
