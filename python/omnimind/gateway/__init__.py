@@ -1,0 +1,1 @@
+"""The gateway process: Rust serves, Python only passes control messages."""

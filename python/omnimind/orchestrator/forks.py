@@ -1,0 +1,131 @@
+"""Workers: born from the zygote in milliseconds, or by a plain exec when there is no zygote.
+
+The zygote is started before the settings are read, because its imports take longer than everything else
+together. If it dies it is started again; while it cannot start, workers are exec'd and only start slower.
+Whoever wants a worker waits for a zygote that is still importing: an exec would import the same again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from omnimind.linux import packets, seqpacket
+from omnimind.orchestrator import logs, spawn
+from omnimind.orchestrator.egg import Egg, lay
+from omnimind.orchestrator.link import Link
+from omnimind.orchestrator.processes import Child, Family
+
+BIRTH_S = 5.0
+_DEATHS_TO_GIVE_UP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker is told after its birth."""
+
+    name: str
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    state_dir: Path
+    key: bytes
+
+
+class Zygote:
+    """The zygote of this fleet, over all its processes."""
+
+    def __init__(self, family: Family, log: logs.LogFile, egg: Egg | None) -> None:
+        self._family = family
+        self._log = log
+        self._egg = egg
+        self._link: Link | None = None
+        self._settled = anyio.Event()
+        self._ready = False
+        self.pid: int | None = None
+
+    async def run(self) -> None:
+        """Keep a zygote, as long as it manages to get ready."""
+        barren = 0
+        while barren < _DEATHS_TO_GIVE_UP:
+            barren = 0 if await self._live_once() else barren + 1
+        self._settled.set()
+
+    async def _live_once(self) -> bool:
+        """One zygote's life; True if it was ready."""
+        egg, self._egg = self._egg or lay(), None
+        child = self._family.adopt(egg.pid)
+        self.pid, self._link, was_ready = egg.pid, Link(egg.end), False
+        async with anyio.create_task_group() as group:
+            group.start_soon(logs.pump, egg.output, self._log, egg.pid)
+            group.start_soon(self._link.run)
+            while (heard := await self._link.hear()) is not None:
+                seqpacket.close_all(heard[1])
+                was_ready = self._ready = heard[0].get("t") == "ready"
+                self._settled.set()
+            self._ready, self._settled = False, anyio.Event()
+            await self._family.end(child, 0.0)
+            self._link.close()
+            self._link, self.pid = None, None
+            group.cancel_scope.cancel()
+        return was_ready
+
+    async def start(self, job: Job, listener: int, output: int, environ: Mapping[str, str]) -> Child:
+        """A new worker; forked if there is a zygote, else exec'd. Raises OSError."""
+        await self._settled.wait()
+        if self._ready and self._link is not None:
+            with anyio.move_on_after(BIRTH_S):
+                child = await self._fork(self._link, job, listener, output)
+                if child is not None:
+                    return child
+        return self._family.adopt(_execute(job, listener, output, environ))
+
+    async def _fork(self, link: Link, job: Job, listener: int, output: int) -> Child | None:
+        ours, theirs = seqpacket.pair()
+        with theirs:
+            link.tell({"t": "fork"}, [theirs.fileno()])
+        newborn = Link(ours)
+        try:
+            heard = await newborn.hear()
+            if heard is None:
+                return None
+            seqpacket.close_all(heard[1])
+            child = self._family.adopt(int(heard[0]["pid"]))
+            work = {
+                "t": "work",
+                "name": job.name,
+                "args": list(job.args),
+                "env": dict(job.env),
+                "state_dir": str(job.state_dir),
+                "key": job.key,
+            }
+            packets.send(ours, work, [listener, output])
+        except OSError:
+            return None
+        else:
+            return child
+        finally:
+            newborn.close()
+
+
+def _execute(job: Job, listener: int, output: int, environ: Mapping[str, str]) -> int:
+    """Start a worker without a zygote; its key goes through a pipe."""
+    read, write = os.pipe()
+    try:
+        os.write(write, job.key)
+        numbers = ["--listen-fd", str(listener), "--key-fd", str(read)]
+        arguments = [job.name, *numbers, "--state", str(job.state_dir), "--", *job.args]
+        return spawn.spawn_tied_module(
+            "omnimind.servers",
+            arguments,
+            inherit=[listener, read],
+            output=output,
+            environ=environ,
+            env=job.env,
+        )
+    finally:
+        os.close(read)
+        os.close(write)

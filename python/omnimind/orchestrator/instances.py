@@ -1,0 +1,272 @@
+"""One running server: how it is started until it answers, asked again, and ended with all it left.
+
+A launch returns a ready instance or raises `StartFailed` with the cause, and then nothing of it is left. Two
+kinds have a process: a worker behind its held Unix socket, opened with a key of this start alone, and a stdio
+child behind its pipes. Servers reached over the network or over a stranger's socket have none: the gateway
+connects to them, and what it meets is its to judge.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from omnimind.linux import seqpacket
+from omnimind.orchestrator import exits, logs, negotiate, spawn
+from omnimind.orchestrator.exits import Cause
+from omnimind.orchestrator.forks import Job, Zygote
+from omnimind.orchestrator.negotiate import Lines, Mode, Negotiated
+from omnimind.orchestrator.processes import Child, Family
+from omnimind.settings import ServerSettings
+
+_LAST_WORDS_S = 0.2
+_EOF_GRACE_S = 0.5
+_ABORT_GRACE_S = 0.5
+
+T = TypeVar("T")
+
+
+class Failing(Enum):
+    """How a start came to nothing."""
+
+    REFUSED = "refused"
+    EXITED = "exited"
+    SILENT = "silent"
+
+
+class StartFailed(Exception):
+    """A start that came to nothing; nothing of it is left."""
+
+    def __init__(self, cause: Cause, how: Failing = Failing.REFUSED) -> None:
+        super().__init__(cause.reason)
+        self.cause = cause
+        self.how = how
+
+
+class _Exited(Exception):
+    """The process ended under a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every launch needs of the fleet."""
+
+    family: Family
+    zygote: Zygote
+    tasks: TaskGroup
+    state_dir: Path
+    environ: Mapping[str, str]
+    version: str
+
+
+class Instance(Protocol):
+    """A running, ready server."""
+
+    @property
+    def child(self) -> Child:
+        """Its process."""
+
+    async def check(self) -> None:
+        """Ask it again; raises NotReady or OSError."""
+
+    async def gone(self) -> Cause:
+        """Wait until it ends by itself; why it did."""
+
+    async def end(self, grace_s: float) -> None:
+        """End it, and all that it started."""
+
+
+Launch = Callable[[], Awaitable[Instance]]
+
+
+class _Life:
+    """A process with its log: what both kinds share."""
+
+    def __init__(self, house: House, log: logs.LogFile, child: Child, output: int) -> None:
+        self.child = child
+        self.house = house
+        self.log = log
+        self._logged = anyio.Event()
+        house.tasks.start_soon(self._pump, output)
+
+    async def _pump(self, output: int) -> None:
+        try:
+            await logs.pump(output, self.log, self.child.pid)
+        finally:
+            self._logged.set()
+
+    async def _during(self, step: Callable[[], Awaitable[T]]) -> T:
+        """The step's result; _Exited as soon as the process ends under it."""
+        results: list[T] = []
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await self.child.exited.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            results.append(await step())
+            group.cancel_scope.cancel()
+        if not results:
+            raise _Exited
+        return results[0]
+
+    async def cause(self) -> Cause:
+        """Why it ended, after what it left is gone and its last words are read."""
+        status = await self.child.wait()
+        await self.house.family.sweep(self.child)
+        with anyio.move_on_after(_LAST_WORDS_S):
+            await self._logged.wait()
+        return exits.classify(status, list(self.log.last_lines))
+
+    async def end(self, grace_s: float) -> None:
+        await self.house.family.end(self.child, grace_s)
+
+    async def until_ready(self, step: Callable[[], Awaitable[T]]) -> T:
+        """The step's result, or StartFailed after the process and all it left is gone."""
+        try:
+            result = await self._during(step)
+        except (_Exited, EOFError):
+            with anyio.CancelScope(shield=True):
+                await self.end(_ABORT_GRACE_S)
+                raise StartFailed(await self.cause(), Failing.EXITED) from None
+        except (negotiate.NotReady, OSError) as fault:
+            with anyio.CancelScope(shield=True):
+                await self.end(_ABORT_GRACE_S)
+            how = Failing.SILENT if isinstance(fault, negotiate.Silent) else Failing.REFUSED
+            raise StartFailed(Cause(str(fault)), how) from fault
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.end(_ABORT_GRACE_S)
+            raise
+        return result
+
+
+@dataclass(slots=True)
+class Worker:
+    """A built-in server behind its socket."""
+
+    life: _Life
+    path: str
+    key: bytes
+
+    @property
+    def child(self) -> Child:
+        """Its process."""
+        return self.life.child
+
+    async def check(self) -> None:
+        """Ask it over a new connection."""
+        await negotiate.with_worker(self.path, self.key, self.life.house.version)
+
+    async def gone(self) -> Cause:
+        """Wait for its end."""
+        return await self.life.cause()
+
+    async def end(self, grace_s: float) -> None:
+        """SIGTERM, then SIGKILL."""
+        await self.life.end(grace_s)
+
+
+async def launch_worker(
+    house: House, server: ServerSettings, log: logs.LogFile, listener: int, path: str
+) -> Worker:
+    """Start a built-in server on its held socket and wait for its answer."""
+    key = secrets.token_bytes(32)
+    env = spawn.reduced(house.environ, server.env)
+    job = Job(server.builtin or server.name, server.args, env, house.state_dir, key)
+    read, write = os.pipe()
+    try:
+        child = await house.zygote.start(job, listener, write, house.environ)
+    except BaseException as fault:
+        os.close(read)
+        if isinstance(fault, OSError):
+            raise StartFailed(Cause(f"the system refused a process: {fault.strerror}")) from fault
+        raise
+    finally:
+        os.close(write)
+    worker = Worker(_Life(house, log, child, read), path, key)
+    await worker.life.until_ready(worker.check)
+    return worker
+
+
+@dataclass(slots=True)
+class StdioChild:
+    """A third-party server behind pipes of its own."""
+
+    life: _Life
+    stdin: int
+    stdout: int
+    negotiated: Negotiated
+    leftover: bytes = b""
+    number: int = 0
+    handed_to: int | None = None
+    closed: bool = False
+
+    @property
+    def child(self) -> Child:
+        """Its process."""
+        return self.life.child
+
+    async def check(self) -> None:
+        """Its pipes belong to the gateway: a process that lives is all that can be asked for."""
+
+    async def gone(self) -> Cause:
+        """Wait for its end."""
+        cause = await self.life.cause()
+        self.close()
+        return cause
+
+    async def end(self, grace_s: float) -> None:
+        """Close its stdin, as the protocol says, then SIGTERM, then SIGKILL."""
+        self.close()
+        with anyio.move_on_after(min(_EOF_GRACE_S, grace_s)):
+            await self.child.exited.wait()
+        await self.life.end(grace_s)
+
+    def close(self) -> None:
+        """Close our ends of its pipes."""
+        if not self.closed:
+            self.closed = True
+            seqpacket.close_all([self.stdin, self.stdout])
+
+
+async def launch_child(
+    house: House,
+    server: ServerSettings,
+    log: logs.LogFile,
+    mode: Mode,
+    capabilities: Mapping[str, Any] = negotiate.CAPABILITIES,
+) -> StdioChild:
+    """Start a stdio server and agree with it on an era. Raises StartFailed."""
+    mark = secrets.token_hex(16)
+    env = spawn.reduced(house.environ, server.env) | {"OMNIMIND_INSTANCE": mark}
+    try:
+        spawned = spawn.spawn_command(
+            server.command or "", server.args, env, cwd=server.cwd, user=server.user
+        )
+    except spawn.CommandMissing as fault:
+        raise StartFailed(exits.missing_command(str(fault))) from None
+    except (OSError, KeyError, subprocess.SubprocessError) as fault:
+        raise StartFailed(Cause(f"it could not be started: {fault}", hopeless=True)) from fault
+    os.set_blocking(spawned.stdin, False)
+    os.set_blocking(spawned.stdout, False)
+    life = _Life(house, log, house.family.adopt(spawned.pid, mark), spawned.stderr)
+    lines = Lines(spawned.stdin, spawned.stdout)
+    try:
+        agreed = await life.until_ready(
+            lambda: negotiate.with_child(lines, mode, capabilities, house.version)
+        )
+    except BaseException:
+        seqpacket.close_all([spawned.stdin, spawned.stdout])
+        raise
+    return StdioChild(life, spawned.stdin, spawned.stdout, agreed, lines.leftover)

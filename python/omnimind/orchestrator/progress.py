@@ -1,0 +1,48 @@
+"""What the person at the terminal sees while the fleet starts, runs and stops: one line an event, on stderr.
+
+Rule: a line is written only when it fits at once, so a paused terminal or a full pipe never stops the fleet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+
+from omnimind.orchestrator.lifecycle import Phase
+from omnimind.orchestrator.supervise import Server
+
+_LINE_BYTES = 2048
+
+
+class Progress:
+    """Lines for people."""
+
+    def __init__(self, descriptor: int = 2) -> None:
+        self._descriptor = descriptor
+
+    def say(self, text: str) -> None:
+        """One line, or nothing if nobody reads."""
+        line = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)[:_LINE_BYTES] + "\n"
+        with contextlib.suppress(OSError, ValueError):
+            _, writable, _ = select.select([], [self._descriptor], [], 0)
+            if writable:
+                os.write(self._descriptor, line.encode())
+
+    def moved(self, server: Server) -> None:
+        """A server came to stand elsewhere."""
+        name = f"{server.settings.name:<16}"
+        match server.phase:
+            case Phase.READY if server.instance is not None:
+                self.say(f"  {name} ready in {server.ready_s * 1000:.0f} ms")
+            case Phase.READY:
+                self.say(f"  {name} configured")
+            case Phase.BACKOFF:
+                self.say(f"  {name} failed: {server.reason}; restarting")
+            case Phase.PARKED:
+                again_s = server.retry_after_s() or 0.0
+                self.say(f"  {name} parked: {server.reason}; tried again in {again_s:.0f} s or when called")
+                if server.log.last_lines:
+                    self.say(f"  {'':<16} last line: {server.log.last_lines[-1]}")
+            case _:
+                pass

@@ -1,0 +1,57 @@
+"""The configuration as the gateway is told it: checked, complete, and without a single command.
+
+Pure. The gateway learns who may call, the keys for sealed tokens, the limits of its edge, and each server's
+name and how to reach it; `command`, `args`, `env` and `cwd` stay with the orchestrator, which starts
+processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from omnimind import catalog
+from omnimind.settings import ServerSettings, Settings
+from omnimind.tokens import Principal
+
+
+def snapshot(
+    settings: Settings, principals: Sequence[Principal], keys: Sequence[str], version: str
+) -> dict[str, Any]:
+    """The map that `rust/gateway/src/config.rs` reads."""
+    edge = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings.gateway.edge).items()}
+    return {
+        "version": version,
+        "state_dir": str(settings.state_dir),
+        "keys": list(keys),
+        "auth": {
+            "required": settings.gateway.auth,
+            "tokens": [principal.as_json() for principal in principals],
+        },
+        "edge": edge,
+        "servers": [_server(server) for server in in_tier_order(settings)],
+    }
+
+
+def in_tier_order(settings: Settings) -> list[ServerSettings]:
+    """The enabled servers, critical first; within a tier as the file has them."""
+    enabled = [server for server in settings.servers if server.enabled]
+    return sorted(enabled, key=lambda server: catalog.TIERS.index(server.tier))
+
+
+def _server(server: ServerSettings) -> dict[str, Any]:
+    return {
+        "name": server.name,
+        "aliases": [a for a, name in catalog.ALIASES.items() if name == server.name == server.builtin],
+        "kind": server.kind,
+        "tier": server.tier,
+        "sessions": server.sessions,
+        "first_party": server.first_party,
+        "url": server.url if server.kind == "http" else None,
+        "headers": dict(server.headers),
+        "path": server.path,
+        "timeout_ms": server.timeout_ms,
+        "deadline_ms": server.deadline_ms,
+        "trust": list(server.trust),
+    }

@@ -1,0 +1,100 @@
+"""Listening sockets that outlive whoever serves them.
+
+Rule: a socket asked for again under the same name and address is the same socket, so a client that connects
+while gateway or orchestrator is being replaced waits in the queue instead of being refused. A Unix socket's
+path is only removed when it is proven stale: the folder's lock is held and nobody accepts.
+Stdlib only: the guard runs this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Sequence
+
+from omnimind.linux import unixpath
+
+BACKLOG = 4096
+
+Address = tuple[str, int] | str
+"""(host, port) for TCP, a path for a Unix socket."""
+
+
+class HeldSockets:
+    """The sockets by name."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Address, socket.socket]] = {}
+
+    def listen(self, name: str, address: Address) -> socket.socket:
+        """The listening socket of this name; raises OSError if the address is taken."""
+        if name in self._held:
+            known, held = self._held[name]
+            if known == address:
+                return held
+            self.release(name)
+        bound = _bind_unix(address) if isinstance(address, str) else _bind_tcp(*address)
+        self._held[name] = (address, bound)
+        return bound
+
+    def release(self, name: str) -> None:
+        """Stop listening, and remove the path of a Unix socket."""
+        if name in self._held:
+            address, held = self._held.pop(name)
+            held.close()
+            if isinstance(address, str):
+                with contextlib.suppress(OSError):
+                    os.unlink(address)
+
+    def names(self) -> Sequence[str]:
+        """The names of what is held."""
+        return list(self._held)
+
+
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _bind_unix(path: str) -> socket.socket:
+    with unixpath.address(path) as short:
+        _remove_if_stale(short)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            listener.bind(short)
+            listener.listen(BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+        finally:
+            os.umask(before)
+    listener.setblocking(False)
+    return listener
+
+
+def _remove_if_stale(short: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.setblocking(False)
+        try:
+            caller.connect(short)
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError:
+            os.unlink(short)
+            return
+        except OSError as fault:
+            if fault.errno != errno.EAGAIN:
+                raise
+    raise OSError(errno.EADDRINUSE, "somebody else accepts on this socket")

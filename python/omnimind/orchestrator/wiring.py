@@ -1,0 +1,188 @@
+"""From options to a running fleet and back: signals, the order of the start, the order of the stop.
+
+One thread, one event loop. The loop's tasks end in a fixed order: the fleet is stopped while everything that
+reaps and links still runs; only then is the rest cancelled.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+import anyio
+
+from omnimind import __version__ as version
+from omnimind import settings as configuration
+from omnimind import tokens
+from omnimind.errors import FleetError, OmniMindError
+from omnimind.linux import pidfd
+from omnimind.orchestrator import logs, ports, runrecord
+from omnimind.orchestrator.control import ControlSocket
+from omnimind.orchestrator.egg import Egg
+from omnimind.orchestrator.fleet import Fleet
+from omnimind.orchestrator.forks import Zygote
+from omnimind.orchestrator.guardlink import GuardGone, GuardLink
+from omnimind.orchestrator.identity import Identity
+from omnimind.orchestrator.lifecycle import Phase
+from omnimind.orchestrator.options import Options
+from omnimind.orchestrator.processes import Family, end_everything
+from omnimind.orchestrator.progress import Progress
+from omnimind.settings import Settings
+
+
+def run(options: Options, guard: socket.socket, egg: Egg) -> int:
+    """Run the fleet until it is stopped; the exit code for the guard."""
+    code = 1
+    link = GuardLink(guard)
+    try:
+        settings = configuration.load(
+            options.config,
+            options.state,
+            port=options.port,
+            auth=options.auth,
+            max_restart_attempts=options.max_restart_attempts,
+        )
+        tokens.ensure(settings.state_dir)
+        code = anyio.run(_Conductor(options, settings, link, egg).run)
+    except OmniMindError as error:
+        print(error.render(sys.stderr.isatty()), file=sys.stderr, flush=True)  # noqa: T201
+        code = int(error.exit_code)
+    except GuardGone:
+        end_everything()
+    link.say({"t": "exit", "code": code})
+    return code
+
+
+class _Conductor:
+    def __init__(self, options: Options, settings: Settings, guard: GuardLink, egg: Egg) -> None:
+        self._options = options
+        self._settings = settings
+        self._guard = guard
+        self._egg = egg
+        self._family = Family()
+        self._progress = Progress()
+        self._fleet: Fleet | None = None
+        self._stop = anyio.Event()
+
+    async def run(self) -> int:
+        fault: OmniMindError | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch_guard)
+            tasks.start_soon(self._take_signals)
+            try:
+                await self._conduct()
+            except OmniMindError as error:
+                fault = error
+            await _end_the_rest(self._family)
+            tasks.cancel_scope.cancel()
+        if fault is not None:
+            raise fault
+        return 0
+
+    # --- ties
+
+    async def _watch_guard(self) -> None:
+        await self._guard.run()
+        end_everything()
+
+    async def _take_signals(self) -> None:
+        wanted = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        with anyio.open_signal_receiver(*wanted) as signals:
+            self._family.reap()
+            async for number in signals:
+                if number == signal.SIGCHLD:
+                    self._family.reap()
+                elif os.getppid() != self._options.guard_pid:
+                    end_everything()
+                elif number != signal.SIGHUP:
+                    self._on_stop_signal()
+
+    def _on_stop_signal(self) -> None:
+        if self._stop.is_set() and self._fleet is not None:
+            self._fleet.gateway.hurry()
+        self._stop.set()
+
+    # --- the fleet's life
+
+    async def _conduct(self) -> None:
+        await self._lock()
+        state_dir = self._settings.state_dir
+        (state_dir / "logs").mkdir(mode=0o700, exist_ok=True)
+        bound = await ports.bind(self._guard, self._settings)
+        for name, why in bound.refused.items():
+            self._progress.say(f"  {name:<16} has no port of its own: {why}; it answers at {bound.url(name)}")
+        kept = self._settings.orchestrator
+        async with anyio.create_task_group() as tasks:
+            log = logs.LogFile(state_dir / "logs", "zygote", kept.log_bytes, kept.log_files)
+            zygote = Zygote(self._family, log, self._egg)
+            fleet = self._fleet = Fleet(
+                self._settings,
+                version,
+                bound,
+                self._family,
+                zygote,
+                tasks,
+                self._progress,
+                self._options.gateway_module,
+                self._options.guard_pid,
+            )
+            tasks.start_soon(zygote.run)
+            tasks.start_soon(ControlSocket(bound.control.descriptor, fleet.answer, fleet.events).run)
+            tasks.start_soon(self._announce, fleet)
+            self._guard.say({"t": "running"})
+            await self._until_stopped(fleet)
+            self._progress.say("stopping")
+            runrecord.remove(state_dir)
+            await fleet.stop()
+            tasks.cancel_scope.cancel()
+        self._progress.say("stopped")
+
+    async def _lock(self) -> None:
+        path = self._settings.state_dir / "lock"
+        answer = await self._guard.lock(str(path))
+        if answer["ok"] is True:
+            return
+        if "why" in answer:
+            raise FleetError("OM0205", f"the state folder cannot be locked: {answer['why']}", where=str(path))
+        raise FleetError(
+            "OM0202",
+            f"a fleet already runs in this state folder (pid {answer['pid']})",
+            where=str(self._settings.state_dir),
+            help="use it, stop it with `omnimind stop`, or choose another folder with --state DIR",
+        )
+
+    async def _until_stopped(self, fleet: Fleet) -> None:
+        async with anyio.create_task_group() as group:
+
+            async def until(event: anyio.Event) -> None:
+                await event.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(until, self._stop)
+            group.start_soon(until, fleet.stop_asked)
+        fleet.stop_asked.set()
+        self._stop.set()
+
+    async def _announce(self, fleet: Fleet) -> None:
+        """Start all, then write the record and say where to connect."""
+        await fleet.start()
+        settings, bound = self._settings, fleet.ports
+        guard = Identity.of(self._options.guard_pid)
+        if guard is None or fleet.stop_asked.is_set():
+            return
+        token_file = settings.state_dir / tokens.TOKEN_FILE if settings.gateway.auth else None
+        urls = {name: bound.url(name) for name in fleet.servers}
+        runrecord.write(settings.state_dir, guard, version, bound.url(), urls, token_file)
+        ready = sum(server.phase is Phase.READY for server in fleet.servers.values())
+        self._progress.say(f"{ready} of {len(fleet.servers)} servers ready, endpoint {bound.url()}")
+        self._progress.say(f"token file {token_file}" if token_file else "no token is needed (--no-auth)")
+
+
+async def _end_the_rest(family: Family) -> None:
+    """Whatever still lives below us, the zygote first of all, ends here."""
+    with anyio.move_on_after(2.0):
+        while pidfd.kill_below(os.getpid()):  # noqa: ASYNC110
+            await anyio.sleep(0.005)
+    family.reap()
