@@ -84,7 +84,7 @@ impl<'a> Walk<'a> {
             return scanner.value().map(drop);
         }
         let (mut annotation, mut kind) = (None, None);
-        scanner.members(|scanner, key, _| match (holds(key), scanner.peek()) {
+        scanner.members(|scanner, key, _| match (holds(&key), scanner.peek()) {
             (Holds::Properties, Some(b'{')) => scanner.members(|scanner, name, _| self.property(scanner, name)),
             (Holds::Schema, _) => self.elsewhere(scanner, &mut Self::schema),
             (Holds::Schemas, Some(b'[')) => {

@@ -46,7 +46,7 @@ impl Id {
             Some(b'"') if raw.len() > Self::MAX_BYTES => Err(BadId::Range),
             Some(b'"') => as_str(raw).map(|text| Self::Str(text.into_owned())).ok_or(BadId::Type),
             Some(b'-' | b'0'..=b'9') => match as_i64(raw) {
-                Some(value) if value.abs() <= Self::MAX_INT => Ok(Self::Int(value)),
+                Some(value) if value.unsigned_abs() <= Self::MAX_INT.unsigned_abs() => Ok(Self::Int(value)),
                 Some(_) => Err(BadId::Range),
                 None if raw.iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9')) => Err(BadId::Range),
                 None => Err(BadId::Type),
