@@ -31,6 +31,9 @@ COMMANDS: Final[dict[str, str]] = {
     "version": "print the version",
 }
 
+_MODULES: Final[dict[str, str]] = {"list": "list_tools", "connect-info": "connect_info"}
+"""Commands whose module has another name; a submodule called `list` would hide the built-in here."""
+
 _USAGE = "usage: omnimind COMMAND [OPTIONS]"
 
 
@@ -79,7 +82,7 @@ def _run(argv: list[str]) -> int:
         first = "version"
     if first not in COMMANDS:
         raise _no_command(first)
-    command = import_module(f"omnimind.cli.{first.replace('-', '_')}")
+    command = import_module(f"omnimind.cli.{_MODULES.get(first, first)}")
     return int(command.run(argv[1:]))
 
 

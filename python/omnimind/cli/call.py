@@ -26,9 +26,8 @@ def run(argv: Sequence[str]) -> int:
     options.add_json(parser)
     arguments = parser.parse_args(argv)
     given = _object(sys.stdin.read() if arguments.arguments == "-" else arguments.arguments)
-    client = connection.client(settings.state_dir(arguments.state), arguments.timeout)
-    result = client.call(_tool(client.tools(), arguments.tool), given)
-    client.close()
+    with connection.client(settings.state_dir(arguments.state), arguments.timeout) as client:
+        result = client.call(_tool(client.tools(), arguments.tool), given)
     if arguments.json:
         terminal.print_json(result)
     else:

@@ -10,7 +10,7 @@ import base64
 import http.client
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import omnimind
@@ -24,7 +24,7 @@ _PAGES = 10_000
 
 
 class Client:
-    """One endpoint and the token for it."""
+    """One endpoint and the token for it; a context manager that closes its connection."""
 
     def __init__(self, endpoint: str, token: str | None, timeout_s: float) -> None:
         parts = urlsplit(endpoint)
@@ -36,8 +36,10 @@ class Client:
         self._token = token
         self._id = 0
 
-    def close(self) -> None:
-        """Close the connection."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._connection.close()
 
     def tools(self) -> list[dict[str, Any]]:

@@ -18,9 +18,8 @@ def run(argv: Sequence[str]) -> int:
     options.add_state(parser)
     options.add_json(parser)
     arguments = parser.parse_args(argv)
-    client = connection.client(settings.state_dir(arguments.state), arguments.timeout)
-    tools = client.tools()
-    client.close()
+    with connection.client(settings.state_dir(arguments.state), arguments.timeout) as client:
+        tools = client.tools()
     if arguments.json:
         terminal.print_json(tools)
         return Exit.OK
