@@ -237,6 +237,12 @@ async def test_a_modern_client_gets_only_the_logs_it_asked_for(fleet: Fleet, tra
     assert careful.logged == [("warning", "a warning")]
 
 
+async def test_an_argument_is_repeated_in_a_header_where_the_server_wants_it(url: str, era: str) -> None:
+    async with visit(url, era) as client:
+        await client.list_tools()
+        assert said(await client.call_tool("mirrored", {"region": "eu-west"})) == "in eu-west"
+
+
 async def test_many_calls_at_once_each_get_their_own_answer(url: str, era: str) -> None:
     answers: dict[int, str] = {}
 
