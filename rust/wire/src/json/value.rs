@@ -94,12 +94,12 @@ pub fn push_quoted(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// An integer literal's text: the grammar of numbers without fraction and exponent.
+/// An integer literal's text: the grammar of numbers without fraction, exponent and `-0`, which is a double.
 fn integer(raw: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(raw.trim_ascii()).ok()?;
     let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
     let sound = match digits {
-        [b'0'] => true,
+        [b'0'] => digits.len() == text.len(),
         [] | [b'0', ..] => false,
         _ => digits.iter().all(u8::is_ascii_digit),
     };
