@@ -53,7 +53,7 @@ def receive(link: socket.socket) -> tuple[Message, list[int]] | None:
 
 def _decode(payload: bytes) -> Message:
     try:
-        message = msgpack.unpackb(payload, max_buffer_size=seqpacket.PACKET_BYTES * 1024)
+        message = msgpack.unpackb(payload)
     except (ValueError, msgpack.exceptions.UnpackException) as fault:
         raise OSError("a packet is not msgpack") from fault
     if not isinstance(message, dict) or not all(isinstance(key, str) for key in message):

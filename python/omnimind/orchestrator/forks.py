@@ -51,8 +51,11 @@ class Zygote:
         """Keep a zygote, as long as it manages to get ready."""
         barren = 0
         while barren < _DEATHS_TO_GIVE_UP:
-            barren = 0 if await self._live_once() else barren + 1
-        self._settled.set()
+            if await self._live_once():
+                barren = 0
+            else:
+                barren += 1
+                self._settled.set()  # do not wait for the next one: this may be the imports' own fault
 
     async def _live_once(self) -> bool:
         """One zygote's life; True if it was ready."""
@@ -66,7 +69,8 @@ class Zygote:
                 seqpacket.close_all(heard[1])
                 was_ready = self._ready = heard[0].get("t") == "ready"
                 self._settled.set()
-            self._ready, self._settled = False, anyio.Event()
+            if was_ready:
+                self._ready, self._settled = False, anyio.Event()
             await self._family.end(child, 0.0)
             self._link.close()
             self._link, self.pid = None, None

@@ -173,7 +173,7 @@ class _Conductor:
         if guard is None or fleet.stop_asked.is_set():
             return
         token_file = settings.state_dir / tokens.TOKEN_FILE if settings.gateway.auth else None
-        urls = {name: bound.url(name) for name in fleet.servers}
+        urls = {name: bound.url(name) for name in bound.servers}
         runrecord.write(settings.state_dir, guard, version, bound.url(), urls, token_file)
         ready = sum(server.phase is Phase.READY for server in fleet.servers.values())
         self._progress.say(f"{ready} of {len(fleet.servers)} servers ready, endpoint {bound.url()}")
