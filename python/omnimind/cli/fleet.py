@@ -19,6 +19,7 @@ from omnimind.errors import CODES, FleetError, NoFleetError, closest
 
 RUN_FILE = "run.json"
 SOCKET_FILE = "control.sock"
+LOCK_FILE = "lock"
 _FRAME_BYTES = 16 * 1024 * 1024
 
 
@@ -58,6 +59,17 @@ def lives(pid: int, start_time: int, boot_id: str) -> bool:
 
     found = proc.read(pid)
     return bool(found and found.state != "Z" and found.start_time == start_time and boot_id == proc.boot_id())
+
+
+def holder(state_dir: Path) -> tuple[int, int] | None:
+    """Pid and start time of the process that holds this state folder: the fleet's guard, while it lives."""
+    from omnimind.linux import proc
+
+    try:
+        pid, start_time = (int(word) for word in (state_dir / LOCK_FILE).read_text().split())
+    except (OSError, ValueError):
+        return None
+    return (pid, start_time) if lives(pid, start_time, proc.boot_id()) else None
 
 
 def need(state_dir: Path) -> Record:
@@ -147,7 +159,7 @@ def _silent(state_dir: Path, why: str) -> FleetError:
         "OM0204",
         f"the fleet did not answer: {why}",
         where=os.fspath(state_dir / SOCKET_FILE),
-        help="see what it does: omnimind logs orchestrator",
+        help="see what it does: omnimind logs gateway",
     )
 
 

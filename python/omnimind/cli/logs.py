@@ -20,7 +20,7 @@ _POLL_S = 0.1
 def run(argv: Sequence[str]) -> int:
     """Print the last lines of a log, and follow it with -f."""
     parser = options.parser("logs", "Show what a server wrote to stderr.")
-    parser.add_argument("name", metavar="NAME", help="a server, or gateway or orchestrator")
+    parser.add_argument("name", metavar="NAME", help="a server, or gateway or zygote")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     parser.add_argument("-n", "--lines", metavar="N", type=options.count, default=100, help="how many (100)")
     options.add_state(parser)

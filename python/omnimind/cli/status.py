@@ -40,16 +40,27 @@ def run(argv: Sequence[str]) -> int:
     print(terminal.table(("NAME", "STATE", "TIER", "KIND", "PID", "RESTARTS", "PORT"), cells, _COLORS))
     for row in rows:
         _explain(row)
-    record = fleet.find(state)
-    if record:
-        print(f"\nendpoint {record.endpoint}")
+    _print_gateway(answer.get("gateway"))
     return Exit.OK
+
+
+def _print_gateway(gateway: object) -> None:
+    if not isinstance(gateway, dict):
+        return
+    state = str(gateway.get("state"))
+    words = [
+        f"\ngateway {terminal.paint(state, _COLORS.get(state, 'green'))}",
+        f"endpoint {gateway.get('endpoint')}",
+    ]
+    words += [f"restarts {gateway['restarts']}"] if gateway.get("restarts") else []
+    words += [f"why: {terminal.printable(str(gateway['reason']))}"] if gateway.get("reason") else []
+    print(", ".join(words))
 
 
 def _explain(row: dict[str, Any]) -> None:
     """Why a server is not ready, with the last words of its process."""
     if row.get("state") == "ready" and not row.get("reason"):
         return
-    for word, text in (("why", row.get("reason")), ("last line", row.get("last_line"))):
+    for word, text in (("why", row.get("reason")), ("last line", row.get("last_stderr"))):
         if text:
             print(f"  {row.get('name')}: {word}: {terminal.printable(str(text))}")

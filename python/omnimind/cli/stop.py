@@ -19,9 +19,10 @@ def run(argv: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     state = settings.state_dir(arguments.state)
+    guard = fleet.holder(state)
     fleet.ask(state, {"cmd": "stop"})
     until = time.monotonic() + arguments.timeout
-    while fleet.find(state) is not None:
+    while guard is not None and fleet.holder(state) == guard:
         if time.monotonic() > until:
             raise FleetError(
                 "OM0204",

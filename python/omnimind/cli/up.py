@@ -47,9 +47,9 @@ def run(argv: Sequence[str]) -> int:
         terminal.say(f"note: {terminal.printable(note)}")
     command = orchestrator_command(arguments)
     sys.stdout.flush()
-    guard, began_s = os.getpid(), time.time()
+    guard = os.getpid()
     if os.fork() == 0:
-        _announce_and_exit(found.state_dir, guard, began_s)
+        _announce_and_exit(found.state_dir, guard)
     os.execv(command[0], command)  # noqa: S606
 
 
@@ -65,11 +65,11 @@ def orchestrator_command(arguments: Any) -> list[str]:
     return [*command, "--no-auth"] if arguments.no_auth else command
 
 
-def _announce_and_exit(state: Path, guard: int, began_s: float) -> None:
+def _announce_and_exit(state: Path, guard: int) -> None:
     """In the child: say how to connect once the fleet is ready; end with the guard."""
     code = 0
     try:
-        if wait_until_ready(state, guard, began_s):
+        if wait_until_ready(state, guard):
             from omnimind.cli import connect_info
 
             record = fleet.need(state)
@@ -80,14 +80,11 @@ def _announce_and_exit(state: Path, guard: int, began_s: float) -> None:
         os._exit(code)
 
 
-def wait_until_ready(state: Path, guard: int, began_s: float) -> bool:
-    """True once a fleet that started after `began_s` is ready; False when the guard is gone."""
+def wait_until_ready(state: Path, guard: int) -> bool:
+    """True once the fleet of this guard is ready; False when the guard is gone."""
     while os.getppid() == guard:
-        try:
-            fresh = (state / fleet.RUN_FILE).stat().st_mtime >= began_s
-        except OSError:
-            fresh = False
-        if fresh and fleet.find(state) is not None:
+        record = fleet.find(state)
+        if record is not None and record.pid == guard:
             return True
         time.sleep(_POLL_S)
     return False

@@ -17,6 +17,13 @@ from omnimind.linux import proc
 
 STATUS = {
     "ok": True,
+    "gateway": {
+        "state": "up",
+        "pid": 9,
+        "restarts": 1,
+        "endpoint": "http://127.0.0.1:4320/mcp",
+        "reason": None,
+    },
     "servers": [
         {
             "name": "memory",
@@ -34,7 +41,7 @@ STATUS = {
             "kind": "worker",
             "restarts": 3,
             "reason": "3 crashes",
-            "last_line": "ImportError: no\x1b[31m",
+            "last_stderr": "ImportError: no\x1b[31m",
         },
     ],
 }
@@ -52,6 +59,12 @@ class FakeFleet:
         STATUS if request["cmd"] == "status" else {"ok": True}
     )
     respond: Callable[[dict[str, Any]], tuple[int, str, bytes]] = lambda body: (500, "text/plain", b"")
+
+    def hold(self) -> None:
+        """Take the state folder, as a guard does."""
+        own = proc.read(os.getpid())
+        assert own is not None
+        (self.state / "lock").write_text(f"{own.pid} {own.start_time}\n")
 
     def write_record(self, **changes: Any) -> None:
         own = proc.read(os.getpid())

@@ -71,12 +71,15 @@ def test_status_is_a_table_with_reasons_and_no_raw_control_characters(
     assert "thinking: why: 3 crashes" in out
     assert "ImportError: no\\x1b[31m" in out
     assert "\x1b" not in out
-    assert fleet.endpoint in out
+    assert "gateway up, endpoint http://127.0.0.1:4320/mcp, restarts 1" in out
 
 
 def test_status_as_json_is_what_the_fleet_said(fleet: FakeFleet, capsys: Capture) -> None:
     assert cli.main(["status", "--json"]) == Exit.OK
-    assert json.loads(capsys.readouterr().out) == {"servers": STATUS["servers"]}
+    assert json.loads(capsys.readouterr().out) == {
+        "servers": STATUS["servers"],
+        "gateway": STATUS["gateway"],
+    }
 
 
 def test_restart_knows_aliases_and_suggests_names(fleet: FakeFleet, capsys: Capture) -> None:
@@ -92,9 +95,10 @@ def test_restart_knows_aliases_and_suggests_names(fleet: FakeFleet, capsys: Capt
 
 def test_stop_waits_until_the_fleet_is_gone(fleet: FakeFleet, capsys: Capture) -> None:
     def end(request: dict[str, Any]) -> dict[str, Any]:
-        (fleet.state / "run.json").unlink()
+        (fleet.state / "lock").unlink()
         return {"ok": True}
 
+    fleet.hold()
     fleet.answer = end
     assert cli.main(["stop"]) == Exit.OK
     assert fleet.asked == [{"cmd": "stop"}]
@@ -102,6 +106,7 @@ def test_stop_waits_until_the_fleet_is_gone(fleet: FakeFleet, capsys: Capture) -
 
 
 def test_stop_says_so_when_the_fleet_goes_on(fleet: FakeFleet, capsys: Capture) -> None:
+    fleet.hold()
     assert cli.main(["stop", "--timeout", "0"]) == Exit.FAILURE
     assert "still runs" in capsys.readouterr().err
 

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from fake_fleet import FakeFleet
 from omnimind import cli
 from omnimind.cli import up
 from omnimind.errors import Exit
+from omnimind.linux import proc
 
 Capture = pytest.CaptureFixture[str]
 
@@ -86,8 +86,13 @@ def test_up_hands_its_options_to_the_fleet() -> None:
     ]
 
 
-def test_up_announces_only_a_fleet_that_started_after_it(fleet: FakeFleet) -> None:
-    now_s = time.time()
-    os.utime(fleet.state / "run.json", (now_s, now_s))
-    assert up.wait_until_ready(fleet.state, os.getppid(), now_s - 1)
-    assert not up.wait_until_ready(fleet.state, os.getpid(), now_s + 60)
+def test_up_announces_its_own_fleet_and_ends_with_it(fleet: FakeFleet) -> None:
+    fleet.write_record(pid=os.getppid(), start_time=parent().start_time)
+    assert up.wait_until_ready(fleet.state, os.getppid())
+    assert not up.wait_until_ready(fleet.state, os.getpid())
+
+
+def parent() -> proc.Proc:
+    found = proc.read(os.getppid())
+    assert found is not None
+    return found
