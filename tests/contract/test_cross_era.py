@@ -5,20 +5,17 @@ The servers behind are written by hand and refuse the other era, so whatever wor
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import anyio
 import mcp.types as types
 import pytest
 from mcp import MCPError
 from mcp.client.subscriptions import ResourceUpdated, ToolsListChanged
-from visitor import LEGACY, MODERN, SOON_S, Visitor, becomes, eventually, said, visit
+from single_era_fleet import TRANSPORTS, single_era_fleet
+from visitor import LEGACY, MODERN, SOON_S, Visitor, eventually, said, visit
 
-from fleet import Background, Fleet, fixture_entry
+from fleet import Fleet
 
 pytestmark = [
     pytest.mark.anyio,
@@ -27,7 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning"),
 ]
 
-TRANSPORTS = ("stdio", "unix", "http")
 WATCHED = "test://counter"
 OWN_ERROR = 7001
 NOT_FOUND = {MODERN: -32602, LEGACY: -32002}
@@ -41,18 +37,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    """Both servers on every transport, named `<era of the server>-<transport>`."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="omx-")))
-        servers: dict[str, Any] = {}
-        for era in (LEGACY, MODERN):
-            servers[f"{era}-stdio"] = fixture_entry("single_era", era)
-            path = folder / f"{era}.sock"
-            stack.enter_context(Background("single_era", era, "--unix", str(path), ready_file=path))
-            servers[f"{era}-unix"] = {"url": f"unix:{path}"}
-            web = stack.enter_context(Background("single_era", era, "--http", "0"))
-            servers[f"{era}-http"] = {"url": web.first_line}
-        yield stack.enter_context(Fleet(servers))
+    with single_era_fleet() as running:
+        yield running
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -136,20 +122,6 @@ async def test_a_missing_resource_has_the_code_of_the_clients_era(url: str, era:
             await client.read_resource("test://nothing")
         assert caught.value.error.code == NOT_FOUND[era]
         assert caught.value.error.data["uri"] == "test://nothing"
-
-
-async def test_a_call_the_client_gives_up_is_cancelled_at_the_server(url: str, era: str) -> None:
-    key = url
-
-    async def give_up_when_it_waits() -> None:
-        await becomes(client, key, "waiting")
-        tasks.cancel_scope.cancel()
-
-    async with visit(url, era) as client:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call_tool, "wait", {"key": key})
-            tasks.start_soon(give_up_when_it_waits)
-        await becomes(client, key, "cancelled")
 
 
 async def test_a_question_reaches_the_user_and_the_answer_the_tool(url: str, era: str) -> None:
