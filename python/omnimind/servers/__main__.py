@@ -26,7 +26,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(given[:at])
     args = given[at + 1 :]
-    if options.stdio == (options.listen_fd is not None) or (options.listen_fd is None) != (options.key_fd is None):
+    if options.stdio == (options.listen_fd is not None) or (options.listen_fd is None) != (
+        options.key_fd is None
+    ):
         parser.error("say either --stdio, or both --listen-fd and --key-fd")
     if options.stdio:
         _serve_stdio(ServerContext(options.name, options.state, args))
@@ -54,7 +56,9 @@ def _serve_stdio(context: ServerContext) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m omnimind.servers", description="Run one built-in server.")
+    parser = argparse.ArgumentParser(
+        prog="python -m omnimind.servers", description="Run one built-in server."
+    )
     parser.add_argument("name", help=f"one of: {', '.join(names())}")
     parser.add_argument("--state", type=Path, required=True, help="the state folder")
     parser.add_argument("--listen-fd", type=int, help="an inherited, listening Unix socket")

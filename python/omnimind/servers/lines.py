@@ -144,9 +144,7 @@ def _decode(line: bytes) -> types.JSONRPCMessage | types.ErrorData:
     except ValidationError as refusal:
         if refusal.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
             return types.ErrorData(code=types.PARSE_ERROR, message="the line is not JSON")
-        return types.ErrorData(
-            code=types.INVALID_REQUEST, message="the line is not a JSON-RPC 2.0 message"
-        )
+        return types.ErrorData(code=types.INVALID_REQUEST, message="the line is not a JSON-RPC 2.0 message")
 
 
 def _encode(message: SessionMessage) -> bytes:

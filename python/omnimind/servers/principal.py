@@ -19,6 +19,7 @@ META_KEY: Final = "omnimind/principal"
 _LONGEST = 512
 
 _keyed: ContextVar[bool] = ContextVar("omnimind_keyed", default=False)
+_named: ContextVar[str | None] = ContextVar("omnimind_named", default=None)
 
 
 class UnknownPrincipalError(Exception):
@@ -35,18 +36,21 @@ def connection_is_trusted() -> bool:
     return _keyed.get()
 
 
-def named(params: Mapping[str, Any] | None) -> str | None:
-    """The principal that a request's own parameters name, trusted or not."""
+def note(params: Mapping[str, Any] | None) -> None:
+    """Remember, for this request, the principal that its parameters name."""
     meta = (params or {}).get("_meta")
     name = meta.get(META_KEY) if isinstance(meta, dict) else None
-    return name if isinstance(name, str) and 0 < len(name) <= _LONGEST else None
+    _named.set(name if isinstance(name, str) and 0 < len(name) <= _LONGEST else None)
 
 
-def of(params: Mapping[str, Any] | None) -> str:
-    """The principal of a request with these parameters."""
-    if not _keyed.get():
-        return LOCAL
-    name = named(params)
+def current_or_none() -> str | None:
+    """The principal of the request being served; None if it is a keyed one that names nobody."""
+    return _named.get() if _keyed.get() else LOCAL
+
+
+def current() -> str:
+    """The principal of the request being served."""
+    name = current_or_none()
     if name is None:
         raise UnknownPrincipalError(f"the request carries no {META_KEY} in its _meta")
     return name

@@ -18,7 +18,7 @@ import anyio.from_thread
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
-from mcp.server.mcpserver import Context
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_REQUEST, CallToolResult, ContentBlock, TextContent, ToolAnnotations
@@ -58,8 +58,8 @@ class Toolbox:
     """The tools of one server, collected before the server is made.
 
     Two things happen to each on the way: a `Problem` becomes an error result with its own words, and its
-    schema loses what says nothing to a model (generated titles, `null` defaults), because every list of
-    tools is paid for in tokens.
+    schema loses what says nothing to a model (generated titles, docstrings of our classes, `null` defaults),
+    because every list of tools is paid for in tokens.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Toolbox:
             tool = Tool.from_function(
                 answer,
                 title=title,
-                description=" ".join(inspect.getdoc(function).split()) if function.__doc__ else "",
+                description=" ".join((inspect.getdoc(function) or "").split()),
                 annotations=annotations,
             )
             tool.parameters = _tidy(tool.parameters)
@@ -101,7 +101,8 @@ def _tidy(schema: Any) -> Any:
         return [_tidy(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {key: value for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    noise = ("title", "description") if "properties" in schema else ("title",)
+    kept = {key: value for key, value in schema.items() if not (key in noise and isinstance(value, str))}
     choices = kept.get("anyOf")
     if kept.get("default", ...) is None and isinstance(choices, list) and {"type": "null"} in choices:
         others = [choice for choice in choices if choice != {"type": "null"}]
@@ -127,6 +128,7 @@ def new_server(
         log_level="WARNING",
         tools=toolbox.tools,
         subscriptions=False,
+        middleware=[_note_principal],
         cache_hints={
             "server/discover": _LISTS_HINT,
             "tools/list": _LISTS_HINT,
@@ -147,12 +149,17 @@ def stop_if_cancelled() -> None:
     anyio.from_thread.check_cancelled()
 
 
-def caller(ctx: Context) -> str:
-    """The principal of this call."""
+def caller() -> str:
+    """The principal of the call being served."""
     try:
-        return principal.of(ctx.request_context.params)
+        return principal.current()
     except principal.UnknownPrincipalError as missing:
         raise MCPError(code=INVALID_REQUEST, message=str(missing)) from missing
+
+
+async def _note_principal(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    principal.note(ctx.params)
+    return await call_next(ctx)
 
 
 def text_result(text: str) -> CallToolResult:

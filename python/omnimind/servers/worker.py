@@ -56,7 +56,9 @@ def run(name: str, listener: socket.socket, key: bytes, state_dir: Path, args: l
 
 def log_to_stderr() -> None:
     """Plain lines for the orchestrator's log, set before the SDK configures anything itself."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
 
 
 def lowlevel(server: MCPServer) -> Server[object]:

@@ -62,7 +62,9 @@ def _refuse_if_changed(roots: Roots, place: Place, stamp: tuple[int, int, int]) 
     with roots.opened(place) as descriptor:
         facts = os.fstat(descriptor)
     if (facts.st_ino, facts.st_mtime_ns, facts.st_size) != stamp:
-        raise Problem(f"{place.shown} was changed by someone else meanwhile; read it again and repeat the edit")
+        raise Problem(
+            f"{place.shown} was changed by someone else meanwhile; read it again and repeat the edit"
+        )
 
 
 def apply_edits(content: str, edits: Sequence[Edit]) -> tuple[str, list[str]]:

@@ -217,9 +217,12 @@ def make_directory(roots: Roots, path: str) -> Place:
         raise Problem(f"{place.shown} is {len(parts)} directories deep; the limit is {limits.DEPTH}")
     for count in range(1, len(parts) + 1):
         step = Place(place.root, "/".join(parts[:count]), place.shown)
-        with roots.parent(step) as (directory, name), _system_errors(place):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, _NEW_FOLDER_MODE, dir_fd=directory)
+        with (
+            roots.parent(step) as (directory, name),
+            _system_errors(place),
+            contextlib.suppress(FileExistsError),
+        ):
+            os.mkdir(name, _NEW_FOLDER_MODE, dir_fd=directory)
     with roots.opened(place) as made:
         if not stat.S_ISDIR(os.fstat(made).st_mode):
             raise Problem(f"{place.shown} exists and is not a directory")
@@ -253,9 +256,7 @@ def _is_file(directory: int, name: str) -> bool:
 def _move_by_link(from_directory: int, from_name: str, to_directory: int, to_name: str, end: Place) -> None:
     """A file system without RENAME_NOREPLACE: a second link fails if the name is taken."""
     with _system_errors(end):
-        os.link(
-            from_name, to_name, src_dir_fd=from_directory, dst_dir_fd=to_directory, follow_symlinks=False
-        )
+        os.link(from_name, to_name, src_dir_fd=from_directory, dst_dir_fd=to_directory, follow_symlinks=False)
         os.unlink(from_name, dir_fd=from_directory)
 
 

@@ -148,13 +148,21 @@ def search(roots: Roots, path: str, pattern: str, exclude: Sequence[str], check:
                 ended = f"... stopped at {limits.MATCHES:,} matches, the limit; use a narrower pattern"
                 break
             if visited >= limits.VISITED:
-                ended = f"... stopped after {limits.VISITED:,} entries, the limit; search a folder further down"
+                ended = (
+                    f"... stopped after {limits.VISITED:,} entries, the limit; search a folder further down"
+                )
                 break
     return "\n".join([*found, ended] if ended else found) or "No matches found"
 
 
 def _walk(
-    roots: Roots, place: Place, directory: int, excluded: Matcher, check: Check, relative: str = "", depth: int = 0
+    roots: Roots,
+    place: Place,
+    directory: int,
+    excluded: Matcher,
+    check: Check,
+    relative: str = "",
+    depth: int = 0,
 ) -> Iterator[str]:
     """Relative paths below a directory, parents before children."""
     check()

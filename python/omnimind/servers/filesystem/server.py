@@ -92,16 +92,12 @@ def _add_reading(box: Toolbox, roots: Roots) -> None:
         return text_result(await in_thread(files.read_text, roots, path, head, tail))
 
     @box.tool("Read File (Deprecated)", READS)
-    async def read_file(
-        path: AnyPath, tail: Tail = None, head: Head = None
-    ) -> CallToolResult:
+    async def read_file(path: AnyPath, tail: Tail = None, head: Head = None) -> CallToolResult:
         """The same as read_text_file, under its old name."""
         return await read_text(path, tail, head)
 
     @box.tool("Read Text File", READS)
-    async def read_text_file(
-        path: AnyPath, tail: Tail = None, head: Head = None
-    ) -> CallToolResult:
+    async def read_text_file(path: AnyPath, tail: Tail = None, head: Head = None) -> CallToolResult:
         """Read a text file, or only its first (`head`) or last (`tail`) lines. Up to 4 MiB at a time."""
         return await read_text(path, tail, head)
 
@@ -146,7 +142,7 @@ def _add_listing(box: Toolbox, roots: Roots) -> None:
     @box.tool("List Directory with Sizes", READS)
     async def list_directory_with_sizes(
         path: AnyPath,
-        sortBy: Annotated[  # noqa: N803 - the reference server's name
+        sortBy: Annotated[
             Literal["name", "size"], Field(description="Sort by name, or by size with the largest first")
         ] = "name",
     ) -> CallToolResult:
@@ -156,7 +152,7 @@ def _add_listing(box: Toolbox, roots: Roots) -> None:
     @box.tool("Directory Tree", READS)
     async def directory_tree(
         path: AnyPath,
-        excludePatterns: Globs = [],  # noqa: B006, N803
+        excludePatterns: Globs = [],  # noqa: B006
     ) -> CallToolResult:
         """A directory and everything below it as JSON: name, type (file or directory), children."""
         return text_result(await in_thread(listing.tree, roots, path, excludePatterns, stop_if_cancelled))
@@ -167,7 +163,7 @@ def _add_listing(box: Toolbox, roots: Roots) -> None:
         pattern: Annotated[
             str, Field(description="Glob relative to path: `*.py` here, `**/*.py` in all folders below")
         ],
-        excludePatterns: Globs = [],  # noqa: B006, N803
+        excludePatterns: Globs = [],  # noqa: B006
     ) -> CallToolResult:
         """Find files and directories whose path matches a glob pattern; returns full paths."""
         found = await in_thread(listing.search, roots, path, pattern, excludePatterns, stop_if_cancelled)
@@ -208,7 +204,7 @@ def _add_writing(box: Toolbox, roots: Roots) -> None:
     async def write_file(
         path: AnyPath, content: Annotated[str, Field(description="The whole new content, up to 8 MiB")]
     ) -> CallToolResult:
-        """Create a file or replace its whole content. Readers see the old or the new content, never a part."""
+        """Create a file or replace its whole content. Readers see the old or the new, never a part."""
         place = await in_thread(files.write_text, roots, path, content)
         return text_result(f"Successfully wrote to {place.shown}")
 
@@ -216,7 +212,7 @@ def _add_writing(box: Toolbox, roots: Roots) -> None:
     async def edit_file(
         path: AnyPath,
         edits: Annotated[list[FileEdit], Field(description="Applied in this order; all of them or none")],
-        dryRun: Annotated[  # noqa: N803
+        dryRun: Annotated[
             bool, Field(description="Show the diff and change nothing")
         ] = False,
     ) -> CallToolResult:

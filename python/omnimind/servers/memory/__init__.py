@@ -1,1 +1,1 @@
-"""TBD."""
+"""The memory server: a knowledge graph, and memories in plain text with associations between them."""

@@ -1,0 +1,195 @@
+"""SQLite for the servers that keep state: one file a principal.
+
+A principal's data stand in a file of their own, so no forgotten condition in a query can show them to
+somebody else, and taking a principal away is deleting a file. Each file is in WAL mode with
+`synchronous=FULL`: what was acknowledged has reached the disk, so it survives kill -9 of the process and a
+power cut as well (0.3 ms a commit on the machines we measured, against 0.02 ms without that promise).
+Writers begin with IMMEDIATE: a second process waits in line instead of failing half-way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from omnimind.servers.problem import Problem
+
+BUSY_S: Final = 15.0
+FILE_BYTES: Final = 1024 * 1024 * 1024
+_PAGE_BYTES: Final = 4096
+_OPEN_FILES: Final = 32
+
+Migration = Sequence[str]
+"""The statements that lead from one version of a schema to the next."""
+
+
+@dataclass
+class _File:
+    """One open database. Reads and writes have a connection each, so that a read never waits for a disk."""
+
+    reader: sqlite3.Connection
+    writer: sqlite3.Connection
+    read_lock: threading.Lock = field(default_factory=threading.Lock)
+    write_lock: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
+
+    def close(self) -> None:
+        self.reader.close()
+        self.writer.close()
+
+
+class Databases:
+    """The files of all principals of one server; at most some dozens are open at a time."""
+
+    def __init__(self, folder: Path, migrations: Sequence[Migration], open_files: int = _OPEN_FILES) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._migrations = migrations
+        self._open_files = open_files
+        self._files: OrderedDict[str, _File] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def path(self, principal: str) -> Path:
+        """The file of a principal; names of principals may hold anything, so they are hashed."""
+        return self._folder / f"{hashlib.sha256(principal.encode()).hexdigest()[:32]}.db"
+
+    @contextmanager
+    def reading(self, principal: str) -> Iterator[sqlite3.Connection]:
+        """A connection for queries; all of them in the block see the same moment."""
+        with self._borrowed(principal) as file, file.read_lock, _readable():
+            file.reader.execute("BEGIN")
+            try:
+                yield file.reader
+            finally:
+                file.reader.execute("COMMIT")
+
+    @contextmanager
+    def writing(self, principal: str) -> Iterator[sqlite3.Connection]:
+        """A connection in a transaction: committed and on disk when the block ends, undone if it raises."""
+        with self._borrowed(principal) as file, file.write_lock, _readable():
+            file.writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield file.writer
+                file.writer.execute("COMMIT")
+            except BaseException:
+                if file.writer.in_transaction:
+                    file.writer.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close every file; for tests and tools, a worker just ends."""
+        with self._lock:
+            for file in self._files.values():
+                file.close()
+            self._files.clear()
+
+    @contextmanager
+    def _borrowed(self, principal: str) -> Iterator[_File]:
+        with self._lock:
+            file = self._files.get(principal)
+            if file is None:
+                file = self._files[principal] = self._opened(principal)
+            self._files.move_to_end(principal)
+            file.users += 1
+            self._close_idle()
+        try:
+            yield file
+        finally:
+            with self._lock:
+                file.users -= 1
+
+    def _close_idle(self) -> None:
+        excess = len(self._files) - self._open_files
+        if excess > 0:
+            for name in [name for name, file in self._files.items() if file.users == 0][:excess]:
+                self._files.pop(name).close()
+
+    def _opened(self, principal: str) -> _File:
+        path = self.path(principal)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with _readable():
+            writer = _connected(path)
+            try:
+                _in_wal_mode(writer)
+                self._migrate(writer, principal)
+                return _File(_connected(path, read_only=True), writer)
+            except BaseException:
+                writer.close()
+                raise
+
+    def _migrate(self, writer: sqlite3.Connection, principal: str) -> None:
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            (version,) = writer.execute("PRAGMA user_version").fetchone()
+            if version > len(self._migrations):
+                raise RuntimeError(
+                    f"the data were written by a newer OmniMind (schema {version}, this one knows "
+                    f"{len(self._migrations)})"
+                )
+            if version == 0:
+                writer.execute("CREATE TABLE owner (principal TEXT NOT NULL)")
+                writer.execute("INSERT INTO owner VALUES (?)", (principal,))
+            for migration in self._migrations[version:]:
+                for statement in migration:
+                    writer.execute(statement)
+            writer.execute(f"PRAGMA user_version = {len(self._migrations)}")
+            writer.execute("COMMIT")
+        except BaseException:
+            writer.execute("ROLLBACK")
+            raise
+
+
+def _connected(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.create_function("fold", 1, _folded, deterministic=True)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA max_page_count = {FILE_BYTES // _PAGE_BYTES}")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _in_wal_mode(connection: sqlite3.Connection) -> None:
+    """Two processes that open a new file at once can both be told it is locked; one of them is done soon."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as refusal:
+            if "locked" not in str(refusal) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _folded(text: object) -> str:
+    return str(text).casefold()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What a caller can wait out or put right, in words."""
+    try:
+        yield
+    except sqlite3.OperationalError as refusal:
+        said = str(refusal)
+        if "locked" in said or "busy" in said:
+            raise Problem(
+                f"another process has kept the data busy for {BUSY_S:.0f} s; try again"
+            ) from refusal
+        if "full" in said:
+            raise Problem(
+                f"no room is left: the disk is full, or these data have reached {FILE_BYTES:,} bytes; "
+                "delete something first"
+            ) from refusal
+        raise

@@ -1,0 +1,213 @@
+"""The tools for memories: keep, find, change, connect, consolidate, export."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol, TypeVar
+
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from omnimind.servers.memory import limits, similar, store
+from omnimind.servers.memory.export import Format, association_json, export, import_lines, memory_json
+from omnimind.servers.tools import (
+    ADDS,
+    CHANGES,
+    ENSURES,
+    READS,
+    REPLACES,
+    Toolbox,
+    data_result,
+    stop_if_cancelled,
+    text_result,
+)
+
+T = TypeVar("T")
+
+MemoryId = Annotated[str, Field(description="The id of a memory")]
+Tags = Annotated[list[str] | None, Field(description="Words to file it under")]
+Metadata = Annotated[dict[str, Any] | None, Field(description="Any JSON object to keep with it")]
+
+
+class DeskLike(Protocol):
+    """The part of the server's desk that these tools use."""
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query for this caller."""
+        ...
+
+    async def change(self, work: Callable[[sqlite3.Connection, int], T]) -> T:
+        """Run a change for this caller."""
+        ...
+
+
+def add_recall_tools(box: Toolbox, desk: DeskLike) -> None:
+    """Register them all."""
+    _add_keeping(box, desk)
+    _add_associations(box, desk)
+    _add_consolidation(box, desk)
+    _add_export(box, desk)
+
+
+def _add_keeping(box: Toolbox, desk: DeskLike) -> None:
+    @box.tool("Store Memory", ADDS)
+    async def store_memory(
+        content: Annotated[str, Field(description="What to remember, as text")],
+        tags: Tags = None,
+        metadata: Metadata = None,
+    ) -> CallToolResult:
+        """Remember a text. Returns it with its id."""
+        kept = await desk.change(lambda data, now: store.add(data, content, tags or [], metadata or {}, now))
+        return data_result(memory_json(kept))
+
+    @box.tool("Retrieve Memories", READS)
+    async def retrieve_memories(
+        query: Annotated[str | None, Field(description="Words to look for; the best matches first")] = None,
+        tags: Annotated[list[str] | None, Field(description="Only those that have all these tags")] = None,
+        limit: Annotated[int, Field(ge=1, le=limits.PAGE)] = 20,
+        offset: Annotated[int, Field(ge=0)] = 0,
+    ) -> CallToolResult:
+        """Find memories by words, by tags or both. Without a query the latest come first."""
+        found = await desk.read(lambda data: store.find(data, query, tags or [], limit, offset))
+        return data_result({"memories": [memory_json(memory) for memory in found]})
+
+    @box.tool("Get Memory", READS)
+    async def get_memory(id: MemoryId) -> CallToolResult:
+        """Get one memory by its id."""
+        return data_result(memory_json(await desk.read(lambda data: store.get(data, id))))
+
+    @box.tool("Update Memory", REPLACES)
+    async def update_memory(
+        id: MemoryId,
+        content: Annotated[str | None, Field(description="The new text")] = None,
+        tags: Annotated[list[str] | None, Field(description="The new tags, instead of the old")] = None,
+        metadata: Annotated[dict[str, Any] | None, Field(description="Instead of the old metadata")] = None,
+    ) -> CallToolResult:
+        """Change a memory. What is not given stays as it is."""
+        changed = await desk.change(
+            lambda data, now: store.update(data, id, now, content=content, tags=tags, metadata=metadata),
+        )
+        return data_result(memory_json(changed))
+
+    @box.tool("Delete Memories", REPLACES)
+    async def delete_memories(
+        ids: Annotated[list[str], Field(description="The ids of the memories")],
+    ) -> CallToolResult:
+        """Delete memories and their associations. Unknown ids are ignored."""
+        return data_result({"deleted": await desk.change(lambda data, _: store.delete(data, ids))})
+
+
+def _add_associations(box: Toolbox, desk: DeskLike) -> None:
+    @box.tool("Associate Memories", ENSURES)
+    async def associate_memories(
+        source: MemoryId,
+        target: MemoryId,
+        kind: Annotated[str, Field(description="What the first is to the second")] = "related to",
+        note: Annotated[str, Field(description="Why they belong together")] = "",
+    ) -> CallToolResult:
+        """Connect two memories. The same connection again only changes its note."""
+        association = store.Association(source, target, kind, note)
+        await desk.change(lambda data, now: store.associate(data, association, now))
+        return data_result(association_json(association))
+
+    @box.tool("Dissociate Memories", REPLACES)
+    async def dissociate_memories(
+        source: MemoryId,
+        target: MemoryId,
+        kind: Annotated[str | None, Field(description="Only this kind of connection")] = None,
+    ) -> CallToolResult:
+        """Remove the connections from one memory to another."""
+        removed = await desk.change(lambda data, _: store.dissociate(data, source, target, kind))
+        return data_result({"removed": removed})
+
+    @box.tool("Memory Neighbourhood", READS)
+    async def memory_neighbourhood(
+        id: MemoryId,
+        hops: Annotated[int, Field(ge=1, le=limits.HOPS, description="How many connections away")] = 1,
+        limit: Annotated[int, Field(ge=1, le=limits.PAGE)] = 50,
+    ) -> CallToolResult:
+        """The memories connected with one, directly or over others, and the associations among them."""
+        near, among = await desk.read(lambda data: store.neighbourhood(data, id, hops, limit))
+        return data_result(
+            {
+                "memories": [memory_json(memory) for memory in near],
+                "associations": [association_json(one) for one in among],
+            }
+        )
+
+
+def _add_consolidation(box: Toolbox, desk: DeskLike) -> None:
+    @box.tool("Propose Consolidation", READS)
+    async def propose_consolidation(
+        threshold: Annotated[
+            float,
+            Field(ge=0.3, le=1, description="Shared part of words and word pairs that counts as alike"),
+        ] = 0.7,
+        limit: Annotated[int, Field(ge=1, le=limits.PAGE)] = 50,
+    ) -> CallToolResult:
+        """Find groups of memories that say nearly the same, with the reason, and propose which to keep.
+        Changes nothing; consolidate_memories carries a proposal out."""
+        proposals = await desk.read(lambda data: _proposals(data, threshold, limit))
+        return data_result(proposals)
+
+    @box.tool("Consolidate Memories", CHANGES)
+    async def consolidate_memories(
+        keep: Annotated[str, Field(description="The id of the memory that stays")],
+        drop: Annotated[list[str], Field(min_length=1, description="The ids that are folded into it")],
+        content: Annotated[str | None, Field(description="A new text for the one that stays")] = None,
+    ) -> CallToolResult:
+        """Fold memories into one, which takes over their tags, associations and the metadata it lacks."""
+        merged = await desk.change(lambda data, now: store.merge(data, keep, drop, content, now))
+        return data_result(memory_json(merged))
+
+
+def _proposals(data: sqlite3.Connection, threshold: float, limit: int) -> dict[str, Any]:
+    memories = store.every(data, limits.COMPARED)
+    pairs = similar.pairs([memory.content for memory in memories], threshold, stop_if_cancelled)
+    proposals: list[dict[str, Any]] = []
+    for group in similar.groups(pairs)[:limit]:
+        among = [pair for pair in pairs if pair.first in group]
+        # The fullest text loses least; of equals the latest.
+        keep = max(group, key=lambda at: (len(memories[at].content), memories[at].updated_ms))
+        proposals.append(
+            {
+                "keep": memories[keep].id,
+                "drop": [memories[at].id for at in group if at != keep],
+                "memories": [memory_json(memories[at]) for at in group],
+                "reasons": [
+                    f"{memories[pair.first].id} and {memories[pair.second].id} share {pair.shared} of "
+                    f"{pair.total} words and word pairs ({pair.similarity:.0%})"
+                    for pair in among[: limits.PAGE]
+                ],
+            }
+        )
+    return {"proposals": proposals, "compared": len(memories), "threshold": threshold}
+
+
+def _add_export(box: Toolbox, desk: DeskLike) -> None:
+    @box.tool("Export Memory", READS)
+    async def export_memory(
+        format: Annotated[
+            Format, Field(description="jsonl can be imported again, here or by the reference server")
+        ] = "json",
+    ) -> CallToolResult:
+        """Everything remembered, graph and memories, as one text."""
+        return text_result(await desk.read(lambda data: export(data, format)))
+
+    @box.tool("Import Memory", ADDS)
+    async def import_memory(
+        lines: Annotated[
+            str, Field(description="An export as jsonl, or the file of the reference memory server")
+        ],
+    ) -> CallToolResult:
+        """Add what an export holds to what is remembered. All of it or, if a line is wrong, nothing."""
+        added = await desk.change(lambda data, now: import_lines(data, lines, now))
+        return data_result(
+            {
+                "entities": added.entities,
+                "relations": added.relations,
+                "memories": added.memories,
+                "associations": added.associations,
+            }
+        )
