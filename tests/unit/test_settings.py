@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omnimind import catalog, settings
 from omnimind.errors import SettingsError
-from omnimind.settings import ServerSettings, Settings
+from omnimind.settings import ServerSettings, Settings, fields
 
 ENVIRONMENT = {"HOME": "/home/ada", "GITHUB_TOKEN": "ghp_1", "EMPTY": ""}
 
@@ -327,6 +332,8 @@ SERVERS = '{"mcpServers": %s}'
         (SERVERS % '{"a": {"url": "wss://x/y", "type": "ws"}}', "OM0105", "1:51", "http"),
         (SERVERS % '{"a": {"url": "http://x/y", "headers": {"a b": "c"}}}', "OM0105", "1:55", None),
         (SERVERS % '{"a": {"url": "http://x/y", "headers": {"Host": "c"}}}', "OM0105", "1:55", "remove"),
+        (SERVERS % '{"a": {"url": "http://x/ü"}}', "OM0105", "1:30", "percent"),
+        (SERVERS % '{"a": {"command": "x", "cwd": "~nobody-here/x"}}', "OM0106", "1:46", "absolute"),
         (SERVERS % '{"/": {"command": "x"}}', "OM0105", "1:17", None),
         ('{"gateway": {"host": "0.0.0.0"}}', "OM0105", "1:22", "127.0.0.1"),
         ('{"orchestrator": {"backoff_min_ms": 9, "backoff_max_ms": 8}}', "OM0105", "1:18", None),
@@ -403,3 +410,34 @@ def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
 def test_a_port_flag_that_a_server_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="memory"):
         load(tmp_path, {"mcpServers": {"memory": {}}}, port=4321)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+TEXTS = st.sampled_from(["x", "", "${X}", "unix:/x", "http://x", "memory", "~x/y", "own", "${file:x}", "\0"])
+
+
+def section(table: Any) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(
+        st.sampled_from(sorted(table)), JSON | TEXTS | st.lists(TEXTS, max_size=2), max_size=5
+    )
+
+
+@given(
+    entries=st.dictionaries(
+        st.text(max_size=6) | st.sampled_from(["memory", "a"]), section(fields.ENTRY) | JSON, max_size=3
+    ),
+    gateway=section(fields.GATEWAY),
+    orchestrator=section(fields.ORCHESTRATOR),
+)
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+def test_any_json_is_settings_or_an_error_with_a_place(
+    tmp_path: Path, entries: Any, gateway: Any, orchestrator: Any
+) -> None:
+    value = {"mcpServers": entries, "gateway": gateway, "orchestrator": orchestrator}
+    with contextlib.suppress(SettingsError):
+        for server in load(tmp_path, value).servers:
+            assert re.fullmatch(r"[A-Za-z0-9_-]{1,71}", server.name)

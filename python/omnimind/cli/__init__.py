@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final
 
 from omnimind.errors import Exit, OmniMindError, UsageError, closest
@@ -39,8 +40,13 @@ _USAGE = "usage: omnimind COMMAND [OPTIONS]"
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit code is one of `errors.Exit`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return _run(list(argv))
+        code = _run(list(argv))
+        sys.stdout.flush()
+        return code
     except OmniMindError as error:
         return _report(error)
     except KeyboardInterrupt:

@@ -75,6 +75,8 @@ def holder(state_dir: Path) -> tuple[int, int] | None:
 def need(state_dir: Path) -> Record:
     """The fleet of a state folder, or the error that says how to start one."""
     record = find(state_dir)
+    if record is None and holder(state_dir) is not None:
+        raise FleetError("OM0204", "the fleet is still starting or stopping", help="see: omnimind status")
     if record is None:
         raise no_fleet(state_dir)
     return record

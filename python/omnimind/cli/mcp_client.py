@@ -109,7 +109,7 @@ class Client:
             raw = response.read(_ANSWER_BYTES)
             try:
                 message = json.loads(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 message = None
         if isinstance(message, dict) and isinstance(message.get("error"), dict):
             raise self._refusal(response.status, message["error"])
@@ -158,7 +158,7 @@ def events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
         elif not line and data:
             try:
                 message = json.loads(b"\n".join(data))
-            except ValueError:
+            except (ValueError, RecursionError):
                 message = None
             data = []
             if isinstance(message, dict):

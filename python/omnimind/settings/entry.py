@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -23,11 +22,11 @@ from omnimind.settings.fields import Spot
 from omnimind.settings.model import Kind, RestartSettings, ServerSettings
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-_HTTP_URL = re.compile(
-    r"https?://[^/?#\s@\[\]]+(:\d+)?(?:[/?#]\S*)?|https?://\[[0-9A-Fa-f:.]+\](?::\d+)?(?:[/?#]\S*)?"
-)
+_HTTP_URL = re.compile(r"https?://(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:[/?#][!-~]*)?")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\uffff]*")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
+RESERVED_NAMES: Final = frozenset({"gateway", "orchestrator", "guard", "zygote"})
+"""Names of the fleet's own processes; a server of that name would share their logs."""
 _RESERVED_HEADERS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"}
 )
@@ -175,7 +174,7 @@ def _slug(title: str, member: Member, spot: Spot) -> str:
             member.at,
             help="use 1 to 64 letters, digits, '_' or '-'",
         )
-    return name
+    return f"{name}-server" if name in RESERVED_NAMES else name
 
 
 def _expand(key: str, value: Any, spot: Spot, expander: Expander) -> Any:
@@ -246,7 +245,7 @@ def _third_party(
             command=values["command"],
             args=values.get("args", ()),
             env=MappingProxyType(env | dict(values.get("env", {}))),
-            cwd=str(expander.folder / Path(cwd).expanduser()) if cwd else None,
+            cwd=_folder(cwd, spots["cwd"], expander) if cwd and enabled else cwd,
         )
     url = values["url"]
     if enabled:
@@ -256,13 +255,21 @@ def _third_party(
 
 
 def _env_file(name: str, spot: Spot, expander: Expander) -> dict[str, str]:
-    path = expander.folder / Path(name).expanduser()
     try:
-        return read_env_file(path.read_text(encoding="utf-8"))
+        return read_env_file(expander.path(name).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, Unexpandable) as error:
-        what = error.what if isinstance(error, Unexpandable) else "cannot be read"
+        what = error.what if isinstance(error, Unexpandable) else f"the file {name} cannot be read"
         raise spot.document.error(
-            "OM0106", f"{spot.path}: {path}: {what}", spot.node.at, help="check the file"
+            "OM0106", f"{spot.path}: {what}", spot.node.at, help="check the file"
+        ) from None
+
+
+def _folder(name: str, spot: Spot, expander: Expander) -> str:
+    try:
+        return str(expander.path(name))
+    except Unexpandable as error:
+        raise spot.document.error(
+            "OM0106", f"{spot.path}: {error.what}", spot.node.at, help=error.help
         ) from None
 
 
@@ -274,7 +281,10 @@ def _check_url(url: str, kind: Kind, spot: Spot) -> None:
     if "@" in url.split("?", 1)[0]:
         raise spot.bad("carries a user or password", 'put them into "headers", such as "Authorization"')
     if not _HTTP_URL.fullmatch(url):
-        raise spot.bad("is not an http, https or unix address", 'such as "https://example.com/mcp"')
+        raise spot.bad(
+            "is not an http, https or unix address",
+            'such as "https://example.com/mcp"; other than ASCII stands percent-encoded',
+        )
 
 
 def _check_headers(headers: Any, spots: dict[str, Spot]) -> None:

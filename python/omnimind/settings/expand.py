@@ -43,6 +43,15 @@ class Expander:
         """The text with every reference replaced; raises `Unexpandable`."""
         return _REFERENCE.sub(self._replace, text)
 
+    def path(self, name: str) -> Path:
+        """A path of the settings file: `~` is the home folder, a relative one starts beside the file."""
+        try:
+            return self.folder / Path(name).expanduser()
+        except RuntimeError:
+            raise Unexpandable(
+                f"{name} names a home folder that is not known", "write the absolute path"
+            ) from None
+
     def _replace(self, match: re.Match[str]) -> str:
         if match.group() == "$${":
             return "${"
@@ -89,7 +98,7 @@ class Expander:
         return value
 
     def _file(self, name: str) -> str:
-        path = self.folder / Path(name).expanduser()
+        path = self.path(name)
         try:
             with path.open("rb") as file:
                 raw = file.read(_FILE_BYTES + 1)

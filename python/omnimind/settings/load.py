@@ -56,7 +56,13 @@ def config_path(config: Path | None = None) -> Path | None:
     if config is not None:
         return Path(os.path.abspath(config.expanduser()))
     found = user_config_path()
-    return found if found.exists() else None
+    try:
+        found.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return found  # reading it says why it cannot be read
+    return found
 
 
 def load(
@@ -227,8 +233,11 @@ def _orchestrator(member: Member | None, found: Document) -> OrchestratorSetting
 
 
 def _working_directory_hint(path: Path | None) -> str | None:
-    here = Path.cwd() / FILE_NAME
-    if not here.is_file() or (path is not None and here.samefile(path)):
+    try:
+        here = Path.cwd() / FILE_NAME
+        if not here.is_file() or (path is not None and here.samefile(path)):
+            return None
+    except OSError:
         return None
     return f"the {FILE_NAME} in this folder is not taken by itself; use it with --config {FILE_NAME}"
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 from fake_fleet import STATUS, FakeFleet
 
+import omnimind
 from omnimind import cli, tokens
 from omnimind.cli import logs
 from omnimind.errors import CODES, Exit
@@ -185,6 +189,13 @@ def test_connect_info_of_an_open_fleet_has_no_token(fleet: FakeFleet, capsys: Ca
     assert "headers" not in json.loads(capsys.readouterr().out)["entry"]["mcpServers"]["omnimind"]
 
 
+def test_a_fleet_that_is_still_starting_is_not_called_absent(fleet: FakeFleet, capsys: Capture) -> None:
+    fleet.hold()
+    (fleet.state / "run.json").unlink()
+    assert cli.main(["list"]) == Exit.FAILURE
+    assert "still starting" in capsys.readouterr().err
+
+
 def write_log(state: Path, *lines: str) -> Path:
     (state / "logs").mkdir(exist_ok=True)
     path = state / "logs" / "memory.log"
@@ -274,3 +285,32 @@ def test_what_nobody_foresaw_is_one_line_and_no_traceback(
     monkeypatch.setenv("OMNIMIND_DEBUG", "1")
     with pytest.raises(RuntimeError):
         cli.main(["config", "check"])
+
+
+PACKAGE_ROOT = str(Path(omnimind.__file__).resolve().parents[1])
+
+
+def test_a_reader_that_goes_away_is_no_error(state: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "omnimind", "config", "schema"],
+        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (Exit.FAILURE, "")
+
+
+def test_what_a_terminal_cannot_show_is_escaped(state: Path) -> None:
+    write_log(state, "half \ud800 and whole é")
+    done = subprocess.run(
+        [sys.executable, "-m", "omnimind", "logs", "memory"],
+        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.endswith("half \\xd800 and whole \\xe9\n")
