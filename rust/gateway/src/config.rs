@@ -155,7 +155,7 @@ pub enum Sharing {
 }
 
 /// One configured server.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ServerSpec {
     /// Name in URLs and prefixes.
     pub name: String,

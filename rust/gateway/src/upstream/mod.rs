@@ -5,26 +5,28 @@
 //! `notifications/cancelled` on a pipe or a legacy session, a closed stream on modern HTTP. Ids, progress
 //! tokens and subscription ids are rewritten on the way up and restored on the way down, so callers never
 //! see anyone else's.
-
 //!
-//! Rooms: [`fleet`] knows the servers, their states and who shares what; [`connect`] opens connections;
-//! [`pipe`] carries many calls over one newline-delimited byte stream; [`http`] speaks to remote servers;
-//! [`attach`] decides whose a question or an unaddressed notification is; [`rewrite`] swaps ids and tokens.
+//! Rooms: [`fleet`] lists the servers, [`server`] knows the state of one, [`pool`] who shares its connections;
+//! [`connect`] and [`children`] open them; [`pipe`] carries many calls over one newline-delimited byte stream,
+//! [`remote`] speaks HTTP; [`attach`] decides whose a question or an unaddressed notification is; [`rewrite`]
+//! swaps ids and tokens.
 
 mod attach;
+mod children;
 mod connect;
 mod exchange;
 mod fleet;
-mod http;
 mod lease;
 mod link;
 mod pipe;
 mod pool;
+mod remote;
 mod rewrite;
+mod server;
 
 use std::{sync::Arc, time::Duration};
 
-use ::http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use omnimind_wire::{Era, Refusal, RpcError};
 use tokio::{sync::oneshot, time::Instant};

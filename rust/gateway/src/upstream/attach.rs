@@ -1,0 +1,279 @@
+//! Who is on a connection, and what follows from it.
+//!
+//! Two decisions hang on this. **A question** of the upstream names nobody; it goes to the one legacy session
+//! or leased call that is attached, and only if no one else has a call in flight that could have caused it:
+//! it is refused rather than guessed. **A notification that names no request** goes out only where everyone
+//! who ever used the connection is one principal; a trusted worker may name the principal itself, and a bare
+//! "the list changed" says nothing about anybody.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    time::Instant,
+};
+
+use super::{Note, Question, rewrite};
+
+/// Notifications a slow reader may fall behind before it loses the oldest.
+const BACKLOG: usize = 32;
+/// Questions that may wait for a session's attention.
+const WAITING_QUESTIONS: usize = 16;
+
+/// A notification that names no request, with its reach.
+#[derive(Debug, Clone)]
+pub(super) struct Unaddressed {
+    /// The notification.
+    pub note: Note,
+    /// The only principal that may see it; `None` means all.
+    pub only: Option<Arc<str>>,
+}
+
+/// Everyone on one connection.
+#[derive(Debug)]
+pub(super) struct Circle {
+    trusted: bool,
+    inner: Mutex<Inner>,
+    notes: broadcast::Sender<Unaddressed>,
+    ended: watch::Sender<Option<Arc<str>>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    next: u64,
+    leases: usize,
+    since: Instant,
+    principals: BTreeSet<Arc<str>>,
+    owners: Vec<OwnerSeat>,
+}
+
+#[derive(Debug, Clone)]
+struct OwnerSeat {
+    lease: u64,
+    questions: Option<mpsc::Sender<Question>>,
+}
+
+/// How someone is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seat {
+    /// Cannot be asked.
+    Guest,
+    /// A legacy session.
+    Session,
+    /// One call, alone for its time.
+    Call,
+}
+
+/// One that is attached; detaches when dropped.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    circle: Arc<Circle>,
+    /// Number of the lease; calls carry it.
+    pub lease: u64,
+    /// How.
+    pub seat: Seat,
+    /// A session's questions, until taken.
+    pub questions: Mutex<Option<mpsc::Receiver<Question>>>,
+}
+
+/// To whom a question goes.
+#[derive(Debug)]
+pub(super) enum Addressee {
+    /// The owner: first a call of this lease in flight, else the channel.
+    Owner(u64, Option<mpsc::Sender<Question>>),
+    /// Nobody, and why.
+    Nobody(&'static str),
+}
+
+/// Where a notification that names no request may go.
+#[derive(Debug)]
+pub(super) enum Reach {
+    /// Everyone on the connection is one principal.
+    All(Note),
+    /// One of several.
+    Only(Arc<str>, Note),
+    /// Nowhere.
+    Nowhere,
+}
+
+impl Circle {
+    /// An empty circle. `trusted` is for first-party workers, which may name a principal.
+    pub(super) fn new(trusted: bool) -> Arc<Self> {
+        let inner =
+            Inner { next: 0, leases: 0, since: Instant::now(), principals: BTreeSet::new(), owners: Vec::new() };
+        Arc::new(Self {
+            trusted,
+            inner: Mutex::new(inner),
+            notes: broadcast::channel(BACKLOG).0,
+            ended: watch::channel(None).0,
+        })
+    }
+
+    /// Attaches someone.
+    pub(super) fn attach(self: &Arc<Self>, principal: &Arc<str>, seat: Seat) -> Attachment {
+        let mut inner = self.inner.lock();
+        inner.next += 1;
+        inner.leases += 1;
+        inner.principals.insert(Arc::clone(principal));
+        let lease = inner.next;
+        let (sender, receiver) = match seat {
+            Seat::Session => {
+                let (sender, receiver) = mpsc::channel(WAITING_QUESTIONS);
+                (Some(sender), Some(receiver))
+            }
+            Seat::Guest | Seat::Call => (None, None),
+        };
+        if seat != Seat::Guest {
+            inner.owners.push(OwnerSeat { lease, questions: sender });
+        }
+        drop(inner);
+        Attachment { circle: Arc::clone(self), lease, seat, questions: Mutex::new(receiver) }
+    }
+
+    /// True if no session and no leased call is attached.
+    pub(super) fn unowned(&self) -> bool {
+        self.inner.lock().owners.is_empty()
+    }
+
+    /// True if this lease is the only owner.
+    pub(super) fn owned_by(&self, lease: u64) -> bool {
+        matches!(self.inner.lock().owners.as_slice(), [one] if one.lease == lease)
+    }
+
+    /// Since when nobody is attached.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let inner = self.inner.lock();
+        (inner.leases == 0).then_some(inner.since)
+    }
+
+    /// The one to ask. `askers` are the leases of calls in flight that could have caused a question.
+    pub(super) fn addressee(&self, askers: impl IntoIterator<Item = u64>) -> Addressee {
+        let inner = self.inner.lock();
+        match inner.owners.as_slice() {
+            [] => Addressee::Nobody("nobody on this connection can answer questions"),
+            [one] if askers.into_iter().all(|lease| lease == one.lease) => {
+                Addressee::Owner(one.lease, one.questions.clone())
+            }
+            _ => Addressee::Nobody("several clients share this connection and the question names none of them"),
+        }
+    }
+
+    /// Decides how far a notification that names no request may go.
+    pub(super) fn reach(&self, method: &str, params: &Bytes) -> Reach {
+        let (params, named) = if self.trusted { rewrite::take_principal(params) } else { (params.clone(), None) };
+        let note = |params| Note { method: Arc::from(method), params };
+        if let Some(name) = named {
+            return Reach::Only(Arc::from(name), note(params));
+        }
+        if self.inner.lock().principals.len() <= 1 {
+            return Reach::All(note(params));
+        }
+        if method.ends_with("/list_changed") { Reach::All(note(Bytes::new())) } else { Reach::Nowhere }
+    }
+
+    /// Sends a notification to those who listen.
+    pub(super) fn tell(&self, note: Note, only: Option<Arc<str>>) {
+        // No listener is no fault.
+        let _ = self.notes.send(Unaddressed { note, only });
+    }
+
+    /// Listens.
+    pub(super) fn listen(&self) -> broadcast::Receiver<Unaddressed> {
+        self.notes.subscribe()
+    }
+
+    /// Marks the connection as ended; the first reason stays.
+    pub(super) fn end(&self, reason: &str) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(Arc::from(reason));
+            }
+            first
+        });
+    }
+
+    /// Why the connection has ended, if it has.
+    pub(super) fn ended(&self) -> Option<Arc<str>> {
+        self.ended.borrow().clone()
+    }
+
+    /// Follows the end.
+    pub(super) fn watch(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.ended.subscribe()
+    }
+}
+
+impl Attachment {
+    /// Whose connection.
+    pub(super) fn circle(&self) -> &Arc<Circle> {
+        &self.circle
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let mut inner = self.circle.inner.lock();
+        inner.leases = inner.leases.saturating_sub(1);
+        inner.since = Instant::now();
+        inner.owners.retain(|owner| owner.lease != self.lease);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(name: &str) -> Arc<str> {
+        Arc::from(name)
+    }
+
+    #[test]
+    fn a_question_reaches_the_only_session() {
+        let circle = Circle::new(false);
+        let guest = circle.attach(&names("ann"), Seat::Guest);
+        assert!(matches!(circle.addressee([]), Addressee::Nobody(_)));
+        let session = circle.attach(&names("ann"), Seat::Session);
+        assert!(matches!(circle.addressee([session.lease]), Addressee::Owner(lease, Some(_)) if lease == session.lease));
+        assert!(matches!(circle.addressee([guest.lease, session.lease]), Addressee::Nobody(_)));
+        let second = circle.attach(&names("ann"), Seat::Call);
+        assert!(matches!(circle.addressee([session.lease]), Addressee::Nobody(_)));
+        drop(session);
+        assert!(matches!(circle.addressee([]), Addressee::Owner(lease, None) if lease == second.lease));
+    }
+
+    #[test]
+    fn a_note_of_nobody_stays_within_one_principal() {
+        let circle = Circle::new(false);
+        let _ann = circle.attach(&names("ann"), Seat::Guest);
+        let params = Bytes::from_static(br#"{"uri":"a"}"#);
+        assert!(matches!(circle.reach("notifications/resources/updated", &params), Reach::All(_)));
+        drop(circle.attach(&names("bob"), Seat::Guest));
+        assert!(matches!(circle.reach("notifications/resources/updated", &params), Reach::Nowhere));
+        let Reach::All(bare) = circle.reach("notifications/tools/list_changed", &params) else { panic!("list changes are for all") };
+        assert!(bare.params.is_empty());
+    }
+
+    #[test]
+    fn a_worker_names_the_principal_and_a_stranger_cannot() {
+        let params = Bytes::from_static(br#"{"uri":"a","_meta":{"omnimind/principal":"bob"}}"#);
+        let circle = Circle::new(true);
+        let Reach::Only(name, note) = circle.reach("notifications/resources/updated", &params) else { panic!("it is named") };
+        assert_eq!((&*name, &note.params[..]), ("bob", &br#"{"uri":"a"}"#[..]));
+        assert!(matches!(Circle::new(false).reach("notifications/resources/updated", &params), Reach::All(_)));
+    }
+
+    #[test]
+    fn an_idle_circle_knows_since_when() {
+        let circle = Circle::new(false);
+        let guest = circle.attach(&names("ann"), Seat::Guest);
+        assert_eq!(circle.idle_since(), None);
+        drop(guest);
+        assert!(circle.idle_since().is_some());
+    }
+}

@@ -1,0 +1,172 @@
+//! The life of one call, as its caller sees it: events, then one end.
+//!
+//! The exchange is polled in place, by whoever serves the client: no task and no channel stand between. It
+//! keeps the call's two clocks itself, the idle one (every event renews it) and the absolute one; the timer
+//! is armed once and looked at again when it fires, so that a busy call does not touch it. Dropping the
+//! exchange before its end cancels the call upstream.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use omnimind_wire::{Reason, Refusal};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{Event, Failure, Lease, pipe::PipeCall};
+
+/// Events of a call over HTTP, produced as they are polled.
+pub(super) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
+
+/// What feeds an exchange.
+pub(super) enum Feed {
+    /// A stream shared with others.
+    Pipe(PipeCall),
+    /// An HTTP exchange of its own.
+    Http(Events),
+    /// One event, then nothing.
+    Known(Option<Event>),
+}
+
+/// The life of one call. Dropping it cancels the call, unless it has ended.
+pub struct Exchange {
+    feed: Feed,
+    server: Arc<str>,
+    clock: Clock,
+    _lease: Option<Lease>,
+}
+
+impl Exchange {
+    pub(super) fn new(feed: Feed, server: Arc<str>, idle: Option<Duration>, deadline: Option<Instant>, lease: Lease) -> Self {
+        Self { feed, server, clock: Clock::new(idle, deadline), _lease: Some(lease) }
+    }
+
+    /// An exchange that ends at once, with this refusal.
+    pub fn refused(refusal: Refusal) -> Self {
+        let server = refusal.server.as_deref().unwrap_or_default().into();
+        let end = Event::End(Err(Failure::Refused(refusal)));
+        Self { feed: Feed::Known(Some(end)), server, clock: Clock::new(None, None), _lease: None }
+    }
+
+    /// The next event. Safe to drop while waiting; after [`Event::End`] it waits for ever.
+    pub async fn next(&mut self) -> Event {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The next event, polled.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let polled = match &mut self.feed {
+            Feed::Pipe(call) => call.poll(cx),
+            Feed::Http(events) => events.as_mut().poll_next(cx).map(|event| event.unwrap_or_else(|| cut_short(&self.server))),
+            Feed::Known(event) => event.take().map_or(Poll::Pending, Poll::Ready),
+        };
+        match polled {
+            Poll::Ready(event @ Event::End(_)) => {
+                self.feed = Feed::Known(None);
+                self.clock = Clock::new(None, None);
+                Poll::Ready(event)
+            }
+            Poll::Ready(event) => {
+                self.clock.renew();
+                Poll::Ready(event)
+            }
+            Poll::Pending => self.clock.poll(cx).map(|late| self.time_out(&late)),
+        }
+    }
+
+    /// Stops the idle clock while somebody else is to speak (a question is being answered), or starts it anew.
+    pub fn hold(&mut self, held: bool) {
+        self.clock.held = held;
+        self.clock.renew();
+    }
+
+    /// Waits for the end; notifications are dropped, questions refused.
+    pub async fn finish(mut self) -> Result<Bytes, Failure> {
+        loop {
+            if let Event::End(outcome) = self.next().await {
+                return outcome;
+            }
+        }
+    }
+
+    fn time_out(&mut self, late: &Late) -> Event {
+        if let Feed::Pipe(call) = &self.feed {
+            call.cancel("it took too long");
+        }
+        self.feed = Feed::Known(None);
+        self.clock = Clock::new(None, None);
+        let detail = match late {
+            Late::Silent(idle) => format!("{} said nothing for {} ms", self.server, idle.as_millis()),
+            Late::Deadline => format!("{} did not finish before the deadline", self.server),
+        };
+        Event::End(Err(Failure::Refused(Refusal::new(Reason::UpstreamTimeout, "server", detail).about(&*self.server))))
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+fn cut_short(server: &str) -> Event {
+    let detail = format!("{server} closed the stream before it answered");
+    Event::End(Err(Failure::Refused(Refusal::new(Reason::ServerUnavailable, "server", detail).about(server))))
+}
+
+/// Which clock ran out.
+enum Late {
+    Silent(Duration),
+    Deadline,
+}
+
+/// The two clocks of a call, with one timer.
+struct Clock {
+    idle: Option<Duration>,
+    deadline: Option<Instant>,
+    heard: Option<Instant>,
+    held: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clock {
+    fn new(idle: Option<Duration>, deadline: Option<Instant>) -> Self {
+        Self { idle, deadline, heard: None, held: false, timer: None }
+    }
+
+    fn renew(&mut self) {
+        if self.idle.is_some() {
+            self.heard = Some(Instant::now());
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
+        if self.idle.is_none() && self.deadline.is_none() {
+            return Poll::Pending;
+        }
+        loop {
+            let heard = *self.heard.get_or_insert_with(Instant::now);
+            let silent = self.idle.filter(|_| !self.held).map(|idle| heard + idle);
+            let Some(due) = [silent, self.deadline].into_iter().flatten().min() else { return Poll::Pending };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() < due {
+                timer.as_mut().reset(due);
+                continue;
+            }
+            let late = match self.idle {
+                Some(idle) if silent == Some(due) && self.deadline != Some(due) => Late::Silent(idle),
+                _ => Late::Deadline,
+            };
+            return Poll::Ready(late);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! All configured servers: what state they are in, and a connection to each for whoever may have one.
+
+use std::{
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use omnimind_wire::{Reason, Refusal};
+use tokio::{sync::broadcast, time::Instant};
+
+use super::{
+    Lease, Wish,
+    children::Children,
+    remote::Clients,
+    server::{Server, is_up},
+};
+use crate::{
+    config::{ServerSpec, Snapshot},
+    control::{ChildAnswer, Outbox, ServerChange, State},
+};
+
+/// A caller waits no longer than this for a server to come up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Unused connections are looked for this often.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// All configured servers.
+#[derive(Debug)]
+pub struct Fleet {
+    pub(super) epoch: u32,
+    pub(super) own_version: Arc<str>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) children: Children,
+    servers: ArcSwap<Vec<Arc<Server>>>,
+    changes: broadcast::Sender<()>,
+}
+
+/// A server as of now.
+#[derive(Debug, Clone)]
+pub struct ServerView {
+    /// Its configuration.
+    pub spec: Arc<ServerSpec>,
+    /// Its state.
+    pub state: State,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// When to ask again.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl ServerView {
+    /// True if it takes calls.
+    pub fn is_ready(&self) -> bool {
+        is_up(self.state)
+    }
+}
+
+impl Fleet {
+    /// The servers of a snapshot. Called inside a tokio runtime, which also carries the connections.
+    pub fn new(epoch: u32, snapshot: &Snapshot, outbox: Arc<Outbox>) -> Arc<Self> {
+        let servers = snapshot.servers.iter().cloned().map(Server::new).collect();
+        let fleet = Arc::new(Self {
+            epoch,
+            own_version: Arc::from(&*snapshot.version),
+            outbox,
+            clients: Arc::new(Clients::new()),
+            children: Children::default(),
+            servers: ArcSwap::from_pointee(servers),
+            changes: broadcast::channel(1).0,
+        });
+        let swept = Arc::downgrade(&fleet);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                let Some(fleet) = swept.upgrade() else { return };
+                fleet.servers.load().iter().for_each(|server| server.sweep());
+            }
+        });
+        fleet
+    }
+
+    /// Takes a new snapshot: servers that are configured as before keep their connections.
+    pub fn apply(&self, snapshot: &Snapshot) {
+        let old = self.servers.load_full();
+        let servers = snapshot.servers.iter().map(|spec| {
+            let Some(known) = old.iter().find(|server| server.spec.name == spec.name) else { return Server::new(spec.clone()) };
+            if *known.spec == **spec {
+                return Arc::clone(known);
+            }
+            let server = Server::new(spec.clone());
+            if known.spec.kind == spec.kind {
+                server.inherit(known);
+            }
+            server
+        });
+        self.servers.store(Arc::new(servers.collect()));
+        self.announce();
+    }
+
+    /// Takes the orchestrator's word on a server.
+    pub fn server_changed(&self, change: ServerChange) {
+        if let Some(server) = self.find(&change.name)
+            && server.change(change)
+        {
+            self.announce();
+        }
+    }
+
+    /// Takes a child, or the news that there is none.
+    pub fn child_answer(&self, answer: ChildAnswer, descriptors: Vec<OwnedFd>) {
+        self.children.answer(answer, descriptors, &self.outbox);
+    }
+
+    /// Takes the news that a child has ended.
+    pub fn child_gone(&self, child: u64, reason: &str) {
+        self.children.gone(child, reason);
+    }
+
+    /// All servers in configured order.
+    pub fn servers(&self) -> Vec<ServerView> {
+        self.servers.load().iter().map(|server| view(server)).collect()
+    }
+
+    /// One server.
+    pub fn server(&self, name: &str) -> Option<ServerView> {
+        self.find(name).map(|server| view(&server))
+    }
+
+    /// Hears whenever a server becomes or ceases to be ready, or the configuration changes.
+    pub fn changes(&self) -> broadcast::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Gives a connection as wished. Waits for a server that is starting, wakes one that is parked, and opens
+    /// what is not open; never longer than `until`, nor ten seconds.
+    ///
+    /// # Errors
+    /// There is no such server, or no connection to it in that time.
+    pub async fn lease(self: &Arc<Self>, server: &str, wish: Wish, until: Instant) -> Result<Lease, Refusal> {
+        let found = self.find(server).ok_or_else(|| {
+            Refusal::new(Reason::UnknownServer, "server", format!("there is no server {server:?}")).about(server)
+        })?;
+        found.lease(self, &wish, until.min(Instant::now() + PATIENCE)).await
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Server>> {
+        self.servers.load().iter().find(|server| server.spec.name == name).cloned()
+    }
+
+    fn announce(&self) {
+        // Nobody may be listening.
+        let _ = self.changes.send(());
+    }
+}
+
+fn view(server: &Server) -> ServerView {
+    let status = server.status();
+    ServerView {
+        spec: Arc::clone(&server.spec),
+        state: status.state,
+        reason: status.reason,
+        retry_after_ms: status.retry_after_ms,
+    }
+}

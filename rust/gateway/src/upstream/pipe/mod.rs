@@ -1,0 +1,320 @@
+//! Many calls in flight over one newline-delimited byte stream: a Unix socket, or a child's two pipes.
+//!
+//! One task writes, one reads; a table ties the number of a request to its caller. Numbers are
+//! `epoch · 2³² + n`, so that answers meant for an earlier gateway process are known for what they are.
+//! The rule is that no call can hold up another: callers wait for room in the outlet one by one, the reader
+//! hands over without waiting, garbage and late answers are counted and dropped, and a call that is given up
+//! leaves the table at once, however long the server goes on with it.
+
+mod inbound;
+mod lines;
+mod outlet;
+mod slot;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use omnimind_wire::{Reason, Refusal, RpcError, error};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::{AbortHandle, JoinHandle},
+    time::Instant,
+};
+
+pub(super) use self::lines::LINE_BYTES;
+use self::{outlet::Outlet, slot::Slot};
+use super::{Call, Event, Failure, attach::Circle, rewrite};
+
+/// How a stream is to be used.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// Name of the server, for messages.
+    pub server: Arc<str>,
+    /// Number of this gateway process.
+    pub epoch: u32,
+    /// First-party worker: is told principal and deadline.
+    pub trusted: bool,
+    /// Bytes that go out before the first message.
+    pub opening: Vec<u8>,
+    /// Bytes that were read from the stream before.
+    pub leftover: Bytes,
+    /// Another gateway process used this stream, and what it began may go on this long: reading begins after
+    /// the first line break, and questions are refused until then.
+    pub inherited: Option<Duration>,
+}
+
+/// What came over a stream and was of no use.
+#[derive(Debug, Default)]
+pub(super) struct Waste {
+    /// Lines that are no message.
+    pub garbage: AtomicU64,
+    /// Answers and notifications for calls that are gone, or of an earlier gateway.
+    pub late: AtomicU64,
+    /// Notifications that name no request and may go nowhere.
+    pub unaddressed: AtomicU64,
+}
+
+/// A byte stream in use. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    core: Arc<Core>,
+    tasks: [AbortHandle; 2],
+}
+
+#[derive(Debug)]
+struct Core {
+    server: Arc<str>,
+    base: u64,
+    serial: AtomicU32,
+    trusted: bool,
+    quiet_until: Option<Instant>,
+    circle: Arc<Circle>,
+    outlet: Outlet,
+    table: Mutex<Table>,
+    questions: Mutex<HashMap<Bytes, AbortHandle>>,
+    waste: Waste,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: HashMap<u32, Arc<Slot>>,
+    closed: bool,
+}
+
+impl Pipe {
+    /// Takes a stream into use.
+    pub(super) fn open<R, W>(reader: R, writer: W, terms: Terms, circle: Arc<Circle>) -> Self
+    where
+        R: AsyncRead + Unpin + Send + 'static,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        let core = Arc::new(Core {
+            server: terms.server,
+            base: u64::from(terms.epoch) << 32,
+            serial: AtomicU32::new(1),
+            trusted: terms.trusted,
+            quiet_until: terms.inherited.map(|quiet| Instant::now() + quiet),
+            circle,
+            outlet: Outlet::new(terms.opening),
+            table: Mutex::new(Table::default()),
+            questions: Mutex::new(HashMap::new()),
+            waste: Waste::default(),
+        });
+        let tasks = [
+            write(Arc::clone(&core), writer).abort_handle(),
+            inbound::read(Arc::clone(&core), reader, terms.leftover, terms.inherited.is_some()).abort_handle(),
+        ];
+        Self { core, tasks }
+    }
+
+    /// Puts a call on its way: at once if there is room, else when there is.
+    pub(super) fn call(&self, call: Call, lease: u64, principal: &Arc<str>) -> PipeCall {
+        let core = Arc::clone(&self.core);
+        let slot = Arc::new(Slot::new(lease, call.id.clone(), may_ask(&call.method), &*call.method == rewrite::LISTEN));
+        let Some(serial) = core.enter(&slot) else {
+            slot.end(Err(Failure::Refused(core.lost(false))));
+            return PipeCall { core, slot, serial: 0, unsent: None };
+        };
+        let mut begun = PipeCall { core, slot, serial, unsent: Some(Box::new((call, Arc::clone(principal)))) };
+        begun.send();
+        begun
+    }
+
+    /// Sends a notification.
+    pub(super) fn notify(&self, method: &str, params: &[u8]) {
+        self.core.outlet.force(|out| rewrite::push_notification(out, method, params));
+    }
+
+    /// Calls in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.core.table.lock().slots.len()
+    }
+
+    /// True if no call in flight could make the server ask.
+    pub(super) fn unasking(&self) -> bool {
+        !self.core.table.lock().slots.values().any(|slot| slot.asks)
+    }
+
+    /// Ends the stream and every call on it.
+    pub(super) fn close(&self, reason: &str) {
+        self.core.fail(reason);
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.core.fail("it was closed");
+        // The writer goes on until what is queued is out, or the other side is gone.
+        if let [_, reader] = &self.tasks {
+            reader.abort();
+        }
+    }
+}
+
+fn write(core: Arc<Core>, writer: impl AsyncWrite + Unpin + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(error) = core.outlet.drain(writer).await {
+            core.fail(&format!("writing failed: {error}"));
+        }
+    })
+}
+
+/// The methods in the course of which a server may ask its client something.
+fn may_ask(method: &str) -> bool {
+    matches!(method, "tools/call" | "prompts/get" | "resources/read" | "completion/complete")
+}
+
+impl Core {
+    /// Gives a slot a number, unless the stream has ended.
+    fn enter(&self, slot: &Arc<Slot>) -> Option<u32> {
+        let mut table = self.table.lock();
+        if table.closed {
+            return None;
+        }
+        loop {
+            let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+            // After 2³² calls numbers come again; those still in use are passed over.
+            if let std::collections::hash_map::Entry::Vacant(place) = table.slots.entry(serial) {
+                place.insert(Arc::clone(slot));
+                return Some(serial);
+            }
+        }
+    }
+
+    fn number(&self, serial: u32) -> u64 {
+        self.base | u64::from(serial)
+    }
+
+    fn serial(&self, number: u64) -> Option<u32> {
+        u32::try_from(number.checked_sub(self.base)?).ok()
+    }
+
+    fn slot(&self, number: u64) -> Option<Arc<Slot>> {
+        self.table.lock().slots.get(&self.serial(number)?).cloned()
+    }
+
+    fn leave(&self, number: u64) -> Option<Arc<Slot>> {
+        self.table.lock().slots.remove(&self.serial(number)?)
+    }
+
+    /// Takes a call out and tells the server, if it can have heard of it.
+    fn cancel(&self, serial: u32, why: &str) {
+        let Some(slot) = self.table.lock().slots.remove(&serial) else { return };
+        if slot.is_queued() {
+            let params = rewrite::cancelled_params(self.number(serial), why);
+            self.outlet.force(|out| rewrite::push_notification(out, "notifications/cancelled", &params));
+        }
+    }
+
+    /// Ends everything on the stream; the first reason stays.
+    fn fail(&self, reason: &str) {
+        self.circle.end(reason);
+        let slots = {
+            let mut table = self.table.lock();
+            table.closed = true;
+            std::mem::take(&mut table.slots)
+        };
+        let written = self.outlet.written();
+        self.outlet.close();
+        for slot in slots.into_values() {
+            slot.end(Err(Failure::Refused(self.lost(slot.was_sent(written)))));
+        }
+        for (_, question) in self.questions.lock().drain() {
+            question.abort();
+        }
+    }
+
+    fn lost(&self, sent: bool) -> Refusal {
+        let reason = self.circle.ended();
+        let reason = reason.as_deref().unwrap_or("it was closed");
+        let detail = format!("the connection to {} has ended: {reason}", self.server);
+        let refusal = Refusal::new(Reason::ServerUnavailable, "server", detail).about(&*self.server);
+        if sent { refusal } else { refusal.retry_after(RETRY_MS) }
+    }
+
+    fn answer(&self, id: &[u8], outcome: &Result<Bytes, RpcError>) {
+        self.outlet.force(|out| {
+            out.extend_from_slice(&match outcome {
+                Ok(result) => omnimind_wire::message::result(id, result),
+                Err(error) => omnimind_wire::message::error(id, error),
+            });
+        });
+    }
+}
+
+/// When a call that was never sent may come again.
+const RETRY_MS: u64 = 100;
+
+/// One call on a stream.
+#[derive(Debug)]
+pub(super) struct PipeCall {
+    core: Arc<Core>,
+    slot: Arc<Slot>,
+    serial: u32,
+    unsent: Option<Box<(Call, Arc<str>)>>,
+}
+
+impl PipeCall {
+    /// The next event; after the end there is none.
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Event> {
+        loop {
+            if let Poll::Ready(event) = self.slot.poll(cx) {
+                return Poll::Ready(event);
+            }
+            if self.unsent.is_none() || self.core.outlet.poll_room(cx).is_pending() || !self.send() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Gives the call up and says why.
+    pub(super) fn cancel(&self, why: &str) {
+        self.core.cancel(self.serial, why);
+    }
+
+    /// Tries to queue the request; true if its fate is known.
+    fn send(&mut self) -> bool {
+        let Some(unsent) = &self.unsent else { return true };
+        let (call, principal) = &**unsent;
+        let number = self.core.number(self.serial);
+        let stamp = self.core.trusted.then(|| rewrite::Stamp {
+            principal,
+            deadline_ms: call.deadline.map(|deadline| {
+                let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+                u64::try_from(left).unwrap_or(u64::MAX)
+            }),
+        });
+        let pushed = self.core.outlet.push(|out, begin| {
+            let token = rewrite::push_request(out, number, call, stamp)?;
+            self.slot.queued(begin, token);
+            Ok::<(), omnimind_wire::Malformed>(())
+        });
+        match pushed {
+            Err(outlet::Full) => return false,
+            Ok(Ok(())) => {}
+            Ok(Err(malformed)) => {
+                self.core.leave(number);
+                let code = error::INVALID_PARAMS;
+                self.slot.end(Err(Failure::Rpc(RpcError::new(code, format!("params: {malformed}")))));
+            }
+        }
+        self.unsent = None;
+        true
+    }
+}
+
+impl Drop for PipeCall {
+    fn drop(&mut self) {
+        self.cancel("the client went away");
+    }
+}

@@ -1,0 +1,127 @@
+//! Servers behind http and https.
+//!
+//! One [`Remote`] a server; it knows the address, the operator's headers and the numbers of requests. A modern
+//! server needs no more: every call is one POST, closing its response cancels it. A legacy server wants a
+//! [`Session`]: `initialize`, a session id on every request, a stream of its own for what belongs to no call,
+//! answers to questions by POST, and a stream that breaks off and goes on elsewhere. The caller sees
+//! none of that. What the client sent as credentials is never here: only the operator's headers go out.
+
+mod client;
+mod legacy;
+mod listen;
+mod modern;
+mod negotiate;
+mod replies;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use omnimind_wire::{Reason, Refusal};
+
+use self::client::Unanswered;
+pub(super) use self::{client::Clients, legacy::Session, negotiate::open};
+use super::Failure;
+use crate::config::ServerSpec;
+
+const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// One server behind HTTP.
+#[derive(Debug)]
+pub(super) struct Remote {
+    server: Arc<str>,
+    url: Uri,
+    headers: HeaderMap,
+    clients: Arc<Clients>,
+    base: u64,
+    serial: AtomicU32,
+    own_version: Arc<str>,
+}
+
+impl Remote {
+    /// Reads the address and the headers of a configured server.
+    pub(super) fn new(spec: &ServerSpec, epoch: u32, own_version: &Arc<str>, clients: &Arc<Clients>) -> Result<Arc<Self>, Refusal> {
+        let wrong = |what: String| Refusal::new(Reason::ServerUnavailable, "server", what).about(&*spec.name);
+        let address = spec.url.as_deref().unwrap_or_default();
+        let url: Uri = address.parse().map_err(|error| wrong(format!("{address:?} is not a URL: {error}")))?;
+        if !matches!(url.scheme_str(), Some("http" | "https")) {
+            return Err(wrong(format!("{address:?} is neither an http nor an https URL")));
+        }
+        let mut headers = HeaderMap::with_capacity(spec.headers.len() + 8);
+        for (name, value) in &spec.headers {
+            let parsed = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+            let (key, mut value) = parsed.ok_or_else(|| wrong(format!("header {name:?} cannot be sent")))?;
+            value.set_sensitive(true);
+            headers.append(key, value);
+        }
+        headers.insert(header::CONTENT_TYPE, JSON);
+        headers.insert(header::ACCEPT, ACCEPT_BOTH);
+        Ok(Arc::new(Self {
+            server: Arc::from(&*spec.name),
+            url,
+            headers,
+            clients: Arc::clone(clients),
+            base: u64::from(epoch) << 32,
+            serial: AtomicU32::new(1),
+            own_version: Arc::clone(own_version),
+        }))
+    }
+
+    /// A number for the next request.
+    fn number(&self) -> u64 {
+        self.base | u64::from(self.serial.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A POST of one message.
+    fn post(&self, body: Vec<u8>) -> Request<Full<Bytes>> {
+        self.request(Method::POST, Bytes::from(body))
+    }
+
+    fn request(&self, method: Method, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.url.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+
+    /// Sends a request; any status is an answer here.
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+        self.clients.send(request).await.map_err(|unanswered| Failure::Refused(self.unreachable(&unanswered)))
+    }
+
+    fn unreachable(&self, unanswered: &Unanswered) -> Refusal {
+        let (why, sent) = match unanswered {
+            Unanswered::Unsent(why) => (why, false),
+            Unanswered::Lost(why) => (why, true),
+        };
+        let detail = format!("{} cannot be reached: {why}", self.server);
+        let refusal = Refusal::new(Reason::ServerUnavailable, "server", detail).about(&*self.server);
+        if sent { refusal } else { refusal.retry_after(1_000) }
+    }
+
+    fn broken(&self, why: &str) -> Failure {
+        let detail = format!("the answer of {} broke off: {why}", self.server);
+        Failure::Refused(Refusal::new(Reason::UpstreamFailed, "server", detail).about(&*self.server))
+    }
+
+    /// The name and version this gateway gives itself, as raw JSON.
+    fn own_info(&self) -> Vec<u8> {
+        let mut out = b"{\"name\":\"omnimind\",\"version\":".to_vec();
+        omnimind_wire::json::push_quoted(&mut out, &self.own_version);
+        out.push(b'}');
+        out
+    }
+}
+
+/// True for statuses by which a server of the other era says that it does not understand.
+fn is_era_status(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 404 | 405 | 406 | 409 | 415 | 422 | 500 | 501)
+}
