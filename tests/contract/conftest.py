@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from backends import everything_fleet
-from toolbox import Toolbox, prepare
-
 from fleet import Fleet
+from toolbox import Toolbox, prepare
 
 
 @pytest.fixture(scope="session")

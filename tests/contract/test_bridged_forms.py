@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx2
 import pytest
-
 from fleet import Fleet, fixture_entry
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(60)]

@@ -1,7 +1,7 @@
 """A call its client gives up ends at the server within 100 ms: every pair of eras, every transport.
 
-Server and test read the same monotonic clock. One late tick of a busy machine is no fault, so the best of three
-tries counts; a gateway that polls, or forgets, misses all three.
+Server and test read the same monotonic clock. One late tick of a busy machine is no fault, so the best of
+three tries counts; a gateway that polls, or forgets, misses all three.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from collections.abc import Iterator
 
 import anyio
 import pytest
+from fleet import Fleet
 from mcp import Client
 from single_era_fleet import TRANSPORTS, single_era_fleet
 from visitor import LEGACY, MODERN, becomes, said, visit
-
-from fleet import Fleet
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bar, pytest.mark.timeout(60)]
 

@@ -14,11 +14,10 @@ from typing import Any
 import anyio
 import pytest
 from backends import everything_fleet
+from fleet import Fleet
 from mcp import MCPError
 from toolbox import Toolbox
 from visitor import LEGACY, MODERN, VERSIONS, said, visit
-
-from fleet import Fleet
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(120)]
 

@@ -15,9 +15,8 @@ from pathlib import Path
 import conformance
 import pytest
 from backends import TRANSPORTS
-from toolbox import Toolbox
-
 from fleet import Fleet
+from toolbox import Toolbox
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(300)]
 

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 import anyio
 import mcp.types as types
 import pytest
+from fleet import Fleet
 from mcp import MCPError
 from mcp.client.subscriptions import ResourceUpdated, ToolsListChanged
 from single_era_fleet import TRANSPORTS, single_era_fleet
 from visitor import LEGACY, MODERN, SOON_S, Visitor, eventually, said, visit
-
-from fleet import Fleet
 
 pytestmark = [
     pytest.mark.anyio,

@@ -7,9 +7,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from toolbox import Toolbox
-
 from fleet import Fleet
+from toolbox import Toolbox
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(120)]
 

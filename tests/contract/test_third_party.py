@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet import Fleet
 from toolbox import Toolbox
 from visitor import LEGACY, MODERN, said, visit
-
-from fleet import Fleet
 
 pytestmark = [
     pytest.mark.anyio,
