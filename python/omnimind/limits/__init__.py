@@ -8,7 +8,7 @@
     else:
         await anyio.sleep(taken.retry_after_s)
 
-A refusal is a value: false, with the exact wait. A cost that no full bucket could pay is a mistake and raises.
+A refusal is a value: false, with the exact wait. A cost no full bucket could pay is a mistake and raises.
 """
 
 from omnimind._core import Refusal, TokenBucket

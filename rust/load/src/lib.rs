@@ -1,3 +1,28 @@
 //! The load: what measures the road.
+//!
+//! Two halves. [`run`] drives a server (modern or legacy HTTP, newline JSON over a Unix socket) in closed or open loop
+//! and checks every answer. [`upstream`] is a server that costs next to nothing, so that what lies between is seen.
+//!
+//! Rules kept: latency counts from the intended instant of sending (a late generator does not flatter the server),
+//! every answer must carry the id and the canary of its own call, and a generator that is itself the limit says so.
 
 #![forbid(unsafe_code)]
+
+mod chance;
+mod check;
+mod clock;
+mod connection;
+pub mod http1;
+mod ledger;
+mod lines;
+mod message;
+mod pace;
+pub mod plan;
+pub mod report;
+mod requests;
+mod run;
+pub mod upstream;
+
+pub use plan::Plan;
+pub use report::Report;
+pub use run::run;

@@ -1,0 +1,115 @@
+//! When the next call goes out: whenever a place is free (closed loop), or by the clock (open loop).
+//!
+//! An open loop never waits for answers: arrivals whose place is not free yet queue here with the instant they were
+//! due, and their latency counts from it. The workers of one thread take from one pace.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::chance::Chance;
+use crate::clock::Alarm;
+use crate::ledger::{Ledger, ns};
+use crate::plan::{Arrivals, Loop, Plan};
+
+/// The pace of one thread.
+pub(crate) struct Pace {
+    mode: Mode,
+    until: Instant,
+    /// Calls left to give out.
+    left: Cell<u64>,
+}
+
+enum Mode {
+    Closed,
+    Open { due: RefCell<VecDeque<Instant>>, added: Notify, ended: Cell<bool>, idle: Cell<usize> },
+}
+
+impl Pace {
+    /// A thread's share of the plan, ending at `until` or after `count` calls.
+    pub(crate) fn new(plan: &Plan, until: Instant, count: u64) -> Self {
+        let mode = match plan.pacing {
+            Loop::Closed => Mode::Closed,
+            Loop::Open { .. } => Mode::Open {
+                due: RefCell::default(),
+                added: Notify::new(),
+                ended: Cell::new(false),
+                idle: Cell::new(0),
+            },
+        };
+        Self { mode, until, left: Cell::new(count) }
+    }
+
+    /// The instant the next call was due, or None when there are no more. Waits for it in an open loop.
+    pub(crate) async fn next(&self) -> Option<Instant> {
+        loop {
+            if let Some(due) = self.try_next() {
+                return Some(due);
+            }
+            let Mode::Open { added, ended, idle, .. } = &self.mode else { return None };
+            if ended.get() {
+                return None;
+            }
+            idle.set(idle.get() + 1);
+            added.notified().await;
+            idle.set(idle.get() - 1);
+        }
+    }
+
+    /// The same without waiting: None also when nothing is due yet.
+    pub(crate) fn try_next(&self) -> Option<Instant> {
+        match &self.mode {
+            Mode::Closed => {
+                let now = Instant::now();
+                if now >= self.until || !self.take_one() {
+                    return None;
+                }
+                Some(now)
+            }
+            Mode::Open { due, .. } => due.borrow_mut().pop_front(),
+        }
+    }
+
+    fn take_one(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// Makes arrivals by the clock until the end of an open loop; returns at once for a closed one.
+    pub(crate) async fn tick(&self, plan: &Plan, mut chance: Chance, ledger: &RefCell<Ledger>) -> io::Result<()> {
+        let (Mode::Open { due, added, ended, idle }, Loop::Open { rate_per_s, arrivals }) = (&self.mode, plan.pacing)
+        else {
+            return Ok(());
+        };
+        let alarm = Alarm::new()?;
+        #[allow(clippy::cast_precision_loss)] // at most 64 threads
+        let mean_s = plan.threads as f64 / rate_per_s;
+        let mut gap = || match arrivals {
+            Arrivals::Poisson => Duration::from_secs_f64(chance.exponential(mean_s)),
+            Arrivals::Uniform => Duration::from_secs_f64(mean_s),
+        };
+        let mut next = Instant::now() + gap();
+        while next < self.until && self.take_one() {
+            alarm.wait_until(next).await?;
+            let lag = Instant::now().saturating_duration_since(next);
+            ledger.borrow_mut().lag.saturating_record(ns(lag));
+            if idle.get() <= due.borrow().len() {
+                ledger.borrow_mut().waited += 1;
+            }
+            due.borrow_mut().push_back(next);
+            added.notify_one();
+            next += gap();
+            if lag > Duration::from_millis(1) {
+                // Behind: let the workers run between arrivals, as they would have.
+                tokio::task::yield_now().await;
+            }
+        }
+        ended.set(true);
+        added.notify_waiters();
+        Ok(())
+    }
+}
