@@ -69,7 +69,7 @@ def read_entry(title: str, member: Member, spot: Spot, expander: Expander, resta
         notes.append(f"{name}: without effect for its kind ({kind}): {', '.join(idle)}")
     notes.extend(
         f"{name}: {key} is accepted and has no effect in this version"
-        for key in ("limits", "cache", "compress")
+        for key in ("after", "limits", "cache", "compress")
         if key in values
     )
     if kind == "http" and values.get("type") == "sse":
