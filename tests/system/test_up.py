@@ -34,7 +34,7 @@ READY_S = 30.0
 
 
 class Running:
-    """An `omnimind up` on a terminal of its own, stdout a file where `terminal` is False; and what it said."""
+    """An `omnimind up` on a terminal of its own; stdout is a file where `terminal` is False."""
 
     def __init__(self, folder: Path, terminal: bool) -> None:
         config = folder / "mcp_servers.json"
