@@ -55,7 +55,7 @@ impl Plane {
     fn new(epoch: u32, snapshot: Snapshot, outbox: Arc<Outbox>) -> Self {
         Self {
             fleet: Fleet::new(epoch, &snapshot, outbox.clone()),
-            sessions: Sessions::new(&snapshot.edge),
+            sessions: Sessions::new(),
             shelves: Shelves::default(),
             keyring: ArcSwap::from_pointee(keyring(&snapshot)),
             metrics: Metrics::default(),

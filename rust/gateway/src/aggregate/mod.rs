@@ -18,7 +18,7 @@ use bytes::Bytes;
 use omnimind_wire::{Edit, RpcError, error, json, names};
 
 pub(crate) use lists::Shelves;
-use lists::{Item, List};
+use lists::List;
 
 use crate::{
     config::ServerSpec,
@@ -84,17 +84,17 @@ pub fn sources(client: &Client) -> Vec<Source> {
 
 /// A subscription, per server: lists are everyone's, a resource is its server's.
 pub fn split(client: &Client, filter: &Filter) -> Vec<(Source, Filter)> {
-    let mut uris: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for uri in &filter.resources {
+    let mut uris: BTreeMap<String, Vec<Arc<str>>> = BTreeMap::new();
+    for uri in &filter.uris {
         if let Some((server, inner)) = names::uri::unwrap(uri) {
-            uris.entry(server).or_default().push(inner.to_owned());
+            uris.entry(server).or_default().push(inner.into());
         }
     }
     sources(client)
         .into_iter()
         .map(|source| {
-            let resources = uris.remove(&source.spec.name).unwrap_or_default();
-            let part = Filter { resources, ..filter.clone() };
+            let uris = uris.remove(&source.spec.name).unwrap_or_default();
+            let part = Filter { uris, ..filter.clone() };
             (source, part)
         })
         .filter(|(_, part)| !part.is_empty())

@@ -90,14 +90,16 @@ fn first_part(client: &Client, parts: &[Part], server: &str) -> usize {
 }
 
 fn mint(client: &Client, list: List, had: usize, server: &str) -> String {
+    let payload = format!("{had} {server}").into_bytes();
+    let place = format!("{had} {server}");
     let claims = Claims {
         principal: &client.caller.principal.name,
         backend: "*",
         expires_at: now_s() + CURSOR_LIFE.as_secs(),
         binding: list.method().as_bytes(),
-        payload: format!("{had} {server}").as_bytes(),
+        payload: &payload,
     };
-    client.caller.plane.keyring.load().seal(Kind::Cursor, &claims, client.caller.plane.nonce())
+    client.caller.plane.keyring.load().seal(Kind::Cursor, &claims, crate::relay::state::random())
 }
 
 fn now_s() -> u64 {

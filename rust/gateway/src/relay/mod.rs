@@ -21,6 +21,7 @@ mod client;
 pub mod endpoint;
 pub mod flight;
 mod legacy;
+pub mod level;
 pub mod listen;
 mod meta;
 mod modern;
@@ -28,17 +29,23 @@ pub(crate) mod notes;
 pub(crate) mod parked;
 mod rounds;
 pub(crate) mod schemas;
-mod state;
+pub(crate) mod state;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use omnimind_wire::{Era, Message, RpcError, era_of_header};
+use http::{HeaderMap, StatusCode};
+use omnimind_wire::{Era, Message, RpcError, era_of_header, message};
 
 pub use client::Client;
 
-use crate::{config::ServerSpec, plane::Plane, principal::Principal, reply::Reply, upstream::Note};
+use crate::{
+    config::ServerSpec,
+    plane::Plane,
+    principal::Principal,
+    reply::{Outgoing, Reply, Whole},
+    upstream::Note,
+};
 
 /// What the edge hands over once a request is authenticated.
 #[derive(Clone)]
@@ -104,19 +111,37 @@ pub trait Rename: Send + Sync {
 
 /// Answers a POST.
 pub async fn post(caller: Caller, message: Message) -> Reply {
-    match era_of_header(client::header(&caller.headers, "mcp-protocol-version")) {
+    match era_of_header(client::version_header(&caller.headers)) {
         Ok(Era::Modern) => modern::post(caller, message).await,
         Ok(Era::Legacy) => legacy::post(caller, message).await,
         Err(unsupported) => modern::unsupported(&unsupported, &message),
     }
 }
 
-/// Answers a GET: a legacy session's own stream, or the rest of an interrupted one.
+/// Answers a GET: a legacy session's own stream.
 pub async fn get(caller: Caller) -> Reply {
-    legacy::get(caller).await
+    legacy::get(caller)
 }
 
 /// Answers a DELETE: the end of a legacy session.
 pub async fn delete(caller: Caller) -> Reply {
     legacy::delete(&caller)
+}
+
+/// An answer that is known whole.
+fn whole(era: Era, id: &[u8], outcome: Result<Bytes, RpcError>) -> Reply {
+    match flight::end(era, id, outcome) {
+        Outgoing::End { status, body } => answer(status, body),
+        _ => Reply::Accepted,
+    }
+}
+
+/// One message with its status.
+fn answer(status: StatusCode, body: Bytes) -> Reply {
+    Reply::Whole(Whole { status, headers: Vec::new(), body })
+}
+
+/// An error under a status that says something itself (no session, two streams).
+fn fault(status: StatusCode, id: &[u8], error: &RpcError) -> Reply {
+    answer(status, message::error(id, error))
 }

@@ -32,6 +32,7 @@ use omnimind_wire::{Era, Refusal, RpcError};
 use tokio::{sync::oneshot, time::Instant};
 
 pub use self::{
+    attach::Waste,
     exchange::Exchange,
     fleet::{Fleet, ServerView},
     lease::{Lease, Notes},
@@ -99,6 +100,12 @@ pub enum Failure {
     /// Ours: the upstream could not be reached, went away, or was too slow. With a `retry_after_ms` the
     /// call was never sent; without one nobody can say whether it ran.
     Refused(Refusal),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// What was agreed with an upstream when its connection opened.

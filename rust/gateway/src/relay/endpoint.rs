@@ -1,0 +1,120 @@
+//! What differs between one server's pass-through and the aggregate of all; nothing else looks at [`Target`].
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use omnimind_wire::{
+    Edit, Era, LEGACY_VERSIONS, MODERN_VERSION, Request, bridge,
+    json::{push_quoted, quote},
+};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Client, Route, Source, Target, flight, listen::Filter};
+use crate::{
+    aggregate,
+    upstream::{Failure, Note},
+};
+
+/// What becomes of a request.
+pub enum Resolved {
+    /// A server answers it.
+    Forward(Route),
+    /// The endpoint itself does: a result in the modern form.
+    Answer(Bytes),
+}
+
+/// Finds who answers a request.
+pub async fn resolve(client: &Client, request: &Request) -> Result<Resolved, Failure> {
+    match &client.caller.target {
+        Target::One(spec) => {
+            let source = Source { spec: spec.clone(), rename: None };
+            Ok(Resolved::Forward(Route { source, params: request.params.clone().unwrap_or_default() }))
+        }
+        Target::All => {
+            aggregate::resolve(client, &request.method, request.params.clone().unwrap_or_default()).await
+        }
+    }
+}
+
+/// The result of `server/discover`, versions included: those this gateway serves, whatever the upstream speaks.
+pub async fn discover(client: &Client, request: &Request) -> Result<Bytes, Failure> {
+    let result = match &client.caller.target {
+        Target::One(spec) => {
+            let source = Source { spec: spec.clone(), rename: None };
+            let lease = client.lease(spec, "server/discover").await?;
+            match lease.negotiated().era {
+                Era::Modern => {
+                    let params = request.params.clone().unwrap_or_default();
+                    flight::ask(client, &source, "server/discover", params).await?
+                }
+                Era::Legacy => bridge::discover_from_initialize(&lease.negotiated().result, &[MODERN_VERSION])
+                    .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?,
+            }
+        }
+        Target::All => aggregate::hello(client).await?,
+    };
+    Edit::new(&result)
+        .set(&["supportedVersions"], versions())
+        .finish()
+        .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))
+}
+
+/// The result of a legacy client's `initialize`.
+pub async fn initialize(client: &Client) -> Result<Bytes, Failure> {
+    let result = match &client.caller.target {
+        Target::One(spec) => {
+            let lease = client.lease(spec, "initialize").await?;
+            let agreed = lease.negotiated();
+            match agreed.era {
+                Era::Modern => bridge::initialize_from_discover(&agreed.result, client.version),
+                Era::Legacy => Edit::new(&agreed.result).set(&["protocolVersion"], quote(client.version)).finish(),
+            }
+        }
+        Target::All => bridge::initialize_from_discover(&aggregate::hello(client).await?, client.version),
+    };
+    result.map_err(|malformed| Failure::Rpc(malformed.rpc_error()))
+}
+
+/// The servers whose notifications this endpoint brings.
+pub fn sources(client: &Client) -> Vec<Source> {
+    match &client.caller.target {
+        Target::One(spec) => vec![Source { spec: spec.clone(), rename: None }],
+        Target::All => aggregate::sources(client),
+    }
+}
+
+/// A subscription by server, in the servers' own names.
+pub fn split(client: &Client, filter: &Filter) -> Vec<(Source, Filter)> {
+    match &client.caller.target {
+        Target::One(spec) => vec![(Source { spec: spec.clone(), rename: None }, filter.clone())],
+        Target::All => aggregate::split(client, filter),
+    }
+}
+
+/// What the endpoint has to say of its own accord: the lists of many servers change when one comes or goes.
+pub fn own_notes(client: &Client) -> BoxStream<'static, Note> {
+    if let Target::One(_) = client.caller.target {
+        return stream::pending().boxed();
+    }
+    let mut changes = client.caller.plane.fleet.changes();
+    async_stream::stream! {
+        // A reader that fell behind hears once what it missed many times.
+        while let Ok(()) | Err(RecvError::Lagged(_)) = changes.recv().await {
+            for list in ["tools", "prompts", "resources"] {
+                yield Note { method: format!("notifications/{list}/list_changed").into(), params: Bytes::new() };
+            }
+        }
+    }
+    .boxed()
+}
+
+fn versions() -> Vec<u8> {
+    let mut out = vec![b'['];
+    for version in [MODERN_VERSION].into_iter().chain(LEGACY_VERSIONS.into_iter().rev()) {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        push_quoted(&mut out, version);
+    }
+    out.push(b']');
+    out
+}

@@ -1,0 +1,389 @@
+//! One call in the air: from a resolved request to its end, through all four pairs of eras.
+//!
+//! A [`Flight`] is a small state machine that is asked for its next message: it waits for the upstream, a
+//! client's answers, or the client's own cancellation, and turns what it gets into the client's era and
+//! names. It *is* the response stream, so a client that goes away drops it, and with it the exchange, and
+//! with it the call upstream. A flight whose upstream asks a modern client something is
+//! [parked](super::parked) and takes off again when the client comes back.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderName, HeaderValue, StatusCode};
+use omnimind_wire::{
+    Era, Refusal, Request, RpcError, bridge,
+    error::{METHOD_NOT_FOUND, http_status_of_modern_error},
+    json::find,
+    message,
+};
+use tokio::time::Instant;
+
+use super::{Client, Route, Source, meta, notes, parked, rounds::Round, schemas, state};
+use crate::{
+    reply::{Outflow, Outgoing, Reply},
+    session::{Asked, Ticket},
+    upstream::{Call, Event, Exchange, Failure, Lease, Note, Question},
+};
+
+/// A call on its way.
+pub(crate) struct Flight {
+    pub(crate) client: Client,
+    pub(crate) source: Source,
+    pub(crate) method: Arc<str>,
+    /// The client's id, raw.
+    pub(crate) id: Bytes,
+    /// The params as the client sent them: what a sealed state is bound to.
+    pub(crate) asked: Bytes,
+    /// The params as the upstream saw them.
+    pub(crate) params: Bytes,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) lease: Lease,
+    pub(crate) exchange: Exchange,
+    /// How the exchange ended, if that was seen but not dealt with yet.
+    pub(crate) landed: Option<Result<Bytes, Failure>>,
+    pub(crate) deadline: Instant,
+    /// The client's progress token, raw, if it differs from the one the upstream's notes carry.
+    pub(crate) progress: Progress,
+    /// Lets the session's client cancel by id.
+    pub(crate) ticket: Option<Ticket>,
+    /// Questions a legacy client has not answered yet.
+    pub(crate) asked_of_client: Vec<Asked>,
+    /// Messages that go out before anything else happens.
+    pub(crate) ready: VecDeque<Outgoing>,
+    /// Questions of a modern upstream that a legacy client is answering.
+    pub(crate) round: Option<Round>,
+    pub(crate) rounds: u8,
+    /// Nothing has come back yet, so the call may be sent anew if it never left.
+    untouched: bool,
+    ended: bool,
+}
+
+/// Whose progress token the notes of a flight carry.
+#[derive(Debug, Clone)]
+pub(crate) enum Progress {
+    /// The one of the request that began the call.
+    AsSent,
+    /// The one of the request that took a parked call up again; none means no progress is wanted.
+    Token(Option<Bytes>),
+}
+
+/// What a flight does next.
+pub(crate) enum Step {
+    /// Look again: something was put in line, or nothing happened.
+    Again,
+    /// Wait for a modern client to come back with answers.
+    Park(Vec<Question>),
+}
+
+/// Carries a request to the server it was resolved to.
+pub(crate) async fn fly(client: &Client, route: Route, request: &Request) -> Reply {
+    let id = request.id.raw();
+    match take_off(client, route, request).await {
+        Ok(flight) => Reply::Flow { flow: flow(flight), headers: Vec::new(), always_stream: false },
+        Err(Failure::Refused(refusal)) => Reply::Refused { refusal, id },
+        Err(Failure::Rpc(error)) => super::whole(client.era, &id, Err(error)),
+    }
+}
+
+async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Flight, Failure> {
+    let ticket = client.session.as_ref().map(|session| session.begin(&request.id.raw())).transpose()?;
+    let patience = meta::patience(request.meta.as_ref(), route.source.spec.longest());
+    let lease = client.lease(&route.source.spec, &request.method).await?;
+    let era = lease.negotiated().era;
+    let params = meta::upward(client, era, &route.params, request.meta.as_ref())
+        .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
+    let headers = schemas::headers(client, &route.source.spec, &lease, &request.method, &params).await?;
+    let method: Arc<str> = request.method.as_str().into();
+    let deadline = Instant::now() + patience;
+    let exchange = lease.call(Call {
+        id: request.id.raw(),
+        method: method.clone(),
+        params: params.clone(),
+        headers: headers.clone(),
+        idle: Some(route.source.spec.idle_timeout()),
+        deadline: Some(deadline),
+    });
+    Ok(Flight {
+        client: client.clone(),
+        source: route.source,
+        method,
+        id: request.id.raw(),
+        asked: request.params.clone().unwrap_or_default(),
+        params,
+        headers,
+        lease,
+        exchange,
+        landed: None,
+        deadline,
+        progress: Progress::AsSent,
+        ticket,
+        asked_of_client: Vec::new(),
+        ready: VecDeque::new(),
+        round: None,
+        rounds: 0,
+        untouched: true,
+        ended: false,
+    })
+}
+
+/// A plain call for whoever needs a result and nothing on the way: notes are dropped, questions refused.
+/// The result is in the modern form and in the server's own names.
+pub async fn ask(client: &Client, source: &Source, method: &str, params: Bytes) -> Result<Bytes, Failure> {
+    let lease = client.lease(&source.spec, "").await?;
+    let sent = find(if params.is_empty() { b"{}" } else { &params }, &["_meta"])
+        .ok()
+        .flatten()
+        .map(|meta| params.slice_ref(meta));
+    let params = meta::upward(client, lease.negotiated().era, &params, sent.as_ref())
+        .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
+    let call = Call {
+        id: Bytes::from_static(b"0"),
+        method: method.into(),
+        params: params.clone(),
+        headers: Vec::new(),
+        idle: Some(source.spec.idle_timeout()),
+        deadline: Some(Instant::now() + source.spec.longest()),
+    };
+    let outcome = lease.call(call).finish().await;
+    if lease.negotiated().era == Era::Modern {
+        return outcome;
+    }
+    match outcome {
+        Ok(result) => to_modern(method, &lease, &result).map_err(Failure::Rpc),
+        Err(Failure::Rpc(error)) => Err(Failure::Rpc(bridge::error_to_modern(method, Some(&params), error))),
+        Err(refused) => Err(refused),
+    }
+}
+
+/// A flight as a response stream.
+pub(crate) fn flow(flight: Flight) -> Outflow {
+    Box::pin(stream::unfold(Some(Box::new(flight)), |flight| async move { next(flight?).await }))
+}
+
+/// The next message, and what is left of the flight after it.
+async fn next(mut flight: Box<Flight>) -> Option<(Outgoing, Option<Box<Flight>>)> {
+    loop {
+        if let Some(message) = flight.ready.pop_front() {
+            return Some((message, Some(flight)));
+        }
+        if flight.ended {
+            return None;
+        }
+        if let Step::Park(questions) = flight.advance().await {
+            return Some((parked::park(flight, questions), None));
+        }
+    }
+}
+
+impl Flight {
+    /// Sends the call (again).
+    pub(crate) fn send(&mut self) {
+        self.exchange = self.lease.call(Call {
+            id: self.id.clone(),
+            method: self.method.clone(),
+            params: self.params.clone(),
+            headers: self.headers.clone(),
+            idle: Some(self.source.spec.idle_timeout()),
+            deadline: Some(self.deadline),
+        });
+    }
+
+    /// Waits for one thing to happen and deals with it.
+    async fn advance(&mut self) -> Step {
+        if let Some(round) = self.round.take() {
+            return self.answered(round).await;
+        }
+        if let Some(outcome) = self.landed.take() {
+            self.land(outcome).await;
+            return Step::Again;
+        }
+        let event = tokio::select! {
+            biased;
+            () = Ticket::cancelled(self.ticket.as_ref()) => {
+                self.ended = true;
+                return Step::Again;
+            }
+            event = self.exchange.next() => event,
+        };
+        self.hold();
+        match event {
+            Event::Note(note) => self.hear(note),
+            Event::Ask(question) => return self.asked(question),
+            // The one stream downstream stays open meanwhile: nobody has to come back for the rest.
+            Event::Pause { .. } => {}
+            Event::End(outcome) => self.land(outcome).await,
+        }
+        Step::Again
+    }
+
+    /// Waits for a legacy client's answers to a modern upstream's questions, then asks the upstream again.
+    async fn answered(&mut self, round: Round) -> Step {
+        let answers = tokio::select! {
+            biased;
+            () = Ticket::cancelled(self.ticket.as_ref()) => {
+                self.ended = true;
+                return Step::Again;
+            }
+            answers = tokio::time::timeout_at(self.deadline, round.answers()) => answers,
+        };
+        self.asked_of_client.clear();
+        match answers {
+            Ok(Ok(answers)) => match answers.into_params(&self.params) {
+                Ok(params) => {
+                    self.params = params;
+                    self.send();
+                }
+                Err(error) => self.end(Err(error)),
+            },
+            Ok(Err(error)) => self.end(Err(error)),
+            Err(_late) => self.end_refused(&Refusal::new(
+                omnimind_wire::Reason::Deadline,
+                "request",
+                "the client did not answer the server's question before the call's deadline",
+            )),
+        }
+        Step::Again
+    }
+
+    /// A notification of the upstream for this call.
+    fn hear(&mut self, note: Note) {
+        self.untouched = false;
+        let Some(note) = notes::of_call(&self.client, self.lease.negotiated().era, &self.progress, note) else { return };
+        let note = match &self.source.rename {
+            Some(rename) => rename.note(note),
+            None => Some(note),
+        };
+        if let Some(note) = note {
+            self.ready.push_back(Outgoing::Message(notes::message(&note)));
+        }
+    }
+
+    /// A question of a legacy upstream.
+    fn asked(&mut self, question: Question) -> Step {
+        self.untouched = false;
+        if !self.client.can_answer(&question.method, &question.params) {
+            refuse(question);
+            return Step::Again;
+        }
+        let Some(session) = &self.client.session else { return Step::Park(vec![question]) };
+        match session.ask(question, &self.lease) {
+            Ok((asked, message)) => {
+                self.asked_of_client.push(asked);
+                self.ready.push_back(Outgoing::Message(message));
+                self.hold();
+            }
+            Err(question) => refuse(question),
+        }
+        Step::Again
+    }
+
+    /// While the client has a question to answer, the upstream's silence is no fault of its own.
+    fn hold(&mut self) {
+        if !self.asked_of_client.is_empty() {
+            self.asked_of_client.retain(Asked::is_open);
+            self.exchange.hold(!self.asked_of_client.is_empty());
+        }
+    }
+
+    /// The upstream's last word.
+    async fn land(&mut self, outcome: Result<Bytes, Failure>) {
+        let modern = self.lease.negotiated().era == Era::Modern;
+        match outcome {
+            Ok(result) if modern && Round::is_due(&self.method, &result) => match self.client.era {
+                Era::Modern => {
+                    let backend = &self.source.spec.name;
+                    let sealed = state::wrap(&self.client, backend, &self.method, &self.asked, result);
+                    self.end(sealed);
+                }
+                Era::Legacy => Round::begin(self, &result),
+            },
+            Ok(result) => {
+                schemas::learn(&self.client, &self.source.spec, &self.method, &result);
+                let dressed = self.dressed(result);
+                self.end(dressed);
+            }
+            Err(Failure::Rpc(error)) => self.end(Err(self.bridged(error))),
+            Err(Failure::Refused(refusal)) => {
+                // Refused with a time to come again: the call never left, so it may be sent once more.
+                if self.untouched && refusal.retry_after_ms.is_some() && Instant::now() < self.deadline {
+                    self.untouched = false;
+                    if let Ok(lease) = self.client.lease(&self.source.spec, &self.method).await {
+                        if lease.negotiated().era == self.lease.negotiated().era {
+                            self.lease = lease;
+                            return self.send();
+                        }
+                    }
+                }
+                self.end_refused(&refusal);
+            }
+        }
+    }
+
+    /// A complete result in the client's era and names.
+    fn dressed(&self, result: Bytes) -> Result<Bytes, RpcError> {
+        let result = match (self.client.era, self.lease.negotiated().era) {
+            (Era::Modern, Era::Legacy) => to_modern(&self.method, &self.lease, &result)?,
+            (Era::Legacy, Era::Modern) => {
+                bridge::result_to_legacy(&self.method, &result).map_err(|malformed| malformed.rpc_error())?
+            }
+            _ => result,
+        };
+        Ok(match &self.source.rename {
+            Some(rename) => rename.result(&self.method, result),
+            None => result,
+        })
+    }
+
+    /// An upstream's error in the client's era and names.
+    fn bridged(&self, error: RpcError) -> RpcError {
+        let error = match (self.client.era, self.lease.negotiated().era) {
+            (Era::Modern, Era::Legacy) => bridge::error_to_modern(&self.method, Some(&self.params), error),
+            (Era::Legacy, Era::Modern) => bridge::error_to_legacy(&self.method, error),
+            _ => error,
+        };
+        match &self.source.rename {
+            Some(rename) => rename.error(error),
+            None => error,
+        }
+    }
+
+    /// The answer; nothing follows it.
+    pub(crate) fn end(&mut self, outcome: Result<Bytes, RpcError>) {
+        self.ended = true;
+        self.ready.push_back(end(self.client.era, &self.id, outcome));
+    }
+
+    pub(crate) fn end_refused(&mut self, refusal: &Refusal) {
+        self.ended = true;
+        let status = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        self.ready.push_back(Outgoing::End { status, body: message::error(&self.id, &refusal.rpc_error()) });
+    }
+}
+
+/// A question that nobody here can answer, said in words the upstream's author understands.
+pub(crate) fn refuse(question: Question) {
+    let error = RpcError::new(METHOD_NOT_FOUND, format!("the client does not support {}", question.method));
+    let _ = question.answer.send(Err(error));
+}
+
+/// The last message of a flow, with the status it has if it is the only one.
+pub(crate) fn end(era: Era, id: &[u8], outcome: Result<Bytes, RpcError>) -> Outgoing {
+    match outcome {
+        Ok(result) => Outgoing::End { status: StatusCode::OK, body: message::result(id, &result) },
+        Err(error) => Outgoing::End { status: status(era, &error), body: message::error(id, &error) },
+    }
+}
+
+/// The HTTP status of an error: the modern era ties it to the code, the legacy era says 200.
+pub(crate) fn status(era: Era, error: &RpcError) -> StatusCode {
+    match era {
+        Era::Modern => StatusCode::from_u16(http_status_of_modern_error(error.code)).unwrap_or(StatusCode::OK),
+        Era::Legacy => StatusCode::OK,
+    }
+}
+
+fn to_modern(method: &str, lease: &Lease, result: &[u8]) -> Result<Bytes, RpcError> {
+    let info = find(&lease.negotiated().result, &["serverInfo"]).ok().flatten();
+    bridge::result_to_modern(method, result, info).map_err(|malformed| malformed.rpc_error())
+}

@@ -1,0 +1,78 @@
+//! The `_meta` of a request on its way up: what may not travel is taken out, what the other era needs is put in.
+//!
+//! `omnimind/*` is between a client and us: an upstream that saw it could be told who calls by whoever
+//! calls. The test that decides whether anything has to be rewritten looks at bytes only and errs on the
+//! side of rewriting: a key can hide behind escapes, so a backslash in `_meta` is reason enough.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use memchr::{memchr, memmem};
+use omnimind_wire::{
+    Edit, Era, MODERN_VERSION, Malformed, Object, bridge,
+    headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION},
+    json::{as_u64, find, push_quoted},
+};
+
+use super::{Client, level::Level};
+
+const OURS: &str = "omnimind/";
+const MODERN_KEYS: [&str; 5] =
+    [META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION];
+
+/// Params as an upstream of `era` is to see them. `meta` is the `_meta` in them.
+pub(crate) fn upward(client: &Client, era: Era, params: &Bytes, meta: Option<&Bytes>) -> Result<Bytes, Malformed> {
+    let meta: &[u8] = meta.map_or(b"{}", |meta| meta);
+    let ours = |key: &str| key.starts_with(OURS);
+    match (client.era, era) {
+        (Era::Modern, Era::Legacy) => rewritten(params, meta, |key| !ours(key) && !MODERN_KEYS.contains(&key), &[]),
+        (Era::Legacy, Era::Modern) => {
+            let info = (!client.info.is_empty()).then_some(&client.info[..]);
+            let level = client.log_level.map(Level::as_str);
+            let add = bridge::request_meta(MODERN_VERSION, info, Some(&client.capabilities), level);
+            rewritten(params, meta, |key| !ours(key) && !MODERN_KEYS.contains(&key), &add)
+        }
+        _ if is_clean(meta) => Ok(params.clone()),
+        _ => rewritten(params, meta, |key| !ours(key), &[]),
+    }
+}
+
+/// The time a client gives its request (`omnimind/timeoutMs`); it can only shorten what is configured.
+pub(crate) fn patience(meta: Option<&Bytes>, longest: Duration) -> Duration {
+    let said = meta.filter(|meta| !is_clean(meta)).and_then(|meta| find(meta, &["omnimind/timeoutMs"]).ok().flatten());
+    said.and_then(as_u64).filter(|ms| *ms > 0).map_or(longest, |ms| longest.min(Duration::from_millis(ms)))
+}
+
+/// True if nothing in `_meta` can be a key of ours.
+fn is_clean(meta: &[u8]) -> bool {
+    memmem::find(meta, OURS.as_bytes()).is_none() && memchr(b'\\', meta).is_none()
+}
+
+/// Params whose `_meta` has the kept members of `meta`, then those of `add` (a raw object, or nothing).
+fn rewritten(params: &Bytes, meta: &[u8], keep: impl Fn(&str) -> bool, add: &[u8]) -> Result<Bytes, Malformed> {
+    let mut out = vec![b'{'];
+    let mut push = |key: &str, value: &[u8]| {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        push_quoted(&mut out, key);
+        out.push(b':');
+        out.extend_from_slice(value);
+    };
+    for member in Object::parse(meta)?.iter().filter(|member| keep(&member.key)) {
+        push(&member.key, member.value);
+    }
+    if !add.is_empty() {
+        for member in &Object::parse(add)? {
+            push(&member.key, member.value);
+        }
+    }
+    out.push(b'}');
+    if out.len() == 2 && params.is_empty() {
+        return Ok(params.clone());
+    }
+    if out.len() == 2 {
+        return Edit::new(params).remove(&["_meta"]).finish();
+    }
+    Edit::new(params).set(&["_meta"], out).finish()
+}

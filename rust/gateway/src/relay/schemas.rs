@@ -1,0 +1,189 @@
+//! Arguments that travel as headers too (`x-mcp-header`): which they are, by server and tool.
+//!
+//! Learned from every `tools/list` that passes, and asked for once where a call comes first. Over HTTP a modern
+//! upstream compares header and argument itself and only needs the headers; behind a pipe nobody else would,
+//! so it is done here. For a legacy client of a modern HTTP server the headers are made here.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use memchr::memmem;
+use omnimind_wire::{
+    Era, MODERN_VERSION, Object, bridge,
+    headers::{PARAM_PREFIX, ParamHeader, check_params, mirror_params, param_headers},
+    json::{as_str, elements, find},
+};
+use parking_lot::RwLock;
+use tokio::time::Instant;
+
+use super::{Client, client};
+use crate::{
+    config::{Kind, ServerSpec, Sharing},
+    upstream::{Call, Failure, Lease},
+};
+
+/// Most servers' tools kept, counting each principal's own view; when full, all is learned anew.
+const MOST_VIEWS: usize = 1_024;
+/// Most annotated tools of one view.
+const MOST_TOOLS: usize = 1_024;
+/// Pages read, and time taken, to learn a server's tools.
+const MOST_PAGES: usize = 50;
+const LEARNED_IN: Duration = Duration::from_secs(5);
+
+type Expected = Arc<[ParamHeader]>;
+
+/// Annotated tools, by server and principal.
+#[derive(Default)]
+pub(crate) struct Schemas {
+    views: RwLock<HashMap<(Arc<str>, Arc<str>), HashMap<Box<str>, Expected>>>,
+}
+
+impl Schemas {
+    /// Outer `None`: nothing is known of the server's tools.
+    fn expected(&self, view: &(Arc<str>, Arc<str>), tool: &str) -> Option<Option<Expected>> {
+        Some(self.views.read().get(view)?.get(tool).cloned())
+    }
+
+    fn has_some(&self, view: &(Arc<str>, Arc<str>)) -> bool {
+        self.views.read().get(view).is_some_and(|tools| !tools.is_empty())
+    }
+
+    fn keep(&self, view: (Arc<str>, Arc<str>), tools: Vec<(String, Expected)>) {
+        let mut views = self.views.write();
+        if views.len() >= MOST_VIEWS && !views.contains_key(&view) {
+            views.clear();
+        }
+        let known = views.entry(view).or_default();
+        for (tool, expected) in tools {
+            if expected.is_empty() {
+                known.remove(&*tool);
+            } else if known.len() < MOST_TOOLS {
+                known.insert(tool.into(), expected);
+            }
+        }
+    }
+}
+
+/// The headers a call goes up with; for a modern client also the check that its headers say what its arguments say.
+pub(crate) async fn headers(
+    client: &Client,
+    spec: &Arc<ServerSpec>,
+    lease: &Lease,
+    method: &str,
+    params: &Bytes,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    if method != "tools/call" {
+        return Ok(Vec::new());
+    }
+    let over_http = spec.kind == Kind::Http && lease.negotiated().era == Era::Modern;
+    match (client.era, over_http) {
+        (Era::Modern, true) => Ok(forwarded(client)),
+        (Era::Legacy, false) => Ok(Vec::new()),
+        (era, _) => {
+            let Some(tool) = find(params, &["name"]).ok().flatten().and_then(as_str) else { return Ok(Vec::new()) };
+            let Some(expected) = expected(client, spec, lease, &tool).await else { return Ok(Vec::new()) };
+            let arguments = find(params, &["arguments"]).ok().flatten();
+            if era == Era::Legacy {
+                return Ok(mirrored(&expected, arguments));
+            }
+            let headers = &client.caller.headers;
+            check_params(&expected, arguments, &|name| client::values(headers, name)).map_err(Failure::Rpc)?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Remembers what a list of tools that passes says.
+pub(crate) fn learn(client: &Client, spec: &ServerSpec, method: &str, result: &[u8]) {
+    if method != "tools/list" {
+        return;
+    }
+    let (schemas, view) = (&client.caller.plane.sessions.schemas, view(client, spec));
+    // Most servers annotate nothing; their lists need not be read.
+    if memmem::find(result, b"x-mcp-header").is_some() || schemas.has_some(&view) {
+        schemas.keep(view, annotated(result));
+    } else {
+        schemas.keep(view, Vec::new());
+    }
+}
+
+fn view(client: &Client, spec: &ServerSpec) -> (Arc<str>, Arc<str>) {
+    let whose = if spec.sessions == Sharing::Shared { "*".into() } else { client.principal().clone() };
+    (spec.name.as_str().into(), whose)
+}
+
+/// The headers a tool's call has, once the server's tools are known.
+async fn expected(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease, tool: &str) -> Option<Expected> {
+    let schemas = &client.caller.plane.sessions.schemas;
+    let view = view(client, spec);
+    if let Some(known) = schemas.expected(&view, tool) {
+        return known;
+    }
+    // A server that does not list its tools in time has none with annotations, until a list passes.
+    let tools = tokio::time::timeout(LEARNED_IN, listed(client, spec, lease)).await.unwrap_or_default();
+    schemas.keep(view.clone(), tools);
+    schemas.expected(&view, tool).flatten()
+}
+
+async fn listed(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease) -> Vec<(String, Expected)> {
+    let info = (!client.info.is_empty()).then_some(&client.info[..]);
+    let meta = match lease.negotiated().era {
+        Era::Modern => bridge::request_meta(MODERN_VERSION, info, Some(&client.capabilities), None),
+        Era::Legacy => b"{}".to_vec(),
+    };
+    let mut tools = Vec::new();
+    let mut cursor = Vec::new();
+    for _ in 0..MOST_PAGES {
+        let mut params = b"{\"_meta\":".to_vec();
+        params.extend_from_slice(&meta);
+        if !cursor.is_empty() {
+            params.extend_from_slice(b",\"cursor\":");
+            params.extend_from_slice(&cursor);
+        }
+        params.push(b'}');
+        let call = Call {
+            id: Bytes::from_static(b"0"),
+            method: "tools/list".into(),
+            params: params.into(),
+            headers: Vec::new(),
+            idle: Some(spec.idle_timeout()),
+            deadline: Some(Instant::now() + LEARNED_IN),
+        };
+        let Ok(page) = lease.call(call).finish().await else { break };
+        tools.extend(annotated(&page));
+        match find(&page, &["nextCursor"]).ok().flatten().filter(|raw| *raw != b"null") {
+            Some(next) if next != cursor => cursor = next.to_vec(),
+            _ => break,
+        }
+    }
+    tools
+}
+
+/// The tools of a list with the headers their schemas ask for; invalid annotations ask for none.
+fn annotated(result: &[u8]) -> Vec<(String, Expected)> {
+    let Some(tools) = find(result, &["tools"]).ok().flatten().and_then(|raw| elements(raw).ok()) else {
+        return Vec::new();
+    };
+    let mut found = Vec::with_capacity(tools.len());
+    for raw in tools {
+        let Ok(tool) = Object::parse(raw) else { continue };
+        let Some(name) = tool.get_str("name") else { continue };
+        let expected = tool.get("inputSchema").and_then(|schema| param_headers(schema).ok()).unwrap_or_default();
+        found.push((name.into_owned(), expected.into()));
+    }
+    found
+}
+
+fn forwarded(client: &Client) -> Vec<(HeaderName, HeaderValue)> {
+    let headers = &client.caller.headers;
+    let parameters = headers.iter().filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX));
+    parameters.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn mirrored(expected: &[ParamHeader], arguments: Option<&[u8]>) -> Vec<(HeaderName, HeaderValue)> {
+    let pair = |(name, value): (String, String)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(&value).ok()?))
+    };
+    mirror_params(expected, arguments).into_iter().filter_map(pair).collect()
+}
