@@ -13,7 +13,7 @@ use crate::error::{
 use crate::headers::{
     META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SERVER_INFO, META_SUBSCRIPTION, META_VERSION,
 };
-use crate::json::{Malformed, Object, find, is_null, is_object, push_quoted, quote};
+use crate::json::{Malformed, Object, as_str, elements, find, is_array, is_null, is_object, push_quoted, quote};
 
 /// The methods whose results the modern era lets caches keep.
 pub const CACHEABLE: [&str; 6] =
@@ -63,7 +63,40 @@ pub fn result_to_legacy(method: &str, result: &[u8]) -> Result<Bytes, Malformed>
     if method == "tools/call" && find(result, &["structuredContent"])?.is_some_and(|content| !is_object(content)) {
         edit = edit.remove(&["structuredContent"]);
     }
+    if method == "tools/list"
+        && let Some(tools) = legacy_tools(result)?
+    {
+        edit = edit.set(&["tools"], tools);
+    }
     edit.finish()
+}
+
+/// The tools without the output schemas that do not say they describe an object; none if all may stay. Legacy clients refuse the whole list for one of them,
+/// and what such a schema describes is not sent to them anyway.
+fn legacy_tools(result: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
+    let Some(tools) = find(result, &["tools"])?.filter(|tools| is_array(tools)) else { return Ok(None) };
+    if memchr::memmem::find(tools, b"utputSchema").is_none() {
+        return Ok(None);
+    }
+    let mut out = vec![b'['];
+    let mut changed = false;
+    for tool in elements(tools)? {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        let foreign = match find(tool, &["outputSchema"])? {
+            Some(schema) => find(schema, &["type"])?.and_then(as_str).as_deref() != Some("object"),
+            None => false,
+        };
+        if foreign {
+            out.extend_from_slice(&Edit::new(tool).remove(&["outputSchema"]).finish()?);
+        } else {
+            out.extend_from_slice(tool);
+        }
+        changed |= foreign;
+    }
+    out.push(b']');
+    Ok(changed.then_some(out))
 }
 
 /// A legacy server's error for a modern client: a resource that is not there is -32602 with `data.uri`, and -32042 is no more.
@@ -95,7 +128,7 @@ pub fn error_to_legacy(method: &str, error: RpcError) -> RpcError {
     RpcError { code, ..error }
 }
 
-/// What `server/discover` says of a server that answered `initialize`.
+/// What `server/discover` says of a server that answered `initialize`. Its tasks are of the old kind, which the modern era does not have.
 pub fn discover_from_initialize(initialize: &[u8], versions: &[&str]) -> Result<Bytes, Malformed> {
     let object = Object::parse(initialize)?;
     let mut supported = vec![b'['];
@@ -109,7 +142,8 @@ pub fn discover_from_initialize(initialize: &[u8], versions: &[&str]) -> Result<
     let mut edit = Edit::new(b"{}")
         .set(&["resultType"], &b"\"complete\""[..])
         .set(&["supportedVersions"], supported)
-        .set(&["capabilities"], object.get("capabilities").unwrap_or(b"{}"));
+        .set(&["capabilities"], object.get("capabilities").unwrap_or(b"{}"))
+        .remove(&["capabilities", "tasks"]);
     if let Some(instructions) = object.get("instructions").filter(|text| !is_null(text)) {
         edit = edit.set(&["instructions"], instructions);
     }
@@ -172,7 +206,7 @@ pub fn strip_modern_meta(params: &[u8]) -> Result<Bytes, Malformed> {
 /// The first of the peer's versions that is served here as modern.
 pub fn common_modern_version(discover: &[u8]) -> Result<Option<&'static str>, Malformed> {
     let Some(versions) = find(discover, &["supportedVersions"])? else { return Ok(None) };
-    let offered = crate::json::elements(versions)?;
-    let offers = |version: &str| offered.iter().any(|raw| crate::json::as_str(raw).as_deref() == Some(version));
+    let offered = elements(versions)?;
+    let offers = |version: &str| offered.iter().any(|raw| as_str(raw).as_deref() == Some(version));
     Ok(MODERN_VERSIONS.into_iter().find(|version| offers(version)))
 }

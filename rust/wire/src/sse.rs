@@ -40,11 +40,12 @@ impl std::error::Error for TooLarge {}
 pub struct Parser {
     max_bytes: usize,
     line: Vec<u8>,
-    data: Vec<u8>,
-    has_data: bool,
+    /// The data so far; none before the first data line.
+    data: Option<Vec<u8>>,
     event: Event,
     after_cr: bool,
     at_start: bool,
+    broken: bool,
 }
 
 impl Parser {
@@ -53,16 +54,20 @@ impl Parser {
         Self {
             max_bytes,
             line: Vec::new(),
-            data: Vec::new(),
-            has_data: false,
+            data: None,
             event: Event::default(),
             after_cr: false,
             at_start: true,
+            broken: false,
         }
     }
 
-    /// Takes the next piece and gives the events it completes.
+    /// Takes the next piece and gives the events it completes. Events that stand before one that is too large are still given out; the error then
+    /// comes with the next piece, as with every piece after it.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<Vec<Event>, TooLarge> {
+        if self.broken {
+            return Err(TooLarge { max_bytes: self.max_bytes });
+        }
         let mut events = Vec::new();
         if self.after_cr && !piece.is_empty() {
             self.after_cr = false;
@@ -70,27 +75,42 @@ impl Parser {
         }
         while let Some(at) = memchr::memchr2(b'\n', b'\r', piece) {
             let (line, rest) = piece.split_at(at);
-            self.grow(line)?;
-            events.extend(self.end_line());
+            if !self.fits(line) {
+                return self.give_up(events);
+            }
+            events.extend(self.end_line(line));
             let crlf = rest.starts_with(b"\r\n");
             self.after_cr = rest == b"\r";
             piece = rest.get(if crlf { 2 } else { 1 }..).unwrap_or_default();
         }
-        self.grow(piece)?;
+        if !self.fits(piece) {
+            return self.give_up(events);
+        }
+        self.line.extend_from_slice(piece);
         Ok(events)
     }
 
-    fn grow(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
-        if self.data.len() + self.line.len() + piece.len() > self.max_bytes {
-            return Err(TooLarge { max_bytes: self.max_bytes });
-        }
-        self.line.extend_from_slice(piece);
-        Ok(())
+    fn fits(&self, piece: &[u8]) -> bool {
+        self.data.as_ref().map_or(0, Vec::len) + self.line.len() + piece.len() <= self.max_bytes
     }
 
-    fn end_line(&mut self) -> Option<Event> {
-        let taken = std::mem::take(&mut self.line);
-        let mut line = taken.as_slice();
+    fn give_up(&mut self, events: Vec<Event>) -> Result<Vec<Event>, TooLarge> {
+        self.broken = true;
+        (self.line, self.data) = (Vec::new(), None);
+        if events.is_empty() { Err(TooLarge { max_bytes: self.max_bytes }) } else { Ok(events) }
+    }
+
+    /// Takes the rest of a line, which may have begun in earlier pieces.
+    fn end_line(&mut self, rest: &[u8]) -> Option<Event> {
+        if self.line.is_empty() {
+            return self.take_line(rest);
+        }
+        self.line.extend_from_slice(rest);
+        let line = std::mem::take(&mut self.line);
+        self.take_line(&line)
+    }
+
+    fn take_line(&mut self, mut line: &[u8]) -> Option<Event> {
         if std::mem::take(&mut self.at_start) {
             line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
         }
@@ -108,12 +128,13 @@ impl Parser {
     fn field(&mut self, field: &[u8], value: &[u8]) {
         let text = || String::from_utf8_lossy(value).into_owned();
         match field {
-            b"data" => {
-                if std::mem::replace(&mut self.has_data, true) {
-                    self.data.push(b'\n');
+            b"data" => match &mut self.data {
+                None => self.data = Some(value.to_vec()),
+                Some(data) => {
+                    data.push(b'\n');
+                    data.extend_from_slice(value);
                 }
-                self.data.extend_from_slice(value);
-            }
+            },
             b"event" => self.event.event = Some(text()).filter(|name| !name.is_empty()),
             b"id" if !value.contains(&0) => self.event.id = Some(text()),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
@@ -126,9 +147,10 @@ impl Parser {
     /// An empty line: the event is complete, if it is one. An id or a retry time without data is handed out too, with empty data.
     fn dispatch(&mut self) -> Option<Event> {
         let mut event = std::mem::take(&mut self.event);
-        let has_data = std::mem::take(&mut self.has_data);
-        event.data = std::mem::take(&mut self.data).into();
-        (has_data || event.id.is_some() || event.retry.is_some()).then_some(event)
+        let data = self.data.take();
+        let complete = data.is_some() || event.id.is_some() || event.retry.is_some();
+        event.data = data.unwrap_or_default().into();
+        complete.then_some(event)
     }
 }
 

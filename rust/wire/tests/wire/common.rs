@@ -72,11 +72,9 @@ impl Taste {
             if must || self.next().is_multiple_of(7) {
                 let mut units = [0; 2];
                 for unit in letter.encode_utf16(&mut units) {
-                    out.push_str(&if self.next().is_multiple_of(2) {
-                        format!("\\u{unit:04x}")
-                    } else {
-                        format!("\\u{unit:04X}")
-                    });
+                    let hex = format!("{unit:04x}");
+                    out.push_str("\\u");
+                    out.push_str(&if self.next().is_multiple_of(2) { hex.to_uppercase() } else { hex });
                 }
             } else {
                 out.push(letter);

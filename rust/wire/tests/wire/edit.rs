@@ -92,15 +92,12 @@ proptest! {
             changes.iter().map(|(path, value)| (path.iter().map(String::as_str).collect(), value)).collect();
         let mut possible = true;
         for ((path, value), (keys, _)) in paths.iter().zip(&changes) {
-            match value {
-                Some(value) => {
-                    possible &= set(&mut expected, keys, value);
-                    edit = edit.set(path, value.to_string().into_bytes());
-                }
-                None => {
-                    remove(&mut expected, keys, false);
-                    edit = edit.remove(path);
-                }
+            if let Some(value) = value {
+                possible &= set(&mut expected, keys, value);
+                edit = edit.set(path, value.to_string().into_bytes());
+            } else {
+                remove(&mut expected, keys, false);
+                edit = edit.remove(path);
             }
         }
         let edited = edit.finish();

@@ -1,4 +1,4 @@
-//! The scanner beside serde_json: it accepts nothing that the other refuses, refuses more only for what it is meant to, and reads the same.
+//! The scanner beside `serde_json`: it accepts nothing that the other refuses, refuses more only for what it is meant to, and reads the same.
 use crate::common::{self, choices, object, value, written};
 use omnimind_wire::json::{self, Limits, MalformedKind as Kind, Object, check};
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ fn agree(raw: &[u8]) -> Result<(), TestCaseError> {
     let theirs = serde_json::from_slice::<Value>(raw);
     match (&ours, &theirs) {
         (Ok(()), Err(error)) => {
-            prop_assert!(false, "accepted, but serde_json says {error}: {}", String::from_utf8_lossy(raw))
+            prop_assert!(false, "accepted, but serde_json says {error}: {}", String::from_utf8_lossy(raw));
         }
         (Err(malformed), Ok(_)) => {
             let stricter = matches!(malformed.kind, Kind::DuplicateKey | Kind::TooDeep);

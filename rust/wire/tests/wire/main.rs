@@ -1,5 +1,11 @@
 //! Tests of the wire crate through its public face. `PROPTEST_CASES=100000` makes the properties dig deeper.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::needless_pass_by_value)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value
+)]
 
 mod bridge;
 mod common;

@@ -1,6 +1,6 @@
 //! Envelopes: what is read is what was sent, and what is written is read again.
-use bytes::Bytes;
 use crate::common::{self, choices, object, text, written};
+use bytes::Bytes;
 use omnimind_wire::{Id, Limits, Message, Notification, Request, Response, RpcError, message};
 use proptest::prelude::*;
 use serde_json::{Value, json};
