@@ -56,8 +56,8 @@ enum ArrivalsName {
 #[derive(Args)]
 #[group(id = "target", required = true, multiple = false)]
 struct TargetArguments {
-    /// MCP endpoint, like http://127.0.0.1:4320/mcp
-    #[arg(long, value_name = "URL")]
+    /// MCP endpoint (HTTP, no TLS)
+    #[arg(long, value_name = "URL", help = "MCP endpoint, like http://127.0.0.1:4320/mcp")]
     http: Option<String>,
     /// Unix socket that speaks newline-delimited JSON-RPC
     #[arg(long, value_name = "PATH")]
@@ -110,7 +110,7 @@ pub(crate) struct RunArguments {
     /// Bytes that $PAD stands for
     #[arg(long, value_name = "BYTES", default_value_t = 0, conflicts_with = "mix")]
     size: usize,
-    /// JSON file with a list of {tool, arguments, size_bytes, weight}
+    /// JSON file: a list of objects with tool, arguments, `size_bytes` and weight
     #[arg(long, value_name = "FILE")]
     mix: Option<PathBuf>,
     /// A caller and the file that holds its bearer token; repeat for several, who then call in turn

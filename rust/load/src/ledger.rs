@@ -34,6 +34,8 @@ pub(crate) struct Ledger {
     pub(crate) lag: Histogram<u64>,
     /// Arrivals that found all places taken and waited for one.
     pub(crate) waited: u64,
+    /// Arrivals given up before they were sent: no place came free in time.
+    pub(crate) unsent: u64,
     /// Connections the target closed while there was still something to send.
     pub(crate) connections_lost: u64,
     measured_from: Instant,
@@ -64,6 +66,7 @@ impl Ledger {
             service: histogram()?,
             lag: histogram()?,
             waited: 0,
+            unsent: 0,
             connections_lost: 0,
             measured_from,
             until,
@@ -137,6 +140,7 @@ impl Ledger {
         self.in_window += other.in_window;
         self.errors_measured += other.errors_measured;
         self.waited += other.waited;
+        self.unsent += other.unsent;
         self.connections_lost += other.connections_lost;
         for (kind, count) in other.errors {
             *self.errors.entry(kind).or_default() += count;

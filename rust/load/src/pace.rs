@@ -21,6 +21,9 @@ pub(crate) struct Pace {
     until: Instant,
     /// Calls left to give out.
     left: Cell<u64>,
+    /// An arrival that found no place for so long is not sent any more.
+    patience: Duration,
+    unsent: Cell<u64>,
 }
 
 enum Mode {
@@ -40,7 +43,7 @@ impl Pace {
                 idle: Cell::new(0),
             },
         };
-        Self { mode, until, left: Cell::new(count) }
+        Self { mode, until, left: Cell::new(count), patience: plan.timeout, unsent: Cell::new(0) }
     }
 
     /// The instant the next call was due, or None when there are no more. Waits for it in an open loop.
@@ -69,8 +72,23 @@ impl Pace {
                 }
                 Some(now)
             }
-            Mode::Open { due, .. } => due.borrow_mut().pop_front(),
+            Mode::Open { due, .. } => self.first_in_time(&mut due.borrow_mut()),
         }
+    }
+
+    fn first_in_time(&self, due: &mut VecDeque<Instant>) -> Option<Instant> {
+        while let Some(first) = due.pop_front() {
+            if first.elapsed() <= self.patience {
+                return Some(first);
+            }
+            self.unsent.set(self.unsent.get() + 1);
+        }
+        None
+    }
+
+    /// Arrivals that were never sent.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.unsent.get()
     }
 
     fn take_one(&self) -> bool {
@@ -95,7 +113,12 @@ impl Pace {
         let mut next = Instant::now() + gap();
         while next < self.until && self.take_one() {
             alarm.wait_until(next).await?;
-            let lag = Instant::now().saturating_duration_since(next);
+            let now = Instant::now();
+            if now >= self.until {
+                // Hopelessly behind; the report says how many arrivals were not made.
+                break;
+            }
+            let lag = now.saturating_duration_since(next);
             ledger.borrow_mut().lag.saturating_record(ns(lag));
             if idle.get() <= due.borrow().len() {
                 ledger.borrow_mut().waited += 1;

@@ -60,6 +60,8 @@ pub struct Report {
     pub lag_ms: Percentiles,
     /// Arrivals of an open loop that found every place in flight taken.
     pub waited_for_a_place: u64,
+    /// Arrivals of an open loop given up before they were sent: no place came free within the timeout.
+    pub unsent: u64,
     /// CPU of the generator.
     pub cpu_s: f64,
     /// CPU of the generator for each call.
@@ -121,6 +123,7 @@ impl Report {
             service_ms: Percentiles::of(&ledger.service),
             lag_ms: Percentiles::of(&ledger.lag),
             waited_for_a_place: ledger.waited,
+            unsent: ledger.unsent,
             cpu_s: cpu.as_secs_f64(),
             cpu_us_per_call: cpu.as_secs_f64() * 1e6 / ledger.sent.max(1) as f64,
             saturated: !saturated_by.is_empty(),
@@ -198,6 +201,9 @@ impl fmt::Display for Report {
             "calls       {} sent, {} right, {} wrong, {} duplicate, {} unasked, {} missing",
             self.sent, self.right, self.wrong, self.duplicate, self.unasked, self.missing
         )?;
+        if self.waited_for_a_place > 0 {
+            writeln!(f, "arrivals    {} waited for a place, {} never got one", self.waited_for_a_place, self.unsent)?;
+        }
         for (kind, count) in &self.errors {
             writeln!(f, "error       {kind}: {count}")?;
         }

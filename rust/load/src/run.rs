@@ -185,7 +185,9 @@ async fn send(plan: &Plan, requests: Requests, opened: Opened, index: usize) -> 
     }
     let window = Window { started, measured_from, until, finished: Instant::now() };
     let share = Rc::into_inner(share).ok_or_else(|| io::Error::other("a task outlived the run"))?;
-    Ok((share.ledger.into_inner(), window))
+    let mut ledger = share.ledger.into_inner();
+    ledger.unsent = share.pace.unsent();
+    Ok((ledger, window))
 }
 
 /// One connection: the next call as soon as there is one and the last is answered.

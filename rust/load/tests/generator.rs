@@ -1,0 +1,287 @@
+//! The generator against upstreams that do right, and against peers that do wrong: it must tell which.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use omnimind_load::plan::{Arrivals, Era, Loop, Plan, Principal, Target, ToolCall};
+use omnimind_load::upstream::{Behaviour, Eras, answer, serve_http, serve_unix};
+use omnimind_load::{Report, run};
+
+fn plan(target: Target, era: Era) -> Plan {
+    Plan {
+        target,
+        era,
+        pacing: Loop::Closed,
+        in_flight: 8,
+        connections: 1,
+        threads: 1,
+        sessions: 1,
+        mix: vec![ToolCall { tool: "echo".into(), arguments: ToolCall::echo_arguments(), size_bytes: 10, weight: 1 }],
+        principals: ["alice", "bob"].map(|name| Principal { name: name.into(), token: Some(name.into()) }).into(),
+        duration: Duration::from_secs(20),
+        count: Some(400),
+        warm_up: Duration::ZERO,
+        timeout: Duration::from_secs(5),
+        lag_limit: Duration::from_secs(1),
+        seed: 3,
+    }
+}
+
+fn socket(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("omnimind-load-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(name)
+}
+
+fn on_a_thread<F: Future<Output = std::io::Result<()>>>(serve: impl FnOnce() -> F + Send + 'static) {
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async { serve().await.unwrap() });
+    });
+}
+
+fn near_free_http(behaviour: Behaviour) -> Target {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    on_a_thread(|| async move { serve_http(tokio::net::TcpListener::from_std(listener)?, behaviour).await });
+    Target::Http { authority, path: "/mcp".into() }
+}
+
+fn near_free_unix(name: &str, behaviour: Behaviour) -> Target {
+    let path = socket(name);
+    let (ready, listening) = std::sync::mpsc::channel();
+    let own = path.clone();
+    on_a_thread(
+        move || async move { serve_unix(&own, behaviour, || ready.send(()).map_err(std::io::Error::other)).await },
+    );
+    listening.recv().unwrap();
+    Target::Unix { path, hello: None }
+}
+
+fn at_once() -> Behaviour {
+    Behaviour { eras: Eras::Both, delay_ms: 0..=0 }
+}
+
+/// A peer on a Unix socket that does with each answer what `mangle` says: what it returns is written.
+fn mangling_unix(name: &str, mut mangle: impl FnMut(Vec<u8>) -> Vec<u8> + Send + 'static) -> Target {
+    let path = socket(name);
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut writer: UnixStream = stream.try_clone().unwrap();
+        for line in BufReader::new(stream).split(b'\n') {
+            let mut out = Vec::new();
+            answer(&line.unwrap(), Eras::Both, &mut out);
+            out.push(b'\n');
+            let _ = writer.write_all(&mangle(out));
+        }
+    });
+    Target::Unix { path, hello: None }
+}
+
+fn assert_all_right(report: &Report, calls: u64) {
+    assert!(report.is_correct() && report.errors.is_empty(), "{report}");
+    assert_eq!((report.sent, report.answered, report.right), (calls, calls, calls), "{report}");
+    assert!(report.throughput_per_s > 0.0 && report.latency_ms.p50 > 0.0);
+}
+
+#[test]
+fn every_call_is_answered_right_in_both_eras_over_both_transports() {
+    for era in [Era::Modern, Era::Legacy] {
+        assert_all_right(&run(&plan(near_free_http(at_once()), era)).unwrap(), 400);
+        let unix = near_free_unix(&format!("right-{era:?}"), at_once());
+        assert_all_right(&run(&plan(unix, era)).unwrap(), 400);
+    }
+}
+
+#[test]
+fn answers_that_overtake_each_other_find_their_calls() {
+    let shuffled = Behaviour { eras: Eras::Both, delay_ms: 0..=9 };
+    let mut plan = plan(near_free_unix("shuffled", shuffled), Era::Modern);
+    (plan.in_flight, plan.threads, plan.connections) = (100, 2, 3);
+    assert_all_right(&run(&plan).unwrap(), 400);
+}
+
+#[test]
+fn an_open_loop_sends_by_the_clock() {
+    let mut plan = plan(near_free_http(at_once()), Era::Modern);
+    plan.pacing = Loop::Open { rate_per_s: 500.0, arrivals: Arrivals::Uniform };
+    (plan.count, plan.duration) = (None, Duration::from_millis(600));
+    let report = run(&plan).unwrap();
+    assert_all_right(&report, report.sent);
+    assert!((295..=300).contains(&report.sent), "{report}");
+}
+
+#[test]
+fn an_open_loop_counts_latency_from_the_instant_a_call_was_due() {
+    // One place, 20 ms a call, 100 calls a second: the queue grows, and only due-time latency shows it.
+    let slow = Behaviour { eras: Eras::Both, delay_ms: 20..=20 };
+    let mut plan = plan(near_free_http(slow), Era::Modern);
+    plan.pacing = Loop::Open { rate_per_s: 100.0, arrivals: Arrivals::Uniform };
+    (plan.in_flight, plan.count, plan.duration) = (1, Some(60), Duration::from_secs(5));
+    let report = run(&plan).unwrap();
+    assert_all_right(&report, 60);
+    assert!(report.latency_ms.max > 400.0, "{report}");
+    assert!(report.service_ms.p50 < 200.0, "{report}");
+    assert!(report.waited_for_a_place > 40, "{}", report.waited_for_a_place);
+}
+
+#[test]
+fn a_mix_calls_every_tool_and_counts_refusals_by_code() {
+    let mut plan = plan(near_free_unix("mix", at_once()), Era::Modern);
+    plan.mix.push(ToolCall { tool: "unknown".into(), arguments: "{}".into(), size_bytes: 0, weight: 1 });
+    let report = run(&plan).unwrap();
+    assert!(report.is_correct(), "{report}");
+    let refused = report.errors["rpc_-32602"];
+    assert_eq!(report.right + refused, 400);
+    assert!((120..=280).contains(&refused), "{report}");
+}
+
+#[test]
+fn an_answer_given_to_another_caller_is_wrong() {
+    let mut kept: VecDeque<Vec<u8>> = VecDeque::new();
+    let target = mangling_unix("swapped", move |line| {
+        // Two answers exchange what they carry, and keep their ids.
+        kept.push_back(line);
+        if kept.len() < 2 {
+            return Vec::new();
+        }
+        let texts: Vec<String> = kept.drain(..).map(|line| String::from_utf8(line).unwrap()).collect();
+        let cut = |text: &str| text.find("\"result\"").unwrap();
+        let (first, second) = (&texts[0], &texts[1]);
+        let swapped = [&first[..cut(first)], &second[cut(second)..], &second[..cut(second)], &first[cut(first)..]];
+        swapped.concat().into_bytes()
+    });
+    let report = run(&plan(target, Era::Modern)).unwrap();
+    assert!(!report.is_correct());
+    assert_eq!((report.wrong, report.right), (400, 0), "{report}");
+    assert!(report.samples[0].starts_with("another's canary"), "{:?}", report.samples);
+}
+
+#[test]
+fn an_answer_given_twice_is_a_duplicate() {
+    let target = mangling_unix("twice", |line| [line.clone(), line].concat());
+    let report = run(&plan(target, Era::Modern)).unwrap();
+    assert_eq!((report.right, report.duplicate), (400, 400), "{report}");
+    assert!(!report.is_correct());
+}
+
+#[test]
+fn an_answer_nobody_asked_for_is_counted() {
+    let target = mangling_unix("unasked", |line| {
+        let stray = b"{\"jsonrpc\":\"2.0\",\"id\":9007199254740000,\"result\":{}}\n".to_vec();
+        [line, stray].concat()
+    });
+    let report = run(&plan(target, Era::Modern)).unwrap();
+    assert_eq!((report.right, report.unasked), (400, 400), "{report}");
+}
+
+#[test]
+fn a_call_that_is_never_answered_is_missing() {
+    let mut turn = 0;
+    let target = mangling_unix("missing", move |line| {
+        turn += 1;
+        if turn == 7 { Vec::new() } else { line }
+    });
+    let mut plan = plan(target, Era::Modern);
+    plan.timeout = Duration::from_millis(200);
+    let report = run(&plan).unwrap();
+    assert_eq!((report.right, report.missing, report.errors["timeout"]), (399, 1, 1), "{report}");
+    assert!(!report.is_correct());
+}
+
+#[test]
+fn a_peer_that_hangs_up_is_not_taken_for_a_quiet_end() {
+    let path = socket("hangs-up");
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || drop(listener.accept().unwrap()));
+    let report = run(&plan(Target::Unix { path, hello: None }, Era::Modern)).unwrap();
+    assert!(!report.is_correct(), "{report}");
+    assert!(report.connections_lost == 1 || report.missing > 0);
+}
+
+#[test]
+fn http_answers_in_events_and_chunks_are_read_and_a_second_one_is_a_duplicate() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut bytes = vec![0; 64 * 1024];
+                while let Ok(1..) = stream.read(&mut bytes) {
+                    let text = String::from_utf8_lossy(&bytes);
+                    let start = text.find("\r\n\r\n").unwrap() + 4;
+                    let length = text[start..].find('\0').unwrap();
+                    let mut body = Vec::new();
+                    answer(&bytes[start..start + length], Eras::Both, &mut body);
+                    let event = format!("event: message\ndata: {}\n\n", String::from_utf8(body).unwrap());
+                    let note = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{}}\n\n";
+                    let stream_body = format!("{note}{event}{event}");
+                    write!(
+                        stream,
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    )
+                    .unwrap();
+                    for part in stream_body.as_bytes().chunks(50) {
+                        write!(stream, "{:x}\r\n", part.len()).unwrap();
+                        stream.write_all(part).unwrap();
+                        stream.write_all(b"\r\n").unwrap();
+                    }
+                    stream.write_all(b"0\r\n\r\n").unwrap();
+                    bytes.fill(0);
+                }
+            });
+        }
+    });
+    let report = run(&plan(Target::Http { authority, path: "/mcp".into() }, Era::Modern)).unwrap();
+    assert_eq!((report.right, report.duplicate), (400, 400), "{report}");
+}
+
+#[test]
+fn a_dead_target_is_an_error_for_a_socket_and_counted_over_http() {
+    let nowhere = Target::Unix { path: Path::new("/nonexistent/socket").into(), hello: None };
+    assert!(run(&plan(nowhere, Era::Modern)).is_err());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut plan = plan(Target::Http { authority: format!("127.0.0.1:{port}"), path: "/mcp".into() }, Era::Modern);
+    plan.count = Some(20);
+    let report = run(&plan).unwrap();
+    assert_eq!((report.errors["connect"], report.missing), (20, 20), "{report}");
+}
+
+#[test]
+fn a_generator_that_cannot_keep_up_says_so() {
+    let mut plan = plan(near_free_unix("saturated", at_once()), Era::Modern);
+    plan.pacing = Loop::Open { rate_per_s: 5_000_000.0, arrivals: Arrivals::Uniform };
+    plan.lag_limit = Duration::from_millis(5);
+    (plan.in_flight, plan.count, plan.duration) = (1000, None, Duration::from_millis(300));
+    plan.timeout = Duration::from_millis(300);
+    let report = run(&plan).unwrap();
+    assert!(report.saturated, "{report}");
+    assert!(!report.saturated_by.is_empty());
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_refused_in_words() {
+    let good = plan(near_free_unix("unused", at_once()), Era::Modern);
+    let bad: [fn(&mut Plan); 6] = [
+        |plan| plan.in_flight = 0,
+        |plan| plan.mix.clear(),
+        |plan| plan.principals.clear(),
+        |plan| plan.principals[0].name = "a b".into(),
+        |plan| plan.threads = 9,
+        |plan| plan.pacing = Loop::Open { rate_per_s: f64::NAN, arrivals: Arrivals::Poisson },
+    ];
+    for spoil in bad {
+        let mut plan = good.clone();
+        spoil(&mut plan);
+        assert_eq!(run(&plan).unwrap_err().kind(), std::io::ErrorKind::InvalidInput, "{plan:?}");
+    }
+}
