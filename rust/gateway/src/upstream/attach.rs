@@ -8,7 +8,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -34,9 +37,38 @@ pub(super) struct Unaddressed {
     pub only: Option<Arc<str>>,
 }
 
+/// What came over a connection and was of no use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waste {
+    /// Lines that are no message.
+    pub garbage: u64,
+    /// Answers and notifications for calls that are gone, or of an earlier gateway.
+    pub late: u64,
+    /// Notifications that name no request and may go nowhere.
+    pub unaddressed: u64,
+}
+
+/// [`Waste`] while it grows.
+#[derive(Debug, Default)]
+pub(super) struct Bin {
+    pub garbage: AtomicU64,
+    pub late: AtomicU64,
+    pub unaddressed: AtomicU64,
+}
+
+impl Bin {
+    /// The numbers as of now.
+    pub(super) fn count(&self) -> Waste {
+        let [garbage, late, unaddressed] = [&self.garbage, &self.late, &self.unaddressed].map(|n| n.load(Ordering::Relaxed));
+        Waste { garbage, late, unaddressed }
+    }
+}
+
 /// Everyone on one connection.
 #[derive(Debug)]
 pub(super) struct Circle {
+    /// What was thrown away.
+    pub bin: Bin,
     trusted: bool,
     inner: Mutex<Inner>,
     notes: broadcast::Sender<Unaddressed>,
@@ -107,6 +139,7 @@ impl Circle {
         let inner =
             Inner { next: 0, leases: 0, since: Instant::now(), principals: BTreeSet::new(), owners: Vec::new() };
         Arc::new(Self {
+            bin: Bin::default(),
             trusted,
             inner: Mutex::new(inner),
             notes: broadcast::channel(BACKLOG).0,
@@ -206,13 +239,6 @@ impl Circle {
     /// Follows the end.
     pub(super) fn watch(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.ended.subscribe()
-    }
-}
-
-impl Attachment {
-    /// Whose connection.
-    pub(super) fn circle(&self) -> &Arc<Circle> {
-        &self.circle
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::{
 
 use super::{
     Call, Exchange, Negotiated, Note, Question,
-    attach::{Attachment, Seat, Unaddressed},
+    attach::{Attachment, Seat, Unaddressed, Waste},
     link::Link,
 };
 
@@ -65,6 +65,16 @@ impl Lease {
     /// receiver; who asks first gets it.
     pub fn questions(&self) -> Option<mpsc::Receiver<Question>> {
         self.held.attachment.questions.lock().take()
+    }
+
+    /// What came over this connection and was of no use.
+    pub fn waste(&self) -> Waste {
+        self.held.link.circle.bin.count()
+    }
+
+    /// Tells connections apart, as long as they live.
+    pub fn connection(&self) -> usize {
+        Arc::as_ptr(&self.held.link).addr()
     }
 
     /// True if the connection has ended.

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use omnimind_wire::{
-    Id, Limits, Malformed, Message, Notification, Request, Response, RpcError,
+    Id, Limits, Malformed, Message, Notification, Reason, Refusal, Request, Response, RpcError,
     error::{INTERNAL_ERROR, METHOD_NOT_FOUND},
 };
 use tokio::{io::AsyncRead, sync::oneshot, task::JoinHandle, time::Instant};
@@ -92,9 +92,9 @@ impl Core {
 
     /// The server takes a request back: one of ours (a subscription it ends), or a question of its own.
     fn cancelled(&self, number: Option<u64>, method: String, params: &Bytes) {
-        if let Some((number, slot)) = number.and_then(|number| Some((number, self.leave(number)?))) {
+        if let Some(slot) = number.and_then(|number| self.leave(number)) {
             let _ = slot.note(Note { method: method.into(), params: rewrite::with_request(params, &slot.id) });
-            slot.end(Err(Failure::Refused(self.ended_by_server(number))));
+            slot.end(Err(self.refusal(Reason::ServerUnavailable, "has ended the request")));
             return;
         }
         let id = omnimind_wire::json::find(params, &["requestId"]).ok().flatten().map(Bytes::copy_from_slice);
@@ -102,11 +102,6 @@ impl Core {
             Some(question) => question.abort(),
             None => self.late(),
         }
-    }
-
-    fn ended_by_server(&self, _number: u64) -> omnimind_wire::Refusal {
-        let detail = format!("{} has cancelled the request", self.server);
-        omnimind_wire::Refusal::new(omnimind_wire::Reason::ServerUnavailable, "request", detail).about(&*self.server)
     }
 
     /// Hands a notification over; a call whose client does not read is ended rather than the memory filled.
@@ -120,15 +115,18 @@ impl Core {
         if let Some(serial) = self.serial(number) {
             self.cancel(serial, "the client reads too slowly");
         }
-        let detail = format!("{} sent more notifications than the client has read", self.server);
-        let refusal = omnimind_wire::Refusal::new(omnimind_wire::Reason::Overloaded, "request", detail).about(&*self.server);
-        slot.end(Err(Failure::Refused(refusal)));
+        slot.end(Err(self.refusal(Reason::Overloaded, "sent more notifications than the client has read")));
+    }
+
+    fn refusal(&self, reason: Reason, what: &str) -> Failure {
+        let server = &*self.server;
+        Failure::Refused(Refusal::new(reason, "request", format!("{server} {what}")).about(server))
     }
 
     fn unaddressed(&self, method: &str, params: &Bytes) {
         match self.circle.reach(method, params) {
             Reach::Nowhere => {
-                self.waste.unaddressed.fetch_add(1, Ordering::Relaxed);
+                self.circle.bin.unaddressed.fetch_add(1, Ordering::Relaxed);
             }
             Reach::Only(principal, note) => self.circle.tell(note, Some(principal)),
             Reach::All(note) => match self.alone().filter(|_| method == "notifications/message") {
@@ -207,7 +205,7 @@ impl Core {
     }
 
     fn garbage(&self, line: &Bytes, malformed: &Malformed) {
-        self.waste.garbage.fetch_add(1, Ordering::Relaxed);
+        self.circle.bin.garbage.fetch_add(1, Ordering::Relaxed);
         let number = match malformed.id.as_deref() {
             Some(Id::Int(id)) => u64::try_from(*id).ok(),
             _ => leading_id(line),
@@ -216,7 +214,7 @@ impl Core {
     }
 
     fn too_long(&self, head: &Bytes) {
-        self.waste.garbage.fetch_add(1, Ordering::Relaxed);
+        self.circle.bin.garbage.fetch_add(1, Ordering::Relaxed);
         self.spoilt(leading_id(head), &format!("the answer of {} is longer than {} bytes", self.server, super::LINE_BYTES));
     }
 
@@ -228,7 +226,7 @@ impl Core {
     }
 
     fn late(&self) {
-        self.waste.late.fetch_add(1, Ordering::Relaxed);
+        self.circle.bin.late.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -34,6 +34,11 @@ pub(super) use self::lines::LINE_BYTES;
 use self::{outlet::Outlet, slot::Slot};
 use super::{Call, Event, Failure, attach::Circle, rewrite};
 
+/// When a call that was never sent may come again.
+const RETRY_MS: u64 = 100;
+/// What is queued when a stream is closed may take this long to go out.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// How a stream is to be used.
 #[derive(Debug)]
 pub(super) struct Terms {
@@ -50,17 +55,6 @@ pub(super) struct Terms {
     /// Another gateway process used this stream, and what it began may go on this long: reading begins after
     /// the first line break, and questions are refused until then.
     pub inherited: Option<Duration>,
-}
-
-/// What came over a stream and was of no use.
-#[derive(Debug, Default)]
-pub(super) struct Waste {
-    /// Lines that are no message.
-    pub garbage: AtomicU64,
-    /// Answers and notifications for calls that are gone, or of an earlier gateway.
-    pub late: AtomicU64,
-    /// Notifications that name no request and may go nowhere.
-    pub unaddressed: AtomicU64,
 }
 
 /// A byte stream in use. Dropping it ends it.
@@ -81,7 +75,6 @@ struct Core {
     outlet: Outlet,
     table: Mutex<Table>,
     questions: Mutex<HashMap<Bytes, AbortHandle>>,
-    waste: Waste,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +100,6 @@ impl Pipe {
             outlet: Outlet::new(terms.opening),
             table: Mutex::new(Table::default()),
             questions: Mutex::new(HashMap::new()),
-            waste: Waste::default(),
         });
         let tasks = [
             write(Arc::clone(&core), writer).abort_handle(),
@@ -134,11 +126,6 @@ impl Pipe {
         self.core.outlet.force(|out| rewrite::push_notification(out, method, params));
     }
 
-    /// Calls in flight.
-    pub(super) fn in_flight(&self) -> usize {
-        self.core.table.lock().slots.len()
-    }
-
     /// True if no call in flight could make the server ask.
     pub(super) fn unasking(&self) -> bool {
         !self.core.table.lock().slots.values().any(|slot| slot.asks)
@@ -154,17 +141,23 @@ impl Pipe {
 impl Drop for Pipe {
     fn drop(&mut self) {
         self.core.fail("it was closed");
-        // The writer goes on until what is queued is out, or the other side is gone.
-        if let [_, reader] = &self.tasks {
-            reader.abort();
-        }
+        // The writer goes on for a little, until what is queued is out.
+        let [_, reader] = &self.tasks;
+        reader.abort();
     }
 }
 
 fn write(core: Arc<Core>, writer: impl AsyncWrite + Unpin + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(async move {
-        if let Err(error) = core.outlet.drain(writer).await {
-            core.fail(&format!("writing failed: {error}"));
+        let farewell = async {
+            let _ = core.circle.watch().wait_for(Option::is_some).await;
+            tokio::time::sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            drained = core.outlet.drain(writer) => if let Err(error) = drained {
+                core.fail(&format!("writing failed: {error}"));
+            },
+            () = farewell => {}
         }
     })
 }
@@ -251,9 +244,6 @@ impl Core {
         });
     }
 }
-
-/// When a call that was never sent may come again.
-const RETRY_MS: u64 = 100;
 
 /// One call on a stream.
 #[derive(Debug)]

@@ -270,7 +270,7 @@ impl Core {
                 return None;
             }
         }
-        let (answer, answered) = oneshot::channel();
+        let (answer, answered) = oneshot::channel::<Result<Bytes, RpcError>>();
         let core = Arc::clone(self);
         tokio::spawn(async move {
             let outcome = answered.await.unwrap_or_else(|_| Err(RpcError::new(INTERNAL_ERROR, "the client did not answer")));
@@ -283,7 +283,7 @@ impl Core {
     }
 
     /// Refuses a question that can be put to nobody.
-    pub(super) fn refuse(&self, request: &Request, why: &str) {
+    pub(super) fn refuse(self: &Arc<Self>, request: &Request, why: &str) {
         let error = RpcError::new(INTERNAL_ERROR, format!("the question cannot be put to a client: {why}"));
         self.post(omnimind_wire::message::error(&request.id.raw(), &error));
     }

@@ -3,7 +3,10 @@
 //! Offered by some servers, declined with 405 by others, which is fine. It is opened again when it ends, with
 //! the id of its last event, less and less often while that fails.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use omnimind_wire::{Message, Notification, Request};
 
@@ -66,7 +69,9 @@ fn note(core: &Core, notification: Notification) {
     match core.circle.reach(&notification.method, &params) {
         Reach::All(note) => core.circle.tell(note, None),
         Reach::Only(principal, note) => core.circle.tell(note, Some(principal)),
-        Reach::Nowhere => {}
+        Reach::Nowhere => {
+            core.circle.bin.unaddressed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
