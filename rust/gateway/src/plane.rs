@@ -52,7 +52,8 @@ pub struct Plane {
 }
 
 impl Plane {
-    fn new(epoch: u32, snapshot: Snapshot, outbox: Arc<Outbox>) -> Self {
+    /// A plane without listeners. Called inside a tokio runtime.
+    pub fn new(epoch: u32, snapshot: Snapshot, outbox: Arc<Outbox>) -> Self {
         Self {
             fleet: Fleet::new(epoch, &snapshot, outbox.clone()),
             sessions: Sessions::new(),

@@ -53,6 +53,15 @@ impl List {
         }
     }
 
+    /// The notification that says it changed.
+    pub(crate) fn changed(self) -> &'static str {
+        match self {
+            Self::Tools => "notifications/tools/list_changed",
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resources | Self::Templates => "notifications/resources/list_changed",
+        }
+    }
+
     /// The member of the result that holds the items.
     pub(super) fn member(self) -> &'static str {
         match self {

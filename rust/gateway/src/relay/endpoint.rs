@@ -14,6 +14,9 @@ use crate::{
     upstream::{Failure, Note},
 };
 
+const LISTS: [&str; 3] =
+    ["notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed"];
+
 /// What becomes of a request.
 pub enum Resolved {
     /// A server answers it.
@@ -96,11 +99,23 @@ pub fn own_notes(client: &Client) -> BoxStream<'static, Note> {
         return stream::pending().boxed();
     }
     let mut changes = client.caller.plane.fleet.changes();
+    let mut late = client.caller.plane.shelves.late();
     async_stream::stream! {
-        // A reader that fell behind hears once what it missed many times.
-        while let Ok(()) | Err(RecvError::Lagged(_)) = changes.recv().await {
-            for list in ["tools", "prompts", "resources"] {
-                yield Note { method: format!("notifications/{list}/list_changed").into(), params: Bytes::new() };
+        loop {
+            // A reader that fell behind hears once what it missed many times.
+            let changed = tokio::select! {
+                heard = changes.recv() => match heard {
+                    Ok(()) | Err(RecvError::Lagged(_)) => None,
+                    Err(RecvError::Closed) => break,
+                },
+                heard = late.recv() => match heard {
+                    Ok(list) => Some(list.changed()),
+                    Err(RecvError::Lagged(_)) => None,
+                    Err(RecvError::Closed) => break,
+                },
+            };
+            for method in LISTS.into_iter().filter(|method| changed.is_none_or(|changed| changed == *method)) {
+                yield Note { method: method.into(), params: Bytes::new() };
             }
         }
     }

@@ -277,7 +277,7 @@ impl Feed {
         let mut honoured = Vec::new();
         for uri in std::mem::take(&mut filter.uris) {
             let interests = &client.caller.plane.sessions.interests;
-            match interests.subscribe(client, &source.spec, lease, &uri).await {
+            match interests.subscribe(&source.spec, lease, &uri).await {
                 Ok(subscription) => {
                     held.push(subscription);
                     honoured.push(uri);

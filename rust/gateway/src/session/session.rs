@@ -351,7 +351,7 @@ impl Session {
             state.held.iter_mut().find(|held| *held.server == *spec.name).and_then(|held| held.loudness.take())
         };
         drop(earlier);
-        let loudness = client.caller.plane.sessions.interests.set_level(client, spec, lease, level).await?;
+        let loudness = client.caller.plane.sessions.interests.set_level(spec, lease, level).await?;
         let mut state = self.state.lock();
         if let Some(held) = state.held.iter_mut().find(|held| *held.server == *spec.name) {
             held.loudness = Some(loudness);
@@ -380,7 +380,7 @@ impl Session {
         }
         let upstream = match lease.negotiated().era {
             Era::Modern => None,
-            Era::Legacy => Some(client.caller.plane.sessions.interests.subscribe(client, spec, lease, uri).await?),
+            Era::Legacy => Some(client.caller.plane.sessions.interests.subscribe(spec, lease, uri).await?),
         };
         let mut state = self.state.lock();
         state.subscribed.push(Subscribed { server: spec.name.as_str().into(), uri: uri.into(), upstream });
