@@ -1,0 +1,116 @@
+"""nginx as a plain proxy in front of one upstream: the yardstick of the pass-through bar.
+
+Tuned as one would in earnest: keep-alive on both sides, no access log, no buffering to disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+from benches.processes import children
+
+START_S = 10.0
+
+CONFIGURATION = """\
+daemon off;
+{user}
+worker_processes {workers};
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 2048; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    keepalive_requests 100000000;
+    tcp_nodelay on;
+    client_body_buffer_size 1m;
+    proxy_buffers 16 64k;
+    upstream near_free {{
+        server 127.0.0.1:{upstream_port};
+        keepalive 256;
+        keepalive_requests 100000000;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://near_free;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }}
+    }}
+}}
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Nginx:
+    """nginx while the block runs, on a free port, with everything it writes in a folder of its own."""
+
+    def __init__(self, upstream_port: int, *, workers: int = 1) -> None:
+        self._upstream_port = upstream_port
+        self._workers = workers
+        self._folder = Path(tempfile.mkdtemp(prefix="omnimind-nginx-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that carry requests."""
+        assert self._process is not None
+        return children(self._process.pid)
+
+    def __enter__(self) -> Self:
+        binary = shutil.which("nginx") or "/usr/sbin/nginx"
+        text = CONFIGURATION.format(
+            user="user root;" if os.geteuid() == 0 else "",
+            workers=self._workers,
+            folder=self._folder,
+            upstream_port=self._upstream_port,
+            port=self.port,
+        )
+        file = self._folder / "nginx.conf"
+        file.write_text(text)
+        log = self._folder / "error.log"
+        command = [binary, "-p", str(self._folder), "-c", str(file), "-e", str(log)]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + START_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                said = log.read_text() if log.exists() else ""
+                self.__exit__()
+                raise RuntimeError(f"nginx did not start: {said}")
+            time.sleep(0.02)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return bool(self.workers)
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(10)
+        shutil.rmtree(self._folder, ignore_errors=True)

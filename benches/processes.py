@@ -1,0 +1,55 @@
+"""What a process costs, read from /proc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def children(pid: int) -> list[int]:
+    """The children of every thread of a process."""
+    found: list[int] = []
+    for task in (PROC / str(pid) / "task").iterdir():
+        found += [int(word) for word in (task / "children").read_text().split()]
+    return found
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [pid]
+    for one in found:
+        try:
+            found += children(one)
+        except OSError:
+            continue
+    return found
+
+
+def command_line(pid: int) -> list[str]:
+    return (PROC / str(pid) / "cmdline").read_text().rstrip("\0").split("\0")
+
+
+def cpu_s(pids: list[int]) -> float:
+    """CPU time of all living threads of these processes, to the nanosecond."""
+    spent_ns = 0
+    for pid in pids:
+        for task in (PROC / str(pid) / "task").iterdir():
+            try:
+                spent_ns += int((task / "schedstat").read_text().split()[0])
+            except OSError:
+                continue
+    return spent_ns / 1e9
+
+
+def pss_mb(pid: int) -> float:
+    """Memory of a process; pages shared with n others count 1/n."""
+    for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"no Pss of process {pid}")
+
+
+def has_mapped(pid: int, library: str) -> bool:
+    """Whether a file of this name is loaded."""
+    return library in (PROC / str(pid) / "maps").read_text()
