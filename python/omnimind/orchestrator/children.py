@@ -122,7 +122,7 @@ class Children:
                 self._speaks[key.era] = False
         return await self.want(principal, other, session, capabilities)
 
-    async def release(self, number: int) -> None:
+    async def release(self, number: object) -> None:
         """End a child that the gateway no longer uses; the first one stays."""
         child = self._numbered(number)
         if child is not None and child is not self._first:
@@ -146,7 +146,7 @@ class Children:
 
     # --- inside
 
-    def _numbered(self, number: int) -> StdioChild | None:
+    def _numbered(self, number: object) -> StdioChild | None:
         return next((child for child in self._by_key.values() if child.number == number), None)
 
     def _spoken(self, era: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -129,6 +129,9 @@ class Fleet:
                     await server.settled()
         for server in self.servers.values():
             await server.settled()
+        with anyio.move_on_after(_SOON_S):
+            for server in self.servers.values():
+                await server.at_rest()
         await self.gateway.up.wait()
 
     async def stop(self) -> None:
@@ -206,14 +209,21 @@ class Fleet:
         """A message of the gateway; whatever takes time gets a task of its own."""
         match message.get("t"):
             case "want_child":
-                self._tasks.start_soon(self._answer_want, message, self.gateway.epoch)
+                self._tasks.start_soon(self._contained, self._answer_want, message, self.gateway.epoch)
             case "release_child":
                 for children in self._children.values():
-                    self._tasks.start_soon(children.release, int(message["child"]))
+                    self._tasks.start_soon(self._contained, children.release, message.get("child"))
             case "wake":
                 self._post(message, Event.WAKE)
             case "down":
                 self._post(message, Event.DOUBTED)
+
+    async def _contained(self, act: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Do something for the gateway; a fault of ours in it ends nothing else."""
+        try:
+            await act(*arguments)
+        except Exception as fault:
+            self._progress.fault("a message of the gateway could not be handled", fault)
 
     async def gateway_gone(self) -> None:
         """A gateway process ended: its sessions ended with it."""

@@ -105,8 +105,9 @@ class _Life:
             self._logged.set()
 
     async def _during(self, step: Callable[[], Awaitable[T]]) -> T:
-        """The step's result; _Exited as soon as the process ends under it."""
+        """The step's result or fault; _Exited as soon as the process ends under it."""
         results: list[T] = []
+        faults: list[Exception] = []
         async with anyio.create_task_group() as group:
 
             async def watch() -> None:
@@ -114,8 +115,13 @@ class _Life:
                 group.cancel_scope.cancel()
 
             group.start_soon(watch)
-            results.append(await step())
+            try:
+                results.append(await step())
+            except (negotiate.NotReady, OSError, EOFError) as fault:
+                faults.append(fault)
             group.cancel_scope.cancel()
+        if faults:
+            raise faults[0]
         if not results:
             raise _Exited
         return results[0]

@@ -8,21 +8,31 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import traceback
 
 from omnimind.orchestrator.lifecycle import Phase
+from omnimind.orchestrator.logs import LogFile
 from omnimind.orchestrator.supervise import Server
 
 _LINE_BYTES = 2048
 
 
 class Progress:
-    """Lines for people."""
+    """Lines for people, kept in the orchestrator's own log too."""
 
-    def __init__(self, descriptor: int = 2) -> None:
+    def __init__(self, log: LogFile, descriptor: int = 2) -> None:
+        self._log = log
         self._descriptor = descriptor
+
+    def fault(self, what: str, fault: Exception) -> None:
+        """Something that should not happen: the log has the traceback."""
+        self.say(f"  {what}: {fault!r}")
+        for line in traceback.format_exception(fault):
+            self._log.write(os.getpid(), line.rstrip())
 
     def say(self, text: str) -> None:
         """One line, or nothing if nobody reads."""
+        self._log.write(os.getpid(), text)
         line = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)[:_LINE_BYTES] + "\n"
         with contextlib.suppress(OSError, ValueError):
             _, writable, _ = select.select([], [self._descriptor], [], 0)

@@ -7,8 +7,10 @@ another server's task.
 
 from __future__ import annotations
 
+import os
 import random
 import time
+import traceback
 from collections.abc import Callable
 
 import anyio
@@ -102,6 +104,11 @@ class Server:
         while self.phase is Phase.STARTING and not self.state.failures:
             await self.moved()
 
+    async def at_rest(self) -> None:
+        """Wait until nothing more happens by itself at once: ready, parked or stopped."""
+        while self.phase in (Phase.STARTING, Phase.BACKOFF, Phase.DRAINING):
+            await self.moved()
+
     async def run(self) -> None:
         """Perform what the table asks for, for ever."""
         async with anyio.create_task_group() as group:
@@ -155,6 +162,11 @@ class Server:
             return (Event.HOPELESS if failed.cause.hopeless else Event.FAILED), failed.cause
         except TimeoutError:
             return Event.FAILED, Cause(f"did not become ready within {self._start_timeout_s:g} s")
+        except Exception as fault:
+            # One server's trouble, even if it is a fault of ours, must not become everybody's.
+            for line in traceback.format_exception(fault):
+                self.log.write(os.getpid(), line.rstrip())
+            return Event.FAILED, Cause(f"internal error: {fault!r}")
         self.instance = instance
         self.ready_s = self._clock() - self.started_s
         try:

@@ -62,7 +62,7 @@ class _Conductor:
         self._guard = guard
         self._egg = egg
         self._family = Family()
-        self._progress = Progress()
+        self._progress = Progress(self._log("orchestrator"))
         self._fleet: Fleet | None = None
         self._stop = anyio.Event()
 
@@ -113,10 +113,8 @@ class _Conductor:
         bound = await ports.bind(self._guard, self._settings)
         for name, why in bound.refused.items():
             self._progress.say(f"  {name:<16} has no port of its own: {why}; it answers at {bound.url(name)}")
-        kept = self._settings.orchestrator
         async with anyio.create_task_group() as tasks:
-            log = logs.LogFile(state_dir / "logs", "zygote", kept.log_bytes, kept.log_files)
-            zygote = Zygote(self._family, log, self._egg)
+            zygote = Zygote(self._family, self._log("zygote"), self._egg)
             fleet = self._fleet = Fleet(
                 self._settings,
                 version,
@@ -138,6 +136,10 @@ class _Conductor:
             await fleet.stop()
             tasks.cancel_scope.cancel()
         self._progress.say("stopped")
+
+    def _log(self, name: str) -> logs.LogFile:
+        kept = self._settings.orchestrator
+        return logs.LogFile(self._settings.state_dir / "logs", name, kept.log_bytes, kept.log_files)
 
     async def _lock(self) -> None:
         path = self._settings.state_dir / "lock"

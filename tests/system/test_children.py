@@ -1,0 +1,121 @@
+"""Stdio children: which era they are asked for, who shares one, what they inherit."""
+
+from __future__ import annotations
+
+import os
+
+from omnimind.cli import fleet as control
+from tests.fleet import wait_until
+from tests.system.double import ask, doubled, living, row, tiny, whoami
+
+
+def era_of(answer: dict[str, object]) -> str:
+    child = answer["child"]
+    assert isinstance(child, dict)
+    era: str = child["negotiated"]["era"]
+    return era
+
+
+def test_a_child_that_speaks_both_eras_is_asked_for_each() -> None:
+    with doubled({"both": tiny()}) as fleet:
+        modern, legacy = whoami(fleet, "both", era="modern"), whoami(fleet, "both", era="legacy")
+        assert (era_of(modern), era_of(legacy)) == ("modern", "legacy")
+        assert modern["child"]["child"] != legacy["child"]["child"]
+        assert legacy["child"]["negotiated"]["version"] == "2025-11-25"
+        assert legacy["child"]["negotiated"]["result"]["serverInfo"] == {"name": "tiny"}
+
+
+def test_a_child_of_one_era_is_given_for_the_other() -> None:
+    with doubled({"old": tiny("--era", "legacy"), "new": tiny("--era", "modern")}) as fleet:
+        assert era_of(whoami(fleet, "old", era="modern")) == "legacy"
+        assert era_of(whoami(fleet, "new", era="legacy")) == "modern"
+        assert whoami(fleet, "old", era="modern")["got"]["result"]["pid"] == row(fleet, "old")["pid"]
+
+
+def test_a_child_that_dies_of_discover_is_offered_initialize_alone() -> None:
+    with doubled({"old": tiny("--era", "legacy", "--on-discover", "die")}) as fleet:
+        assert row(fleet, "old")["state"] == "ready"
+        assert era_of(whoami(fleet, "old")) == "legacy"
+
+
+def test_a_child_that_keeps_silent_on_discover_is_offered_initialize_alone() -> None:
+    with doubled({"mute": tiny("--era", "legacy", "--on-discover", "hang")}) as fleet:
+        assert row(fleet, "mute")["state"] == "ready"
+        assert row(fleet, "mute")["restarts"] == 0
+        assert era_of(whoami(fleet, "mute")) == "legacy"
+
+
+def test_a_banner_on_stdout_does_not_hinder_readiness() -> None:
+    with doubled({"chatty": tiny("--banner")}) as fleet:
+        assert row(fleet, "chatty")["state"] == "ready"
+
+
+def test_each_principal_has_a_child_of_its_own_unless_the_server_is_shared() -> None:
+    servers = {"private": tiny(), "shared": tiny(sessions="shared")}
+    with doubled(servers) as fleet:
+
+        def pid(server: str, principal: str) -> int:
+            number: int = whoami(fleet, server, principal=principal)["got"]["result"]["pid"]
+            return number
+
+        assert pid("private", "local") == row(fleet, "private")["pid"]
+        assert pid("private", "ann") == pid("private", "ann")
+        assert len({pid("private", "local"), pid("private", "ann"), pid("private", "bob")}) == 3
+        assert {pid("shared", "ann"), pid("shared", "bob")} == {row(fleet, "shared")["pid"]}
+
+
+def test_a_session_of_an_own_server_has_a_child_that_ends_with_the_gateway() -> None:
+    with doubled({"own": tiny(sessions="own")}) as fleet:
+        one = whoami(fleet, "own", era="legacy", session="s1")["got"]["result"]["pid"]
+        two = whoami(fleet, "own", era="legacy", session="s2")["got"]["result"]["pid"]
+        assert one != two
+        os.kill(ask(fleet, {"do": "heard"})["pid"], 9)
+        wait_until(
+            lambda: not os.path.exists(f"/proc/{one}") and not os.path.exists(f"/proc/{two}"), 10, "gone"
+        )
+        assert row(fleet, "own")["restarts"] == 0
+
+
+def test_a_released_child_ends_and_the_first_one_stays() -> None:
+    with doubled({"private": tiny()}) as fleet:
+        first, extra = whoami(fleet, "private"), whoami(fleet, "private", principal="ann")
+        for answer in (first, extra):
+            ask(fleet, {"do": "tell", "message": {"t": "release_child", "child": answer["child"]["child"]}})
+        pid = extra["got"]["result"]["pid"]
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10, "the extra child is gone")
+        assert os.path.exists(f"/proc/{first['got']['result']['pid']}")
+
+
+def test_a_child_sees_its_own_environment_and_no_more() -> None:
+    with doubled({"plain": tiny(env={"NAMED": "1"})}) as fleet:
+        variables = set(whoami(fleet, "plain")["got"]["result"]["variables"])
+        kept = {"HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "NAMED", "OMNIMIND_INSTANCE", "LC_CTYPE"}
+        assert "NAMED" in variables
+        assert variables <= kept
+
+
+def test_a_child_holds_no_descriptor_of_ours() -> None:
+    with doubled({"plain": tiny(port=0), "filesystem": {}}) as fleet:
+        for server in ("plain", "filesystem"):
+            folder = f"/proc/{row(fleet, server)['pid']}/fd"
+            links = [os.readlink(f"{folder}/{entry}") for entry in os.listdir(folder)]
+            listening = [link for link in links if link.startswith("socket:")]
+            assert len(listening) <= (0 if server == "plain" else 4), links
+            assert not [link for link in links if "memfd" in link or link.endswith("lock")], links
+
+
+def test_an_unknown_server_is_refused_by_name() -> None:
+    with doubled({"plain": tiny()}) as fleet:
+        assert whoami(fleet, "nobody")["refused"]["reason"] == "no such stdio server"
+
+
+def test_reloaded_tokens_reach_the_gateway() -> None:
+    from omnimind import tokens
+
+    with doubled({"plain": tiny()}) as fleet:
+        tokens.add(fleet.state, "ann")
+        control.ask(fleet.state, {"cmd": "reload-tokens"})
+        wait_until(lambda: bool(ask(fleet, {"do": "heard"})["applied"]), 5, "the gateway was told")
+        applied = ask(fleet, {"do": "heard"})["applied"][0]["snapshot"]
+        assert [token["name"] for token in applied["auth"]["tokens"]] == ["local", "ann"]
+        assert living(set()) == set()

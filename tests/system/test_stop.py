@@ -1,0 +1,89 @@
+"""Stopping: exit code 0, reverse order, nothing left, however stubborn the children are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from omnimind.cli import fleet as control
+from tests.fleet import wait_until
+from tests.system.double import doubled, identity, is_ready, living, row, tiny, tree
+
+STOP_S = 15.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_guard_stops_all_and_exits_0(number: signal.Signals) -> None:
+    fleet = doubled({"plain": tiny(), "filesystem": {}}).start()
+    process = fleet._process
+    assert process is not None
+    before = tree(fleet.pid)
+    process.send_signal(number)
+    assert process.wait(STOP_S) == 0
+    assert living(before) == set()
+    assert not (fleet.state / "run.json").exists()
+    assert not list((fleet.state / "run").glob("*.sock"))
+    fleet.stop()
+
+
+def test_the_stop_command_stops_all() -> None:
+    fleet = doubled({"plain": tiny()}).start()
+    process = fleet._process
+    assert process is not None
+    before = tree(fleet.pid)
+    control.ask(fleet.state, {"cmd": "stop"})
+    assert process.wait(STOP_S) == 0
+    assert living(before) == set()
+    fleet.stop()
+
+
+def test_children_that_ignore_everything_and_their_grandchildren_are_gone_after_a_stop(
+    tmp_path: Path,
+) -> None:
+    offspring = tmp_path / "offspring"
+    stubborn = tiny("--stubborn", "--offspring", str(offspring))
+    shell = {"command": "sh", "args": ["-c", " ".join([stubborn["command"], *stubborn["args"]]) + "; true"]}
+    fleet = doubled({"stubborn": stubborn, "shelled": shell}).start()
+    process = fleet._process
+    assert process is not None
+    before = tree(fleet.pid) | {identity(int(line)) for line in offspring.read_text().split()}
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(STOP_S) == 0
+    assert living(before) == set()
+    fleet.stop()
+
+
+def test_a_third_signal_ends_a_stop_that_takes_too_long() -> None:
+    fleet = doubled({"stubborn": tiny("--stubborn")}).start()
+    process = fleet._process
+    assert process is not None
+    before = tree(fleet.pid)
+    for _ in range(3):
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: True, 1, "")
+    process.wait(STOP_S)
+    wait_until(lambda: living(before) == set(), 2, "all are gone")
+    fleet.stop()
+
+
+def test_a_grandchild_of_a_crashed_server_does_not_outlive_it(tmp_path: Path) -> None:
+    offspring = tmp_path / "offspring"
+    with doubled({"breeder": tiny("--offspring", str(offspring))}) as fleet:
+        grandchild = identity(int(offspring.read_text()))
+        pid = row(fleet, "breeder")["pid"]
+        assert living({grandchild})
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: is_ready(fleet, "breeder", not_pid=pid), 10, "it is ready again")
+        assert not living({grandchild})
+
+
+def test_what_the_fleet_writes_is_closed_to_others() -> None:
+    with doubled({"filesystem": {}}) as fleet:
+        for name in ("run.json", "control.sock", "lock", "run/filesystem.sock", "logs/zygote.log"):
+            path = fleet.state / name
+            if path.exists():
+                assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, name
