@@ -28,7 +28,8 @@ $(VENV)/.packages: requirements/dev.txt
 # The extension and the package, editable; rebuilt only when Rust changed.
 $(VENV)/.extension: $(VENV)/.packages $(RUST_SOURCES) pyproject.toml
 	@echo "building the release extension (a few minutes the first time)"
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --locked --profile $(CARGO_PROFILE)
+	PATH="$(CURDIR)/$(BIN):$$PATH" MATURIN_PEP517_ARGS="--locked --profile $(CARGO_PROFILE)" \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 # Binaries the tests measure with.
