@@ -34,7 +34,7 @@ class RestartSettings:
     """
 
     max_attempts: int = 3
-    window_s: float = 300.0
+    window_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class OrchestratorSettings:
     drain_timeout_ms: int = 5_000
     backoff_min_ms: int = 250
     backoff_max_ms: int = 30_000
-    probe_ms: int = 300_000
+    probe_ms: int = 60_000
     log_bytes: int = 10 * 1024 * 1024
     log_files: int = 5
 
