@@ -95,7 +95,7 @@ def test_a_child_sees_its_own_environment_and_no_more() -> None:
 
 
 def test_a_child_holds_no_descriptor_of_ours() -> None:
-    with doubled({"plain": tiny(port=0), "filesystem": {}}) as fleet:
+    with doubled({"plain": tiny(port=0), "filesystem": {"port": 0}}) as fleet:
         for server in ("plain", "filesystem"):
             folder = f"/proc/{row(fleet, server)['pid']}/fd"
             links = [os.readlink(f"{folder}/{entry}") for entry in os.listdir(folder)]

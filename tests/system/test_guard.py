@@ -115,7 +115,7 @@ def test_when_the_guard_is_killed_nothing_survives_two_seconds(offspring: Path) 
 
 
 def test_a_state_folder_left_by_a_killed_guard_starts_again(offspring: Path) -> None:
-    fleet = doubled({"plain": tiny(), "filesystem": {}})
+    fleet = doubled({"plain": tiny(), "filesystem": {"port": 0}})
     fleet.start()
     before = tree(fleet.pid)
     os.kill(fleet.pid, signal.SIGKILL)

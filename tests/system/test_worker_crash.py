@@ -37,7 +37,7 @@ def call_worker(fleet: Fleet, server: str) -> dict[str, object]:
 
 
 def test_a_killed_worker_is_ready_again_with_a_new_key() -> None:
-    with doubled({"filesystem": {}, "plain": tiny()}) as fleet:
+    with doubled({"filesystem": {"port": 0}, "plain": tiny()}) as fleet:
         other = row(fleet, "plain")["pid"]
         key = ask(fleet, {"do": "heard"})["servers"]["filesystem"]["key"]
         assert "capabilities" in call_worker(fleet, "filesystem")
@@ -71,7 +71,7 @@ def test_three_crashes_park_one_server_with_its_last_words_and_touch_no_other() 
 
 
 def test_three_kills_in_the_window_park_a_worker() -> None:
-    with doubled({"filesystem": {}, "plain": tiny()}) as fleet:
+    with doubled({"filesystem": {"port": 0}, "plain": tiny()}) as fleet:
         kill_and_wait(fleet, "filesystem")
         kill_and_wait(fleet, "filesystem")
         os.kill(row(fleet, "filesystem")["pid"], signal.SIGKILL)
@@ -127,7 +127,7 @@ def test_the_operator_restarts_a_parked_server_at_once(tmp_path: Path) -> None:
 
 
 def test_workers_live_on_when_the_zygote_is_killed_and_the_next_restart_works() -> None:
-    with doubled({"filesystem": {}}) as fleet:
+    with doubled({"filesystem": {"port": 0}}) as fleet:
         zygote, worker = status(fleet)["zygote"]["pid"], row(fleet, "filesystem")["pid"]
         assert zygote is not None
         os.kill(zygote, signal.SIGKILL)
@@ -138,7 +138,7 @@ def test_workers_live_on_when_the_zygote_is_killed_and_the_next_restart_works() 
 
 
 def test_a_dead_gateway_takes_nothing_with_it_and_the_next_one_gets_the_same_pipes() -> None:
-    with doubled({"plain": tiny(), "filesystem": {}}) as fleet:
+    with doubled({"plain": tiny(), "filesystem": {"port": 0}}) as fleet:
         before = whoami(fleet, "plain")
         worker = row(fleet, "filesystem")["pid"]
         assert before["child"]["inherited"] is False
@@ -155,7 +155,7 @@ def test_a_dead_gateway_takes_nothing_with_it_and_the_next_one_gets_the_same_pip
 
 
 def test_a_doubted_worker_that_answers_stays_and_one_that_hangs_is_replaced() -> None:
-    with doubled({"filesystem": {}}) as fleet:
+    with doubled({"filesystem": {"port": 0}}) as fleet:
         worker = row(fleet, "filesystem")["pid"]
         doubt = {"do": "tell", "message": {"t": "down", "server": "filesystem", "reason": "no answer"}}
         ask(fleet, doubt)

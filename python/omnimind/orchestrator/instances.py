@@ -30,7 +30,7 @@ from omnimind.settings import ServerSettings
 
 _LAST_WORDS_S = 0.2
 _EOF_GRACE_S = 0.5
-_ABORT_GRACE_S = 0.5
+ABORT_GRACE_S = 0.5
 
 T = TypeVar("T")
 
@@ -143,16 +143,16 @@ class _Life:
             result = await self._during(step)
         except (_Exited, EOFError):
             with anyio.CancelScope(shield=True):
-                await self.end(_ABORT_GRACE_S)
+                await self.end(ABORT_GRACE_S)
                 raise StartFailed(await self.cause(), Failing.EXITED) from None
         except (negotiate.NotReady, OSError) as fault:
             with anyio.CancelScope(shield=True):
-                await self.end(_ABORT_GRACE_S)
+                await self.end(ABORT_GRACE_S)
             how = Failing.SILENT if isinstance(fault, negotiate.Silent) else Failing.REFUSED
             raise StartFailed(Cause(str(fault)), how) from fault
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self.end(_ABORT_GRACE_S)
+                await self.end(ABORT_GRACE_S)
             raise
         return result
 

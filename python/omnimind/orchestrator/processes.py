@@ -51,6 +51,11 @@ class Family:
     def __init__(self) -> None:
         self._living: dict[int, Child] = {}
         self._early: OrderedDict[int, int] = OrderedDict()
+        self._hurried = anyio.Event()
+
+    def hurry(self) -> None:
+        """From now on nobody is given time to end by itself."""
+        self._hurried.set()
 
     def adopt(self, pid: int, mark: str | None = None) -> Child:
         """Follow a process that is our child; one that ended already counts as ended."""
@@ -87,8 +92,15 @@ class Family:
         if child.status is None:
             child.signal_group(signal.SIGTERM)
             child.signal(signal.SIGTERM)
-            with anyio.move_on_after(grace_s):
-                await child.exited.wait()
+            async with anyio.create_task_group() as group:
+
+                async def until(event: anyio.Event) -> None:
+                    await event.wait()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(until, child.exited)
+                group.start_soon(until, self._hurried)
+                group.cancel_scope.deadline = anyio.current_time() + grace_s
         await self.sweep(child, below)
 
     async def sweep(self, child: Child, below: frozenset[tuple[int, int]] = frozenset()) -> None:

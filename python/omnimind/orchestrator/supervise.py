@@ -17,7 +17,7 @@ import anyio
 
 from omnimind.orchestrator import lifecycle, logs
 from omnimind.orchestrator.exits import Cause
-from omnimind.orchestrator.instances import Instance, Launch, StartFailed
+from omnimind.orchestrator.instances import ABORT_GRACE_S, Instance, Launch, StartFailed
 from omnimind.orchestrator.lifecycle import Action, Event, Phase, Policy, State
 from omnimind.orchestrator.negotiate import NotReady
 from omnimind.settings import ServerSettings
@@ -174,7 +174,8 @@ class Server:
             cause = await instance.gone()
         finally:
             with anyio.CancelScope(shield=True):
-                await instance.end(self._stop_timeout_s)
+                # One that does not answer is not asked politely for long.
+                await instance.end(self._stop_timeout_s if self._verdict is None else ABORT_GRACE_S)
         return (Event.HOPELESS if cause.hopeless else Event.FAILED), cause
 
     async def _probe(self) -> None:

@@ -102,6 +102,7 @@ class _Conductor:
     def _on_stop_signal(self) -> None:
         if self._stop.is_set() and self._fleet is not None:
             self._fleet.gateway.hurry()
+            self._family.hurry()
         self._stop.set()
 
     # --- the fleet's life
