@@ -1,4 +1,4 @@
-"""What one decision of the token bucket costs from Python, the clock read included where the caller gives none."""
+"""What one decision of the token bucket costs from Python, with the clock read unless an instant is given."""
 
 from __future__ import annotations
 
