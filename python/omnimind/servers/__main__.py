@@ -30,14 +30,18 @@ def main(argv: list[str] | None = None) -> int:
         options.key_fd is None
     ):
         parser.error("say either --stdio, or both --listen-fd and --key-fd")
-    if options.stdio:
-        _serve_stdio(ServerContext(options.name, options.state, args))
-    else:
-        from omnimind.servers import worker
+    from omnimind.servers import worker
+    from omnimind.servers.problem import Problem
 
-        key = read_key(options.key_fd)
-        listener = socket.socket(fileno=options.listen_fd)
-        worker.run(options.name, listener, key, options.state, args)
+    try:
+        if options.stdio:
+            worker.log_to_stderr()
+            build(ServerContext(options.name, options.state, args)).run("stdio")
+        else:
+            listener = socket.socket(fileno=options.listen_fd)
+            worker.run(options.name, listener, read_key(options.key_fd), options.state, args)
+    except (KeyError, ValueError, Problem) as refusal:
+        parser.error(str(refusal.args[0]))
     return 0
 
 
@@ -46,13 +50,6 @@ def read_key(descriptor: int) -> bytes:
     with os.fdopen(descriptor, "rb") as pipe:
         said = pipe.read(66)
     return said if len(said) == 32 else bytes.fromhex(said.decode("ascii"))
-
-
-def _serve_stdio(context: ServerContext) -> None:
-    from omnimind.servers import worker
-
-    worker.log_to_stderr()
-    build(context).run("stdio")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,12 +14,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from omnimind.servers.problem import Problem
 
@@ -27,9 +27,43 @@ BUSY_S: Final = 15.0
 FILE_BYTES: Final = 1024 * 1024 * 1024
 _PAGE_BYTES: Final = 4096
 _OPEN_FILES: Final = 32
+_JOBS_TOGETHER: Final = 64
+
+T = TypeVar("T")
 
 Migration = Sequence[str]
 """The statements that lead from one version of a schema to the next."""
+
+
+class _Job(Generic[T]):
+    """A change that waits for its turn, then holds what came of it."""
+
+    def __init__(self, work: Callable[[sqlite3.Connection], T]) -> None:
+        self.work = work
+        self.settled = False
+        self._result: list[T] = []
+        self._failure: BaseException | None = None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        connection.execute("SAVEPOINT job")
+        try:
+            self._result = [self.work(connection)]
+        except BaseException as failure:
+            self._failure = failure
+            if not connection.in_transaction:  # SQLite gave up the whole transaction, as when a disk is full
+                raise
+            connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+
+    def fail(self, failure: BaseException) -> None:
+        self._failure = self._failure or failure
+        self.settled = True
+
+    def outcome(self) -> T:
+        if self._failure is not None:
+            with _readable():
+                raise self._failure
+        return self._result[0]
 
 
 @dataclass
@@ -40,6 +74,7 @@ class _File:
     writer: sqlite3.Connection
     read_lock: threading.Lock = field(default_factory=threading.Lock)
     write_lock: threading.Lock = field(default_factory=threading.Lock)
+    queue: deque[_Job[Any]] = field(default_factory=deque)
     users: int = 0
 
     def close(self) -> None:
@@ -72,18 +107,19 @@ class Databases:
             finally:
                 file.reader.execute("COMMIT")
 
-    @contextmanager
-    def writing(self, principal: str) -> Iterator[sqlite3.Connection]:
-        """A connection in a transaction: committed and on disk when the block ends, undone if it raises."""
-        with self._borrowed(principal) as file, file.write_lock, _readable():
-            file.writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield file.writer
-                file.writer.execute("COMMIT")
-            except BaseException:
-                if file.writer.in_transaction:
-                    file.writer.execute("ROLLBACK")
-                raise
+    def change(self, principal: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction: committed and on disk when this returns, undone if it raises.
+
+        Changes that wait for the same file share one trip to the disk: whoever gets the file first carries
+        out all that queue for it, each in a savepoint of its own, and commits once.
+        """
+        job: _Job[T] = _Job(work)
+        with self._borrowed(principal) as file:
+            file.queue.append(job)
+            with file.write_lock:
+                while not job.settled:
+                    _carry_out(file)
+        return job.outcome()
 
     def close(self) -> None:
         """Close every file; for tests and tools, a worker just ends."""
@@ -146,6 +182,27 @@ class Databases:
         except BaseException:
             writer.execute("ROLLBACK")
             raise
+
+
+def _carry_out(file: _File) -> None:
+    """Settle every queued change, in one transaction."""
+    jobs: list[_Job[Any]] = []
+    try:
+        file.writer.execute("BEGIN IMMEDIATE")
+        while file.queue and len(jobs) < _JOBS_TOGETHER:
+            jobs.append(file.queue.popleft())
+            jobs[-1].run(file.writer)
+        file.writer.execute("COMMIT")
+    except BaseException as failure:
+        if file.writer.in_transaction:
+            file.writer.execute("ROLLBACK")
+        if not jobs:  # nobody had a turn: what keeps one out keeps all out
+            jobs = [file.queue.popleft() for _ in range(len(file.queue))]
+        for job in jobs:
+            job.fail(failure)
+    else:
+        for job in jobs:
+            job.settled = True
 
 
 def _connected(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

@@ -9,6 +9,7 @@ worker can finish exactly those.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -45,6 +46,7 @@ class Connection:
         self._refuse = refuse
         self._settled = settled
         self.unanswered: set[types.RequestId] = set()
+        self.requests = 0
         to_server: tuple[
             MemoryObjectSendStream[SessionMessage | Exception],
             MemoryObjectReceiveStream[SessionMessage | Exception],
@@ -81,12 +83,13 @@ class Connection:
     ) -> bool:
         match message:
             case types.JSONRPCRequest():
+                self.requests += 1
+                if message.method not in _ENDLESS:
+                    self.unanswered.add(message.id)
                 refusal = self._refuse()
                 if refusal is not None:
                     await answers.send(_failure(message.id, refusal))
                     return False
-                if message.method not in _ENDLESS:
-                    self.unanswered.add(message.id)
             case types.JSONRPCNotification(method="notifications/cancelled"):
                 # The SDK answers a cancelled request with silence.
                 self._forget((message.params or {}).get("requestId"))
@@ -140,7 +143,16 @@ class Connection:
 def _decode(line: bytes) -> types.JSONRPCMessage | types.ErrorData:
     """The message of a line, or what to say to a peer whose line is none."""
     try:
-        return types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        # The SDK takes a request whose id is no id for a notification; its sender would wait for ever.
+        misread = (
+            isinstance(message, types.JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line)
+        )
+        if not misread:
+            return message
+        return types.ErrorData(
+            code=types.INVALID_REQUEST, message="the id is neither a string nor an integer"
+        )
     except ValidationError as refusal:
         if refusal.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
             return types.ErrorData(code=types.PARSE_ERROR, message="the line is not JSON")

@@ -19,9 +19,12 @@ import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_REQUEST, CallToolResult, ContentBlock, TextContent, ToolAnnotations
+from pydantic import ValidationError
 
 from omnimind import __version__
 from omnimind.servers import principal
@@ -48,6 +51,7 @@ REPLACES: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
 )
 
+_ERRORS = 10
 _LISTS_HINT = CacheHint(ttl_ms=300_000, scope="public")  # what is listed depends on no caller and no time
 
 P = ParamSpec("P")
@@ -80,7 +84,7 @@ class Toolbox:
                 except Problem as problem:
                     return CallToolResult(content=[_text(str(problem))], is_error=True)
 
-            tool = Tool.from_function(
+            tool = _Tool.from_function(
                 answer,
                 title=title,
                 description=" ".join((inspect.getdoc(function) or "").split()),
@@ -93,6 +97,23 @@ class Toolbox:
             return answer
 
         return register
+
+
+class _Tool(Tool):
+    """A tool that says in one line which argument is wrong, and how."""
+
+    async def run(
+        self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
+    ) -> Any:
+        try:
+            return await super().run(arguments, context, convert_result)
+        except ToolError as refusal:
+            if not isinstance(refusal.__cause__, ValidationError):
+                raise
+            wrong = refusal.__cause__.errors(include_url=False, include_input=False, include_context=False)
+            said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong[:_ERRORS])
+            text = f"Input validation error: invalid arguments for {self.name}: {said}"
+            return CallToolResult(content=[_text(text)], is_error=True)
 
 
 def _tidy(schema: Any) -> Any:

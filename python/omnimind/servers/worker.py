@@ -37,6 +37,7 @@ KEY_BYTES: Final = 32
 KEY_TIMEOUT_S: Final = 5.0
 DRAIN_S: Final = 5.0
 _CANCEL_S: Final = 1.0
+_QUIET_S: Final = 0.1
 _CONNECTIONS: Final = 1024
 _DRAINING: Final = 50300
 
@@ -95,11 +96,19 @@ class _Worker:
             tasks.cancel_scope.cancel()
 
     async def _drain(self) -> None:
+        """Wait until all requests are answered and none has come for a moment: what stood in a socket when
+        SIGTERM came still gets its refusal."""
         self._draining = True
         with anyio.move_on_after(DRAIN_S):
-            while any(connection.unanswered for connection in self._connections):
-                self._idle.clear()
-                await self._idle.wait()
+            seen = -1
+            while seen != (seen := self._requests_seen()):
+                while any(connection.unanswered for connection in self._connections):
+                    self._idle.clear()
+                    await self._idle.wait()
+                await anyio.sleep(_QUIET_S)
+
+    def _requests_seen(self) -> int:
+        return sum(connection.requests for connection in self._connections)
 
     def _refusal(self) -> types.ErrorData | None:
         if not self._draining:

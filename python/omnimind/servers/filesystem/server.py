@@ -212,9 +212,7 @@ def _add_writing(box: Toolbox, roots: Roots) -> None:
     async def edit_file(
         path: AnyPath,
         edits: Annotated[list[FileEdit], Field(description="Applied in this order; all of them or none")],
-        dryRun: Annotated[
-            bool, Field(description="Show the diff and change nothing")
-        ] = False,
+        dryRun: Annotated[bool, Field(description="Show the diff and change nothing")] = False,
     ) -> CallToolResult:
         """Replace passages of a text file and return the diff. Each oldText is replaced where it first
         occurs; differing indentation is tolerated."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any
 
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from omnimind.servers.desk import Desk
 from omnimind.servers.memory import limits, similar, store
 from omnimind.servers.memory.export import Format, association_json, export, import_lines, memory_json
 from omnimind.servers.tools import (
@@ -23,26 +23,12 @@ from omnimind.servers.tools import (
     text_result,
 )
 
-T = TypeVar("T")
-
 MemoryId = Annotated[str, Field(description="The id of a memory")]
 Tags = Annotated[list[str] | None, Field(description="Words to file it under")]
 Metadata = Annotated[dict[str, Any] | None, Field(description="Any JSON object to keep with it")]
 
 
-class DeskLike(Protocol):
-    """The part of the server's desk that these tools use."""
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query for this caller."""
-        ...
-
-    async def change(self, work: Callable[[sqlite3.Connection, int], T]) -> T:
-        """Run a change for this caller."""
-        ...
-
-
-def add_recall_tools(box: Toolbox, desk: DeskLike) -> None:
+def add_recall_tools(box: Toolbox, desk: Desk) -> None:
     """Register them all."""
     _add_keeping(box, desk)
     _add_associations(box, desk)
@@ -50,7 +36,7 @@ def add_recall_tools(box: Toolbox, desk: DeskLike) -> None:
     _add_export(box, desk)
 
 
-def _add_keeping(box: Toolbox, desk: DeskLike) -> None:
+def _add_keeping(box: Toolbox, desk: Desk) -> None:
     @box.tool("Store Memory", ADDS)
     async def store_memory(
         content: Annotated[str, Field(description="What to remember, as text")],
@@ -98,7 +84,7 @@ def _add_keeping(box: Toolbox, desk: DeskLike) -> None:
         return data_result({"deleted": await desk.change(lambda data, _: store.delete(data, ids))})
 
 
-def _add_associations(box: Toolbox, desk: DeskLike) -> None:
+def _add_associations(box: Toolbox, desk: Desk) -> None:
     @box.tool("Associate Memories", ENSURES)
     async def associate_memories(
         source: MemoryId,
@@ -137,7 +123,7 @@ def _add_associations(box: Toolbox, desk: DeskLike) -> None:
         )
 
 
-def _add_consolidation(box: Toolbox, desk: DeskLike) -> None:
+def _add_consolidation(box: Toolbox, desk: Desk) -> None:
     @box.tool("Propose Consolidation", READS)
     async def propose_consolidation(
         threshold: Annotated[
@@ -185,7 +171,7 @@ def _proposals(data: sqlite3.Connection, threshold: float, limit: int) -> dict[s
     return {"proposals": proposals, "compared": len(memories), "threshold": threshold}
 
 
-def _add_export(box: Toolbox, desk: DeskLike) -> None:
+def _add_export(box: Toolbox, desk: Desk) -> None:
     @box.tool("Export Memory", READS)
     async def export_memory(
         format: Annotated[

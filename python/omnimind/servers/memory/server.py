@@ -7,10 +7,7 @@ of the resource `memory://knowledge-graph`.
 from __future__ import annotations
 
 import json
-import sqlite3
-import time
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
@@ -20,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omnimind.servers import ServerContext
 from omnimind.servers.changes import Changes
 from omnimind.servers.database import Databases
+from omnimind.servers.desk import Desk
 from omnimind.servers.memory import graph
 from omnimind.servers.memory.export import entity_json, relation_json
 from omnimind.servers.memory.recall import add_recall_tools
@@ -30,16 +28,12 @@ from omnimind.servers.tools import (
     READS,
     REPLACES,
     Toolbox,
-    caller,
     data_result,
-    in_thread,
     new_server,
 )
 from omnimind.servers.worker import lowlevel
 
 GRAPH_URI = "memory://knowledge-graph"
-
-T = TypeVar("T")
 
 
 class EntityItem(BaseModel):
@@ -119,42 +113,16 @@ class GraphPart(BaseModel):
     relations: list[RelationItem]
 
 
-class Desk:
-    """Where tools meet the data: runs domain code on the caller's file, and announces changes."""
-
-    def __init__(self, databases: Databases, changes: Changes) -> None:
-        self._databases = databases
-        self._changes = changes
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query for this caller."""
-        owner = caller()
-
-        def run() -> T:
-            with self._databases.reading(owner) as connection:
-                return work(connection)
-
-        return await in_thread(run)
-
-    async def change(self, work: Callable[[sqlite3.Connection, int], T]) -> T:
-        """Run a change for this caller: all of it, on disk when this returns, or nothing."""
-        owner = caller()
-
-        def run() -> T:
-            with self._databases.writing(owner) as connection:
-                return work(connection, time.time_ns() // 1_000_000)
-
-        result = await in_thread(run)
-        await self._changes.publish(owner, GRAPH_URI)
-        return result
-
-
 def build(context: ServerContext) -> MCPServer:
     """The memory server on the state folder's `db/memory`. It takes no arguments."""
     if context.args:
         raise ValueError(f"the memory server takes no arguments, not {context.args[0]!r}")
     changes = Changes()
-    desk = Desk(Databases(context.state_dir / "db" / "memory", MIGRATIONS), changes)
+
+    async def changed(owner: str) -> None:
+        await changes.publish(owner, GRAPH_URI)
+
+    desk = Desk(Databases(context.state_dir / "db" / "memory", MIGRATIONS), changed)
     box = Toolbox()
     _add_writing(box, desk)
     _add_deleting(box, desk)
