@@ -91,7 +91,6 @@ fn first_part(client: &Client, parts: &[Part], server: &str) -> usize {
 
 fn mint(client: &Client, list: List, had: usize, server: &str) -> String {
     let payload = format!("{had} {server}").into_bytes();
-    let place = format!("{had} {server}");
     let claims = Claims {
         principal: &client.caller.principal.name,
         backend: "*",

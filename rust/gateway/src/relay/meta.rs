@@ -26,7 +26,8 @@ pub(crate) fn upward(client: &Client, era: Era, params: &Bytes, meta: Option<&By
     let ours = |key: &str| key.starts_with(OURS);
     match (client.era, era) {
         (Era::Modern, Era::Legacy) => rewritten(params, meta, |key| !ours(key) && !MODERN_KEYS.contains(&key), &[]),
-        (Era::Legacy, Era::Modern) => {
+        // A request of ours (a list to merge) has no envelope yet, whoever it is made for.
+        (_, Era::Modern) if client.era == Era::Legacy || meta == b"{}" => {
             let info = (!client.info.is_empty()).then_some(&client.info[..]);
             let level = client.log_level.map(Level::as_str);
             let add = bridge::request_meta(MODERN_VERSION, info, Some(&client.capabilities), level);
