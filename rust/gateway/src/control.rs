@@ -80,6 +80,27 @@ pub enum FromOrchestrator {
     },
 }
 
+impl FromOrchestrator {
+    /// Reads one message.
+    ///
+    /// A tagged enum is read through a buffer that cannot hold raw JSON, which a child's answer carries: that kind
+    /// is told apart first.
+    ///
+    /// # Errors
+    /// For a message that is none of these.
+    pub fn parse(message: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Kind<'a> {
+            #[serde(borrow)]
+            t: std::borrow::Cow<'a, str>,
+        }
+        if serde_json::from_slice::<Kind<'_>>(message)?.t == "child" {
+            return serde_json::from_slice(message).map(Self::Child);
+        }
+        serde_json::from_slice(message)
+    }
+}
+
 /// A server changed its state.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ServerChange {
@@ -233,5 +254,19 @@ impl Outbox {
     /// The descriptor to watch; stays owned here.
     pub fn signal(&self) -> &OwnedFd {
         &self.signal
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::FromOrchestrator;
+
+    #[test]
+    fn a_childs_answer_keeps_what_was_negotiated_byte_for_byte() {
+        let message = br#"{"t":"child","request":1,"ok":true,"child":7,"negotiated":
+            {"era":"modern","version":"2026-07-28","result":{ "z":1, "a":1e999 }},"leftover":""}"#;
+        let FromOrchestrator::Child(answer) = FromOrchestrator::parse(message).unwrap() else { panic!("another kind") };
+        assert_eq!(answer.negotiated.unwrap().result.get(), r#"{ "z":1, "a":1e999 }"#);
     }
 }

@@ -169,7 +169,7 @@ impl Gateway {
     /// # Errors
     /// The message is none the gateway knows; nothing changed.
     pub fn tell(&self, message: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), serde_json::Error> {
-        let message = serde_json::from_slice(message)?;
+        let message = FromOrchestrator::parse(message)?;
         let _inside = self.runtime.enter();
         self.plane.hear(message, descriptors);
         Ok(())
