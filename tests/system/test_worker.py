@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,23 @@ Scenario = Callable[[WorkerProcess], Awaitable[None]]
 
 def run(scenario: Scenario, name: str, state: Path, *args: str) -> None:
     with worker(name, state, *args) as process:
-        try:
-            asyncio.run(asyncio.wait_for(scenario(process), 45))
-        except TimeoutError:
-            process.process.send_signal(signal.SIGABRT)  # has it print where each of its threads stands
-            process.process.wait()
-            raise
+        play(scenario, process)
+
+
+def play(scenario: Scenario, process: WorkerProcess) -> None:
+    try:
+        asyncio.run(asyncio.wait_for(scenario(process), 45))
+    except TimeoutError:
+        process.process.send_signal(signal.SIGABRT)  # has it print where each of its threads stands
+        process.process.wait()
+        raise
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """A worker for the tests that leave it as it was; each uses principals of its own."""
+    with worker("memory", tmp_path_factory.mktemp("state")) as process:
+        yield process
 
 
 @pytest.mark.bar
@@ -52,7 +63,7 @@ def test_a_thousand_calls_at_a_hundred_in_flight_each_get_their_own_answer(tmp_p
 
 
 @pytest.mark.parametrize("opening", [b"0" * 64 + b"\n", b"\n", b"", b"x" * 4096, b"{}\n" * 40])
-def test_a_connection_without_the_key_is_closed_unanswered(tmp_path: Path, opening: bytes) -> None:
+def test_a_connection_without_the_key_is_closed_unanswered(memory: WorkerProcess, opening: bytes) -> None:
     async def scenario(process: WorkerProcess) -> None:
         reader, writer = await asyncio.open_unix_connection(process.address)
         writer.write(opening)
@@ -64,10 +75,10 @@ def test_a_connection_without_the_key_is_closed_unanswered(tmp_path: Path, openi
         async with connected(process) as peer:  # and the worker goes on
             assert (await peer.call("read_graph"))["structuredContent"]["entities"] == []
 
-    run(scenario, "memory", tmp_path)
+    play(scenario, memory)
 
 
-def test_a_silent_connection_is_closed_after_five_seconds(tmp_path: Path) -> None:
+def test_a_silent_connection_is_closed_after_five_seconds(memory: WorkerProcess) -> None:
     async def scenario(process: WorkerProcess) -> None:
         async with connected(process) as peer:
             await peer.call("read_graph")
@@ -77,10 +88,10 @@ def test_a_silent_connection_is_closed_after_five_seconds(tmp_path: Path) -> Non
         assert 4.5 < time.monotonic() - before < 7
         writer.close()
 
-    run(scenario, "memory", tmp_path)
+    play(scenario, memory)
 
 
-def test_principals_see_only_their_own_data_on_one_connection(tmp_path: Path) -> None:
+def test_principals_see_only_their_own_data_on_one_connection(memory: WorkerProcess) -> None:
     async def scenario(process: WorkerProcess) -> None:
         async with connected(process) as peer:
             for who in ("alice", "bob"):
@@ -96,7 +107,7 @@ def test_principals_see_only_their_own_data_on_one_connection(tmp_path: Path) ->
                 assert who in seen
                 assert other not in seen
 
-    run(scenario, "memory", tmp_path)
+    play(scenario, memory)
 
 
 def test_a_handle_of_another_principal_opens_nothing(tmp_path: Path) -> None:
@@ -112,17 +123,17 @@ def test_a_handle_of_another_principal_opens_nothing(tmp_path: Path) -> None:
     run(scenario, "thinking", tmp_path)
 
 
-def test_a_call_that_names_no_principal_is_refused(tmp_path: Path) -> None:
+def test_a_call_that_names_no_principal_is_refused(memory: WorkerProcess) -> None:
     async def scenario(process: WorkerProcess) -> None:
         async with connected(process, principal=None) as peer:
             assert (await peer.send("tools/list"))["result"]["tools"]  # what all may know, all may ask
             answer = await peer.send("tools/call", {"name": "read_graph", "arguments": {}})
             assert "omnimind/principal" in answer["error"]["message"]
 
-    run(scenario, "memory", tmp_path)
+    play(scenario, memory)
 
 
-def test_both_eras_work_each_on_its_own_connection(tmp_path: Path) -> None:
+def test_both_eras_work_each_on_its_own_connection(memory: WorkerProcess) -> None:
     async def scenario(process: WorkerProcess) -> None:
         async with connected(process) as legacy, connected(process) as modern:
             hello = {
@@ -141,7 +152,7 @@ def test_both_eras_work_each_on_its_own_connection(tmp_path: Path) -> None:
             assert found["structuredContent"]["memories"][0]["content"] == "from the past"
             assert (await modern.send("server/discover"))["result"]["supportedVersions"] == ["2026-07-28"]
 
-    run(scenario, "memory", tmp_path)
+    play(scenario, memory)
 
 
 def test_sigterm_finishes_what_is_under_way_refuses_the_rest_and_exits_with_0(tmp_path: Path) -> None:
@@ -165,7 +176,7 @@ def test_sigterm_finishes_what_is_under_way_refuses_the_rest_and_exits_with_0(tm
     run(scenario, "memory", tmp_path)
 
 
-def test_a_broken_connection_ends_nothing_but_itself(tmp_path: Path) -> None:
+def test_a_broken_connection_ends_nothing_but_itself(memory: WorkerProcess) -> None:
     async def scenario(process: WorkerProcess) -> None:
         for _ in range(20):
             _, writer = await asyncio.open_unix_connection(process.address)
@@ -178,7 +189,7 @@ def test_a_broken_connection_ends_nothing_but_itself(tmp_path: Path) -> None:
         async with connected(process) as peer:
             assert not (await peer.call("read_graph"))["isError"]
 
-    run(scenario, "memory", tmp_path)
+    play(scenario, memory)
 
 
 BAD_LINES = [
@@ -198,7 +209,9 @@ BAD_LINES = [
 
 
 @pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: line[:24].decode("latin-1"))
-def test_a_line_that_is_no_message_is_answered_and_the_connection_lives(tmp_path: Path, line: bytes) -> None:
+def test_a_line_that_is_no_message_is_answered_and_the_connection_lives(
+    memory: WorkerProcess, line: bytes
+) -> None:
     async def scenario(process: WorkerProcess) -> None:
         async with connected(process) as peer:
             await peer.call("read_graph")
@@ -206,7 +219,7 @@ def test_a_line_that_is_no_message_is_answered_and_the_connection_lives(tmp_path
             assert not (await peer.call("read_graph"))["isError"]
             assert [message["error"]["code"] for message in peer.unasked] in ([-32700], [-32600], [-32602])
 
-    run(scenario, "memory", tmp_path)
+    play(scenario, memory)
 
 
 def test_a_line_over_the_limit_costs_one_message_in_either_direction(tmp_path: Path) -> None:
@@ -237,7 +250,7 @@ def test_a_message_just_under_the_limit_passes(tmp_path: Path) -> None:
     assert (tmp_path / "workspace" / "big.txt").stat().st_size == 8 * 1024 * 1024
 
 
-def test_a_change_is_told_to_its_own_principal_and_to_the_gateway_alone(tmp_path: Path) -> None:
+def test_a_change_is_told_to_its_own_principal_and_to_the_gateway_alone(memory: WorkerProcess) -> None:
     async def scenario(process: WorkerProcess) -> None:
         wanted = {"notifications": {"resourceSubscriptions": ["memory://knowledge-graph"]}}
         async with (
@@ -247,21 +260,19 @@ def test_a_change_is_told_to_its_own_principal_and_to_the_gateway_alone(tmp_path
         ):
             for peer in (alice, bob, all_):
                 peer.send("subscriptions/listen", wanted)
-                while not peer.unasked:
-                    await asyncio.sleep(0.01)
+                await peer.told(1)
             await alice.call("create_entities", {"entities": []})
-            while len(all_.unasked) < 2 or len(alice.unasked) < 2:
-                await asyncio.sleep(0.01)
+            await asyncio.gather(all_.told(2), alice.told(2))
             await bob.call("read_graph")
             for peer in (alice, all_):
                 told = peer.unasked[1]
                 assert told["method"] == "notifications/resources/updated"
                 assert told["params"]["uri"] == "memory://knowledge-graph"
                 assert told["params"]["_meta"]["omnimind/principal"] == "alice"
-                assert told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == 1 + (peer is None)
+                assert told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == 1
             assert len(bob.unasked) == 1  # the acknowledgement, and nothing of alice's
 
-    run(scenario, "memory", tmp_path)
+    play(scenario, memory)
 
 
 def test_importing_the_package_is_cheap_and_preload_starts_no_thread() -> None:
@@ -277,13 +288,13 @@ def test_importing_the_package_is_cheap_and_preload_starts_no_thread() -> None:
 
 
 def test_a_worker_hides_its_memory_from_other_processes(tmp_path: Path) -> None:
-    async def scenario(process: WorkerProcess) -> None:
-        async with connected(process) as peer:
-            await peer.call("read_graph")
-        status = Path(f"/proc/{process.process.pid}/environ").stat()
-        assert status.st_uid == 0
-
-    run(scenario, "memory", tmp_path)
+    code = (
+        "import ctypes, socket, sys, pathlib, anyio, omnimind.servers.worker as worker\n"
+        "anyio.run = lambda *_: print('dumpable', ctypes.CDLL(None).prctl(3))\n"
+        "worker.run('memory', socket.socket(socket.AF_UNIX), bytes(32), pathlib.Path(sys.argv[1]), [])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
+    assert done.stdout == "dumpable 0\n"
 
 
 def test_wrong_arguments_are_said_in_one_line(tmp_path: Path) -> None:

@@ -65,20 +65,34 @@ class Peer:
         self.principal = principal
         self.answers: dict[Any, asyncio.Future[dict[str, Any]]] = {}
         self.unasked: list[dict[str, Any]] = []
+        self._arrived = asyncio.Event()
         self._next = 0
+        self._gone = False
         self._pump = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._hand_out()
+        self._gone = True
+        for waiting in self.answers.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionError("the worker closed the connection"))
+
+    async def _hand_out(self) -> None:
         while line := await self.reader.readline():
             message = json.loads(line)
             waiting = self.answers.get(message.get("id"))
             if "method" in message or waiting is None or waiting.done():
                 self.unasked.append(message)
+                self._arrived.set()
             else:
                 waiting.set_result(message)
-        for waiting in self.answers.values():
-            if not waiting.done():
-                waiting.set_exception(ConnectionError("the worker closed the connection"))
+
+    async def told(self, count: int) -> None:
+        """Wait until so many messages came that answer no request."""
+        while len(self.unasked) < count:
+            self._arrived.clear()
+            await self._arrived.wait()
 
     def meta(self) -> dict[str, Any]:
         meta: dict[str, Any] = {
@@ -89,6 +103,8 @@ class Peer:
 
     def send(self, method: str, params: dict[str, Any] | None = None, *, modern: bool = True) -> Any:
         """Send a request; returns the future of its answer."""
+        if self._gone:
+            raise ConnectionError("the worker closed the connection")
         self._next += 1
         meta = self.meta() if modern else {"omnimind/principal": self.principal}
         message = {"jsonrpc": "2.0", "id": self._next, "method": method}

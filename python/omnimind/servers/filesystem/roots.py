@@ -143,7 +143,10 @@ class Roots:
 
     def _open_across(self, place: Place, flags: int) -> int:
         """A link left its root. If it ends beneath a root, open that end, again beneath the root."""
-        real = os.path.realpath(os.path.join(place.root.path, place.relative))
+        try:
+            real = os.path.realpath(os.path.join(place.root.path, place.relative))
+        except OSError as changed:  # a link that is none any more by the time it is read
+            raise trouble(changed, place.shown) from changed
         for root in self.roots:
             rest = root.below(real)
             if rest is not None:
@@ -239,6 +242,7 @@ _ADVICE = {
     errno.EACCES: "the operating system denies it to this server's user",
     errno.EPERM: "the operating system denies it to this server's user",
     errno.EXDEV: "it leads out of its allowed directory, or the move would cross file systems",
+    errno.EINVAL: "the path changed while it was resolved; try again",
     errno.ELOOP: "it is a link that cannot be followed here",
     errno.EAGAIN: "the path kept changing while it was resolved; try again",
     errno.ENAMETOOLONG: "a name in it is too long",
