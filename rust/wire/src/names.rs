@@ -17,6 +17,8 @@ pub use rewrite::{rewrite_request_uris, rewrite_uris};
 pub const MAX_NAME: usize = 64;
 const DIGEST_CHARS: usize = 12;
 const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// A digest begins with one of these, so that no word of twelve letters (`observations`) looks like one.
+const FIRST_DIGITS: &[u8; 6] = b"234567";
 
 /// The name of a server's tool (or prompt) on the aggregate endpoint.
 ///
@@ -54,6 +56,7 @@ fn fitting(name: &str) -> Cow<'_, str> {
 fn looks_digested(name: &str) -> bool {
     name.len() > DIGEST_CHARS
         && name.bytes().rev().take(DIGEST_CHARS).all(|byte| DIGITS.contains(&byte))
+        && name.bytes().rev().nth(DIGEST_CHARS - 1).is_some_and(|first| FIRST_DIGITS.contains(&first))
         && name.bytes().rev().nth(DIGEST_CHARS) == Some(b'_')
 }
 
@@ -63,8 +66,8 @@ fn digest(server: &str, tool: &str) -> impl Iterator<Item = char> {
     hash.update(server);
     hash.update(tool);
     let bytes: [u8; 32] = hash.finalize().into();
-    bytes
-        .into_iter()
-        .take(DIGEST_CHARS)
-        .map(|byte| char::from(DIGITS.get(usize::from(byte & 31)).copied().unwrap_or(b'a')))
+    bytes.into_iter().take(DIGEST_CHARS).enumerate().map(|(position, byte)| {
+        let digits: &[u8] = if position == 0 { FIRST_DIGITS } else { DIGITS };
+        char::from(digits.get(usize::from(byte) % digits.len()).copied().unwrap_or(b'2'))
+    })
 }
