@@ -38,7 +38,9 @@ fn reading(c: &mut Criterion) {
     let keys: Vec<String> = (0..100_000).map(|n| format!("\"k{n}\":0")).collect();
     let many = format!("{{{}}}", keys.join(","));
     group.throughput(Throughput::Bytes(many.len() as u64));
-    group.bench_function("object_of_100k_keys", |b| b.iter(|| json::check(black_box(many.as_bytes()), &Limits::default())));
+    group.bench_function("object_of_100k_keys", |b| {
+        b.iter(|| json::check(black_box(many.as_bytes()), &Limits::default()))
+    });
     group.finish();
 }
 
@@ -66,7 +68,9 @@ fn steps(c: &mut Criterion) {
     });
     let result = text(1_024);
     group.bench_function("result_to_modern_1kB", |b| {
-        b.iter(|| bridge::result_to_modern("tools/call", black_box(result.as_bytes()), Some(br#"{"name":"x","version":"1"}"#)));
+        b.iter(|| {
+            bridge::result_to_modern("tools/call", black_box(result.as_bytes()), Some(br#"{"name":"x","version":"1"}"#))
+        });
     });
     let ring = Keyring::new(vec![[7; 32], [8; 32]]);
     let claims = Claims { principal: "local", backend: "memory", expires_at: 9, binding: b"", payload: b"cursor" };

@@ -18,7 +18,7 @@ mod value;
 
 pub use malformed::{Malformed, MalformedKind};
 pub use object::{Member, Object, elements, find};
-pub(crate) use scan::Scanner;
+pub(crate) use scan::{Key, Scan, Scanner, read};
 pub use value::{as_bool, as_f64, as_i64, as_str, as_u64, is_array, is_null, is_object, is_string, push_quoted, quote};
 
 /// What a document may not exceed.
@@ -31,6 +31,9 @@ pub struct Limits {
 impl Limits {
     /// The scanner descends on the call stack, so no configuration may go deeper than this.
     pub const DEEPEST: usize = 128;
+
+    /// For texts that were checked before, or whose depth is somebody else's matter.
+    pub(crate) const WIDEST: Self = Self { max_depth: Self::DEEPEST };
 }
 
 impl Default for Limits {
@@ -44,9 +47,7 @@ pub type Span = Range<usize>;
 
 /// Checks a whole document and says nothing else about it.
 pub fn check(raw: &[u8], limits: &Limits) -> Result<(), Malformed> {
-    let mut scanner = Scanner::new(raw, *limits)?;
-    scanner.value()?;
-    scanner.end()
+    read(raw, *limits, Scanner::value)
 }
 
 /// Text of a string literal's inside, which the scanner has already found to be well formed.

@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::PARAM_PREFIX;
 use super::params::{ParamHeader, ParamType};
-use crate::json::{Limits, Malformed, Scanner, as_str};
+use crate::json::{Key, Limits, Malformed, Scan, Scanner, as_str, read};
 
 const ANNOTATION: &str = "x-mcp-header";
 
@@ -33,8 +33,7 @@ impl std::error::Error for InvalidAnnotation {}
 pub fn param_headers(input_schema: &[u8]) -> Result<Vec<ParamHeader>, InvalidAnnotation> {
     let mut walk = Walk { path: Some(Vec::new()), found: Vec::new(), invalid: None };
     let unreadable = |malformed: Malformed| InvalidAnnotation { reason: malformed.to_string() };
-    let mut scanner = Scanner::new(input_schema, Limits { max_depth: Limits::DEEPEST }).map_err(unreadable)?;
-    walk.schema(&mut scanner).and_then(|()| scanner.end()).map_err(unreadable)?;
+    read(input_schema, Limits::WIDEST, |scanner| walk.schema(scanner)).map_err(unreadable)?;
     match walk.invalid {
         Some(reason) => Err(InvalidAnnotation { reason }),
         None => Ok(walk.found),
@@ -79,24 +78,23 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn schema(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Malformed> {
+    fn schema(&mut self, scanner: &mut Scanner<'a>) -> Scan {
         if scanner.peek() != Some(b'{') {
-            return scanner.value().map(drop);
+            return scanner.value();
         }
         let (mut annotation, mut kind) = (None, None);
-        scanner.members(|scanner, key, _| match (holds(&key), scanner.peek()) {
-            (Holds::Properties, Some(b'{')) => scanner.members(|scanner, name, _| self.property(scanner, name)),
+        scanner.members(|scanner, key| match (holds(&key.text()), scanner.peek()) {
+            (Holds::Properties, Some(b'{')) => scanner.members(|scanner, name| self.property(scanner, name)),
             (Holds::Schema, _) => self.elsewhere(scanner, &mut Self::schema),
             (Holds::Schemas, Some(b'[')) => {
                 self.elsewhere(scanner, &mut |walk, scanner| scanner.elements(|scanner| walk.schema(scanner)))
             }
             (Holds::NamedSchemas, Some(b'{')) => {
-                self.elsewhere(scanner, &mut |walk, scanner| scanner.members(|scanner, _, _| walk.schema(scanner)))
+                self.elsewhere(scanner, &mut |walk, scanner| scanner.members(|scanner, _| walk.schema(scanner)))
             }
             _ => {
-                let span = scanner.value()?;
-                let raw = scanner.slice(&span).as_bytes();
-                match key.as_ref() {
+                let raw = scanner.raw()?.as_bytes();
+                match key.text().as_ref() {
                     ANNOTATION => annotation = Some(raw),
                     "type" => kind = as_str(raw),
                     _ => {}
@@ -110,9 +108,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn property(&mut self, scanner: &mut Scanner<'a>, name: Cow<'a, str>) -> Result<(), Malformed> {
+    fn property(&mut self, scanner: &mut Scanner<'a>, name: &Key<'a>) -> Scan {
         if let Some(path) = &mut self.path {
-            path.push(name);
+            path.push(name.text());
         }
         self.schema(scanner)?;
         if let Some(path) = &mut self.path {
@@ -125,8 +123,8 @@ impl<'a> Walk<'a> {
     fn elsewhere(
         &mut self,
         scanner: &mut Scanner<'a>,
-        visit: &mut dyn FnMut(&mut Self, &mut Scanner<'a>) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+        visit: &mut dyn FnMut(&mut Self, &mut Scanner<'a>) -> Scan,
+    ) -> Scan {
         let path = self.path.take();
         visit(self, scanner)?;
         self.path = path;

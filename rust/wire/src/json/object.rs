@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::malformed::{Malformed, MalformedKind as Kind};
-use super::{Limits, Scanner, Span};
+use super::{Limits, Scan, Scanner, Span, read};
 
 /// One member of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,20 +27,16 @@ pub struct Object<'a> {
 impl<'a> Object<'a> {
     /// Checks the whole text, nested values included, and keeps the outermost members.
     pub fn parse(raw: &'a [u8]) -> Result<Self, Malformed> {
-        let mut scanner = Scanner::new(raw, Limits { max_depth: Limits::DEEPEST })?;
-        if scanner.peek() != Some(b'{') {
-            scanner.value()?;
-            scanner.end()?;
-            return Err(Malformed::new(Kind::NotAnObject, 0));
-        }
         let mut members = Vec::with_capacity(8);
-        scanner.members(|scanner, key, key_span| {
-            let value_span = scanner.value()?;
-            let value = scanner.slice(&value_span).as_bytes();
-            members.push(Member { key, key_span, value_span, value });
-            Ok(())
+        read(raw, Limits::WIDEST, |scanner| {
+            expect(scanner, b'{', Kind::NotAnObject)?;
+            scanner.members(|scanner, key| {
+                let value_span = scanner.span()?;
+                let value = scanner.slice(&value_span).as_bytes();
+                members.push(Member { key: key.text(), key_span: key.span(), value_span, value });
+                Ok(())
+            })
         })?;
-        scanner.end()?;
         Ok(Self { members })
     }
 
@@ -81,43 +77,44 @@ impl<'o, 'a> IntoIterator for &'o Object<'a> {
 
 /// The elements of an array; the whole text is checked.
 pub fn elements(raw: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
-    let mut scanner = Scanner::new(raw, Limits { max_depth: Limits::DEEPEST })?;
-    if scanner.peek() != Some(b'[') {
-        scanner.value()?;
-        scanner.end()?;
-        return Err(Malformed::new(Kind::NotAnArray, 0));
-    }
     let mut found = Vec::new();
-    scanner.elements(|scanner| {
-        let span = scanner.value()?;
-        found.push(scanner.slice(&span).as_bytes());
-        Ok(())
+    read(raw, Limits::WIDEST, |scanner| {
+        expect(scanner, b'[', Kind::NotAnArray)?;
+        scanner.elements(|scanner| {
+            found.push(scanner.raw()?.as_bytes());
+            Ok(())
+        })
     })?;
-    scanner.end()?;
     Ok(found)
 }
 
 /// The value at a path of keys, without building anything; none if a step is missing or leads into something that is no object.
 pub fn find<'a>(raw: &'a [u8], path: &[&str]) -> Result<Option<&'a [u8]>, Malformed> {
-    let mut scanner = Scanner::new(raw, Limits { max_depth: Limits::DEEPEST })?;
-    let found = descend(&mut scanner, path)?;
-    scanner.end()?;
-    Ok(found.map(|span| scanner.slice(&span).as_bytes()))
+    read(raw, Limits::WIDEST, |scanner| descend(scanner, path))
 }
 
-fn descend(scanner: &mut Scanner<'_>, path: &[&str]) -> Result<Option<Span>, Malformed> {
-    let Some((first, rest)) = path.split_first() else { return scanner.value().map(Some) };
+fn descend<'a>(scanner: &mut Scanner<'a>, path: &[&str]) -> Scan<Option<&'a [u8]>> {
+    let Some((first, rest)) = path.split_first() else { return scanner.raw().map(|raw| Some(raw.as_bytes())) };
     if scanner.peek() != Some(b'{') {
-        return scanner.value().map(|_| None);
+        return scanner.value().map(|()| None);
     }
     let mut found = None;
-    scanner.members(|scanner, key, _| {
-        if key == *first {
-            found = descend(scanner, rest)?;
-        } else {
-            scanner.value()?;
+    scanner.members(|scanner, key| {
+        if key.bytes().as_ref() != first.as_bytes() {
+            return scanner.value();
         }
+        found = descend(scanner, rest)?;
         Ok(())
     })?;
     Ok(found)
+}
+
+/// A value of another kind is read over first, so that what is broken is called broken.
+fn expect(scanner: &mut Scanner<'_>, opening: u8, otherwise: Kind) -> Scan {
+    if scanner.peek() == Some(opening) {
+        return Ok(());
+    }
+    let start = scanner.at();
+    scanner.value()?;
+    Err(scanner.fail_at(otherwise, start))
 }

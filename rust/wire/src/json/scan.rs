@@ -9,36 +9,92 @@ use super::{Limits, Span, unescape};
 /// A number literal longer than this is checked for its size even without an exponent.
 const PLAIN_NUMBER: usize = 300;
 
+/// A member's key as it stands in the text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key<'a> {
+    /// What stands between the quotes.
+    pub(super) inside: &'a [u8],
+    /// Where it begins.
+    pub(super) start: usize,
+    /// True if it must be unescaped to be read.
+    pub(super) escaped: bool,
+}
+
+impl<'a> Key<'a> {
+    /// The key, unescaped.
+    pub(crate) fn text(&self) -> Cow<'a, str> {
+        let inside = std::str::from_utf8(self.inside).unwrap_or_default();
+        if self.escaped { unescape(inside) } else { Cow::Borrowed(inside) }
+    }
+
+    /// The key's bytes, unescaped.
+    pub(crate) fn bytes(&self) -> Cow<'a, [u8]> {
+        if !self.escaped {
+            return Cow::Borrowed(self.inside);
+        }
+        match self.text() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }
+    }
+
+    /// Where the literal stands, quotes included.
+    pub(crate) fn span(&self) -> Span {
+        self.start - 1..self.start + self.inside.len() + 1
+    }
+}
+
+/// The scan cannot go on; the scanner knows why. As small as can be: every value's reading returns one.
+#[derive(Debug)]
+pub(crate) struct Stop;
+
+/// What reading a part gives.
+pub(crate) type Scan<T = ()> = Result<T, Stop>;
+
 /// Reads a text from front to back.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
+    bytes: &'a [u8],
     at: usize,
     depth_left: usize,
+    fault: Option<(Kind, usize)>,
+}
+
+/// Reads a whole text: `reader` must read the one value in it, nothing but space may follow.
+///
+/// UTF-8 is checked here once for all: every byte that matters to the structure is ASCII.
+pub(crate) fn read<'a, T>(
+    raw: &'a [u8],
+    limits: Limits,
+    reader: impl FnOnce(&mut Scanner<'a>) -> Scan<T>,
+) -> Result<T, Malformed> {
+    if raw.starts_with(b"\xEF\xBB\xBF") {
+        return Err(Malformed::new(Kind::ByteOrderMark, 0));
+    }
+    let text = std::str::from_utf8(raw).map_err(|error| Malformed::new(Kind::Utf8, error.valid_up_to()))?;
+    let depth_left = limits.max_depth.min(Limits::DEEPEST);
+    let mut scanner = Scanner { text, bytes: raw, at: 0, depth_left, fault: None };
+    scanner.space();
+    if scanner.at == raw.len() {
+        return Err(Malformed::new(Kind::Empty, 0));
+    }
+    let outcome = reader(&mut scanner).and_then(|found| scanner.end().map(|()| found));
+    outcome.map_err(|Stop| {
+        let (kind, offset) = scanner.fault.unwrap_or((Kind::UnexpectedEnd, raw.len()));
+        Malformed::new(kind, offset)
+    })
 }
 
 impl<'a> Scanner<'a> {
-    /// Places the cursor on the first value. UTF-8 is checked here once for all: every byte that matters to the structure is ASCII.
-    pub(crate) fn new(raw: &'a [u8], limits: Limits) -> Result<Self, Malformed> {
-        if raw.starts_with(b"\xEF\xBB\xBF") {
-            return Err(Malformed::new(Kind::ByteOrderMark, 0));
-        }
-        let text = std::str::from_utf8(raw).map_err(|error| Malformed::new(Kind::Utf8, error.valid_up_to()))?;
-        let mut scanner = Self { text, at: 0, depth_left: limits.max_depth.min(Limits::DEEPEST) };
-        scanner.space();
-        if scanner.at == text.len() {
-            return Err(Malformed::new(Kind::Empty, 0));
-        }
-        Ok(scanner)
-    }
-
     /// The cursor.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
     /// The byte under the cursor.
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.bytes.get(self.at).copied()
     }
 
     /// Text of a span that this scanner gave out.
@@ -46,53 +102,78 @@ impl<'a> Scanner<'a> {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
-    /// Nothing but space may follow.
-    pub(crate) fn end(&mut self) -> Result<(), Malformed> {
-        self.space();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.malformed(Kind::TrailingBytes)) }
+    /// Reads one value of any kind.
+    pub(crate) fn value(&mut self) -> Scan {
+        match self.peek() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'{') => self.members(|scanner, _| scanner.value()),
+            Some(b'[') => self.elements(Self::value),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            _ => Err(self.unexpected()),
+        }
     }
 
     /// Reads one value of any kind and gives its span.
-    pub(crate) fn value(&mut self) -> Result<Span, Malformed> {
+    pub(crate) fn span(&mut self) -> Scan<Span> {
         let start = self.at;
-        match self.peek() {
-            Some(b'"') => self.string().map(drop)?,
-            Some(b'{') => self.members(|scanner, _, _| scanner.value().map(drop))?,
-            Some(b'[') => self.elements(|scanner| scanner.value().map(drop))?,
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.word("true")?,
-            Some(b'f') => self.word("false")?,
-            Some(b'n') => self.word("null")?,
-            _ => return Err(self.unexpected()),
-        }
+        self.value()?;
         Ok(start..self.at)
     }
 
-    /// Reads an object. The visitor gets each key (unescaped) with its span, the cursor on the value, and must read exactly that value.
-    pub(crate) fn members<F>(&mut self, mut visit: F) -> Result<(), Malformed>
+    /// Reads one value of any kind and gives its text.
+    pub(crate) fn raw(&mut self) -> Scan<&'a str> {
+        let span = self.span()?;
+        Ok(self.slice(&span))
+    }
+
+    /// Nothing but space may follow.
+    fn end(&mut self) -> Scan {
+        self.space();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(self.fail(Kind::TrailingBytes)) }
+    }
+
+    /// Notes what is wrong under the cursor.
+    #[cold]
+    pub(crate) fn fail(&mut self, kind: Kind) -> Stop {
+        self.fail_at(kind, self.at)
+    }
+
+    /// Notes what is wrong at an offset.
+    #[cold]
+    pub(crate) fn fail_at(&mut self, kind: Kind, offset: usize) -> Stop {
+        self.fault = Some((kind, offset));
+        Stop
+    }
+
+    /// Reads an object. The visitor gets each key, finds the cursor on the value, and must read exactly that value.
+    #[inline]
+    pub(crate) fn members<F>(&mut self, mut visit: F) -> Scan
     where
-        F: FnMut(&mut Self, Cow<'a, str>, Span) -> Result<(), Malformed>,
+        F: FnMut(&mut Self, &Key<'a>) -> Scan,
     {
         self.enter()?;
-        let mut seen = Seen::new();
         if self.peek() == Some(b'}') {
             self.leave();
             return Ok(());
         }
+        let mut seen = Seen::new();
         loop {
-            let start = self.at;
             if self.peek() != Some(b'"') {
                 return Err(self.unexpected());
             }
-            let (inside, escaped) = self.string()?;
-            let key = if escaped { unescape(self.slice(&inside)) } else { Cow::Borrowed(self.slice(&inside)) };
-            if !seen.note(&key) {
-                return Err(Malformed::new(Kind::DuplicateKey, start));
+            let start = self.at + 1;
+            let escaped = self.string()?;
+            let inside = self.bytes.get(start..self.at - 1).unwrap_or_default();
+            let key = Key { inside, start, escaped };
+            if !seen.note(self.bytes, &key) {
+                return Err(self.fail_at(Kind::DuplicateKey, start - 1));
             }
-            let span = start..self.at;
             self.space();
             self.expect(b':')?;
-            visit(self, key, span)?;
+            visit(self, &key)?;
             self.space();
             match self.peek() {
                 Some(b',') => self.step(),
@@ -105,9 +186,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads an array. The visitor finds the cursor on each element and must read exactly that.
-    pub(crate) fn elements<F>(&mut self, mut visit: F) -> Result<(), Malformed>
+    pub(crate) fn elements<F>(&mut self, mut visit: F) -> Scan
     where
-        F: FnMut(&mut Self) -> Result<(), Malformed>,
+        F: FnMut(&mut Self) -> Scan,
     {
         self.enter()?;
         if self.peek() == Some(b']') {
@@ -127,64 +208,62 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Reads a string; gives the span between its quotes and whether anything in it is escaped.
-    pub(crate) fn string(&mut self) -> Result<(Span, bool), Malformed> {
-        let bytes = self.text.as_bytes();
-        let start = self.at + 1;
+    /// Reads a string; says whether anything in it is escaped. What stands between the quotes ends one before the cursor.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Scan<bool> {
         let mut escaped = false;
-        self.at = start;
+        self.at += 1;
         loop {
-            self.at = plain_until(bytes, self.at);
+            self.at = plain_until(self.bytes, self.at);
             match self.peek() {
-                Some(b'"') => break,
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
                 Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(_) => return Err(self.malformed(Kind::ControlCharacter)),
-                None => return Err(self.malformed(Kind::UnexpectedEnd)),
+                Some(_) => return Err(self.fail(Kind::ControlCharacter)),
+                None => return Err(self.fail(Kind::UnexpectedEnd)),
             }
         }
-        let inside = start..self.at;
-        self.at += 1;
-        Ok((inside, escaped))
     }
 
-    fn escape(&mut self) -> Result<(), Malformed> {
-        let bytes = self.text.as_bytes();
-        match bytes.get(self.at + 1) {
+    fn escape(&mut self) -> Scan {
+        match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
                 self.at += 2;
                 Ok(())
             }
             Some(b'u') => self.unicode_escape(),
-            Some(_) => Err(self.malformed(Kind::Escape)),
-            None => Err(Malformed::new(Kind::UnexpectedEnd, bytes.len())),
+            Some(_) => Err(self.fail(Kind::Escape)),
+            None => Err(self.fail_at(Kind::UnexpectedEnd, self.bytes.len())),
         }
     }
 
     /// `\uXXXX`, or two of them where the first is the upper half of a pair.
-    fn unicode_escape(&mut self) -> Result<(), Malformed> {
-        let unit = self.unit(self.at).ok_or_else(|| self.malformed(Kind::Escape))?;
+    fn unicode_escape(&mut self) -> Scan {
+        let Some(unit) = self.unit(self.at) else { return Err(self.fail(Kind::Escape)) };
         match unit {
             0xD800..=0xDBFF => match self.unit(self.at + 6) {
                 Some(0xDC00..=0xDFFF) => self.at += 12,
-                _ => return Err(self.malformed(Kind::LoneSurrogate)),
+                _ => return Err(self.fail(Kind::LoneSurrogate)),
             },
-            0xDC00..=0xDFFF => return Err(self.malformed(Kind::LoneSurrogate)),
+            0xDC00..=0xDFFF => return Err(self.fail(Kind::LoneSurrogate)),
             _ => self.at += 6,
         }
         Ok(())
     }
 
     fn unit(&self, at: usize) -> Option<u16> {
-        let digits = self.text.as_bytes().get(at..at + 6)?.strip_prefix(b"\\u")?;
+        let digits = self.bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
         digits
             .iter()
             .try_fold(0u16, |unit, digit| Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?))
     }
 
-    fn number(&mut self) -> Result<(), Malformed> {
+    fn number(&mut self) -> Scan {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -192,10 +271,10 @@ impl<'a> Scanner<'a> {
         match self.peek() {
             Some(b'0') => self.at += 1,
             Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.malformed(Kind::Number)),
+            _ => return Err(self.fail(Kind::Number)),
         }
         if matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.malformed(Kind::Number));
+            return Err(self.fail(Kind::Number));
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -210,7 +289,7 @@ impl<'a> Scanner<'a> {
             self.some_digits()?;
         }
         if (scaled || self.at - start > PLAIN_NUMBER) && !self.finite(start) {
-            return Err(Malformed::new(Kind::NumberNotFinite, start));
+            return Err(self.fail_at(Kind::NumberNotFinite, start));
         }
         Ok(())
     }
@@ -219,20 +298,19 @@ impl<'a> Scanner<'a> {
         self.slice(&(start..self.at)).parse::<f64>().is_ok_and(f64::is_finite)
     }
 
-    fn some_digits(&mut self) -> Result<(), Malformed> {
+    fn some_digits(&mut self) -> Scan {
         let start = self.at;
         self.digits();
-        if self.at == start { Err(self.malformed(Kind::Number)) } else { Ok(()) }
+        if self.at == start { Err(self.fail(Kind::Number)) } else { Ok(()) }
     }
 
     fn digits(&mut self) {
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Malformed> {
-        if self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
+    fn word(&mut self, word: &str) -> Scan {
+        if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             self.at += word.len();
             return Ok(());
         }
@@ -240,8 +318,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps into a container.
-    fn enter(&mut self) -> Result<(), Malformed> {
-        self.depth_left = self.depth_left.checked_sub(1).ok_or_else(|| self.malformed(Kind::TooDeep))?;
+    fn enter(&mut self) -> Scan {
+        let Some(left) = self.depth_left.checked_sub(1) else { return Err(self.fail(Kind::TooDeep)) };
+        self.depth_left = left;
         self.step();
         Ok(())
     }
@@ -258,7 +337,7 @@ impl<'a> Scanner<'a> {
         self.space();
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
+    fn expect(&mut self, byte: u8) -> Scan {
         if self.peek() != Some(byte) {
             return Err(self.unexpected());
         }
@@ -266,18 +345,17 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
     }
 
-    fn unexpected(&self) -> Malformed {
-        self.malformed(self.peek().map_or(Kind::UnexpectedEnd, Kind::UnexpectedByte))
-    }
-
-    pub(crate) fn malformed(&self, kind: Kind) -> Malformed {
-        Malformed::new(kind, self.at)
+    #[cold]
+    fn unexpected(&mut self) -> Stop {
+        let kind = self.peek().map_or(Kind::UnexpectedEnd, Kind::UnexpectedByte);
+        self.fail(kind)
     }
 }
 
@@ -285,6 +363,7 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// The first byte from `from` on that ends a run of plain string text: a quote, a backslash or a control character.
+#[inline]
 fn plain_until(bytes: &[u8], from: usize) -> usize {
     let Some(rest) = bytes.get(from..) else { return bytes.len() };
     let (words, tail) = rest.as_chunks::<8>();
@@ -300,10 +379,11 @@ fn plain_until(bytes: &[u8], from: usize) -> usize {
     at + stop.unwrap_or(tail.len())
 }
 
-/// Sets the high bit of the bytes that stop a run. Borrows can set bits above the first stop, never below it.
+/// Sets the high bit of the bytes that stop a run. Borrows can set bits above the first stop, never below it; bytes above 0x7F never stop.
+#[inline]
 fn stops(word: u64) -> u64 {
-    let quote = word ^ (ONES * u64::from(b'"'));
-    let backslash = word ^ (ONES * u64::from(b'\\'));
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
-    below(word, 0x20) | below(quote, 1) | below(backslash, 1)
+    let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    (quote | backslash | control) & !word & HIGHS
 }

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 
-use super::{Limits, Scanner, unescape};
+use super::{Limits, read, unescape};
 
 /// The text of a string literal.
 pub fn as_str(raw: &[u8]) -> Option<Cow<'_, str>> {
-    let mut scanner = Scanner::new(raw, Limits::default()).ok()?;
-    if scanner.peek() != Some(b'"') {
+    if !is_string(raw) {
         return None;
     }
-    let (inside, _) = scanner.string().ok()?;
-    scanner.end().ok()?;
-    Some(unescape(scanner.slice(&inside)))
+    let inside = read(raw, Limits::default(), |scanner| {
+        let start = scanner.at() + 1;
+        scanner.string()?;
+        Ok(scanner.slice(&(start..scanner.at() - 1)))
+    });
+    inside.ok().map(unescape)
 }
 
 /// An integer literal (no fraction, no exponent) that fits.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::id::BadId;
 use super::{Id, Message, Notification, Request, Response, name_key};
 use crate::error::RpcError;
-use crate::json::{Limits, Malformed, MalformedKind as Kind, Object, Scanner, Span, as_i64, as_str};
+use crate::json::{Key, Limits, Malformed, MalformedKind as Kind, Object, Scan, Scanner, Span, as_i64, as_str, read};
 
 /// The spans of what matters in an envelope.
 #[derive(Default)]
@@ -38,55 +38,43 @@ pub(super) fn message(raw: &Bytes, limits: Limits) -> Result<Message, Malformed>
 }
 
 fn scan(raw: &Bytes, limits: Limits) -> Result<Envelope, Malformed> {
-    let mut scanner = Scanner::new(raw, limits)?;
-    let start = scanner.at();
-    let first = scanner.peek();
-    if first != Some(b'{') {
-        scanner.value()?;
-        scanner.end()?;
-        return Err(Malformed::new(if first == Some(b'[') { Kind::Batch } else { Kind::NotAnObject }, start));
-    }
     let mut envelope = Envelope::default();
-    scanner.members(|scanner, key, _| {
-        let slot = match key.as_ref() {
-            "jsonrpc" => &mut envelope.jsonrpc,
-            "id" => &mut envelope.id,
-            "method" => &mut envelope.method,
-            "result" => &mut envelope.result,
-            "error" => &mut envelope.error,
-            "params" => {
-                envelope.params = Some(params(scanner, &mut envelope.inner)?);
-                return Ok(());
-            }
-            _ => return scanner.value().map(drop),
+    read(raw, limits, |scanner| {
+        let start = scanner.at();
+        let otherwise = match scanner.peek() {
+            Some(b'{') => return scanner.members(|scanner, key| envelope.member(scanner, key)),
+            Some(b'[') => Kind::Batch,
+            _ => Kind::NotAnObject,
         };
-        *slot = Some(scanner.value()?);
-        Ok(())
+        scanner.value()?;
+        Err(scanner.fail_at(otherwise, start))
     })?;
-    scanner.end()?;
     Ok(envelope)
 }
 
-fn params(scanner: &mut Scanner<'_>, inner: &mut Params) -> Result<Span, Malformed> {
-    if scanner.peek() != Some(b'{') {
-        return scanner.value();
-    }
-    let start = scanner.at();
-    scanner.members(|scanner, key, _| {
-        let slot = match key.as_ref() {
-            "_meta" => &mut inner.meta,
-            "name" => &mut inner.name,
-            "uri" => &mut inner.uri,
-            "taskId" => &mut inner.task,
-            _ => return scanner.value().map(drop),
-        };
-        *slot = Some(scanner.value()?);
-        Ok(())
-    })?;
-    Ok(start..scanner.at())
-}
-
 impl Envelope {
+    fn member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Scan {
+        let slot = match key.bytes().as_ref() {
+            b"jsonrpc" => &mut self.jsonrpc,
+            b"id" => &mut self.id,
+            b"method" => &mut self.method,
+            b"result" => &mut self.result,
+            b"error" => &mut self.error,
+            b"params" => {
+                let start = scanner.at();
+                match scanner.peek() {
+                    Some(b'{') => scanner.members(|scanner, key| self.inner.member(scanner, key))?,
+                    _ => scanner.value()?,
+                }
+                self.params = Some(start..scanner.at());
+                return Ok(());
+            }
+            _ => return scanner.value(),
+        };
+        *slot = Some(scanner.span()?);
+        Ok(())
+    }
+
     fn id(&self, raw: &Bytes) -> Result<Option<Id>, Malformed> {
         let Some(span) = self.id.as_ref() else { return Ok(None) };
         let text = text(raw, span);
@@ -135,6 +123,18 @@ impl Envelope {
 }
 
 impl Params {
+    fn member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Scan {
+        let slot = match key.bytes().as_ref() {
+            b"_meta" => &mut self.meta,
+            b"name" => &mut self.name,
+            b"uri" => &mut self.uri,
+            b"taskId" => &mut self.task,
+            _ => return scanner.value(),
+        };
+        *slot = Some(scanner.span()?);
+        Ok(())
+    }
+
     fn subject(&self, method: &str) -> Option<Span> {
         match name_key(method)? {
             "name" => self.name.clone(),

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::json::{Limits, Malformed, Scanner, Span, as_str, push_quoted};
+use crate::json::{Limits, Malformed, Scan, Scanner, Span, as_str, push_quoted, read};
 
 /// What stands at a place of a message.
 #[derive(Debug, Clone, Copy)]
@@ -83,10 +83,8 @@ fn rewrite(
     change: &mut dyn FnMut(&str) -> Option<String>,
 ) -> Result<Bytes, Malformed> {
     let Some(shape) = shape else { return Ok(Bytes::copy_from_slice(raw)) };
-    let mut scanner = Scanner::new(raw, Limits { max_depth: Limits::DEEPEST })?;
     let mut uris = Vec::new();
-    visit(&mut scanner, shape, &mut uris)?;
-    scanner.end()?;
+    read(raw, Limits::WIDEST, |scanner| visit(scanner, shape, &mut uris))?;
     uris.sort_unstable_by_key(|span| span.start);
     let mut out = Vec::with_capacity(raw.len() + 64 * uris.len());
     let mut done = 0;
@@ -101,37 +99,38 @@ fn rewrite(
 }
 
 /// Reads one value of a shape and notes where its URIs stand; a value that is not of the shape is read over.
-fn visit(scanner: &mut Scanner<'_>, shape: Shape, uris: &mut Vec<Span>) -> Result<(), Malformed> {
+fn visit(scanner: &mut Scanner<'_>, shape: Shape, uris: &mut Vec<Span>) -> Scan {
     match (shape, scanner.peek()) {
-        (Shape::Uri, Some(b'"')) => uris.push(scanner.value()?),
+        (Shape::Uri, Some(b'"')) => uris.push(scanner.span()?),
         (Shape::Each(inner), Some(b'[')) => scanner.elements(|scanner| visit(scanner, *inner, uris))?,
         (Shape::Each(inner), Some(b'{')) => visit(scanner, *inner, uris)?,
         (Shape::Fields(fields), Some(b'{')) => {
-            scanner.members(|scanner, key, _| match fields.iter().find(|(name, _)| *name == key) {
-                Some((_, inner)) => visit(scanner, *inner, uris),
-                None => scanner.value().map(drop),
+            scanner.members(|scanner, key| {
+                match fields.iter().find(|(name, _)| name.as_bytes() == key.bytes().as_ref()) {
+                    Some((_, inner)) => visit(scanner, *inner, uris),
+                    None => scanner.value(),
+                }
             })?;
         }
-        (Shape::Values(inner), Some(b'{')) => scanner.members(|scanner, _, _| visit(scanner, *inner, uris))?,
+        (Shape::Values(inner), Some(b'{')) => scanner.members(|scanner, _| visit(scanner, *inner, uris))?,
         (Shape::Block, Some(b'{')) => block(scanner, uris)?,
-        _ => return scanner.value().map(drop),
+        _ => return scanner.value(),
     }
     Ok(())
 }
 
 /// A block says by its type which of its members counts, and may say it last.
-fn block(scanner: &mut Scanner<'_>, uris: &mut Vec<Span>) -> Result<(), Malformed> {
+fn block(scanner: &mut Scanner<'_>, uris: &mut Vec<Span>) -> Scan {
     let (mut kind, mut link, mut resource, mut nested) = (None, Vec::new(), Vec::new(), Vec::new());
-    scanner.members(|scanner, key, _| match key.as_ref() {
+    scanner.members(|scanner, key| match key.text().as_ref() {
         "type" => {
-            let span = scanner.value()?;
-            kind = as_str(scanner.slice(&span).as_bytes());
+            kind = as_str(scanner.raw()?.as_bytes());
             Ok(())
         }
         "uri" => visit(scanner, Shape::Uri, &mut link),
         "resource" => visit(scanner, RESOURCE, &mut resource),
         "content" => visit(scanner, BLOCKS, &mut nested),
-        _ => scanner.value().map(drop),
+        _ => scanner.value(),
     })?;
     uris.append(match kind.as_deref() {
         Some("resource_link") => &mut link,

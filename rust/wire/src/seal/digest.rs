@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use crate::json::{Limits, Malformed, MalformedKind, Scanner, as_str};
+use crate::json::{Limits, Malformed, MalformedKind, Scan, Scanner, as_str, read};
 
 /// What differs between a request and its continuation.
 const CHANGING: [&str; 3] = ["_meta", "inputResponses", "requestState"];
@@ -17,12 +17,11 @@ pub fn request_digest(method: &str, params: Option<&[u8]>) -> Result<[u8; 32], M
     let mut hash = Sha256::new();
     text(&mut hash, b'm', method.as_bytes());
     if let Some(params) = params {
-        let mut scanner = Scanner::new(params, Limits { max_depth: Limits::DEEPEST })?;
-        if scanner.peek() != Some(b'{') {
-            return Err(scanner.malformed(MalformedKind::NotAnObject));
-        }
-        object(&mut scanner, &CHANGING)?.put(&mut hash);
-        scanner.end()?;
+        let print = read(params, Limits::WIDEST, |scanner| match scanner.peek() {
+            Some(b'{') => object(scanner, &CHANGING),
+            _ => Err(scanner.fail(MalformedKind::NotAnObject)),
+        })?;
+        print.put(&mut hash);
     }
     Ok(hash.finalize().into())
 }
@@ -51,22 +50,22 @@ fn text(hash: &mut Sha256, tag: u8, bytes: &[u8]) {
     hash.update(bytes);
 }
 
-fn value<'a>(scanner: &mut Scanner<'a>) -> Result<Print<'a>, Malformed> {
+fn value<'a>(scanner: &mut Scanner<'a>) -> Scan<Print<'a>> {
     match scanner.peek() {
         Some(b'{') => object(scanner, &[]),
         Some(b'[') => array(scanner),
         _ => {
-            let span = scanner.value()?;
-            let raw = scanner.slice(&span);
+            let raw = scanner.raw()?;
             Ok(as_str(raw.as_bytes()).map_or(Print::Literal(raw), Print::String))
         }
     }
 }
 
-fn object<'a>(scanner: &mut Scanner<'a>, without: &[&str]) -> Result<Print<'a>, Malformed> {
+fn object<'a>(scanner: &mut Scanner<'a>, without: &[&str]) -> Scan<Print<'a>> {
     let mut members = Vec::new();
-    scanner.members(|scanner, key, _| {
+    scanner.members(|scanner, key| {
         let print = value(scanner)?;
+        let key = key.text();
         if !without.contains(&key.as_ref()) {
             members.push((key, print));
         }
@@ -81,7 +80,7 @@ fn object<'a>(scanner: &mut Scanner<'a>, without: &[&str]) -> Result<Print<'a>, 
     Ok(Print::Container(hash.finalize().into()))
 }
 
-fn array<'a>(scanner: &mut Scanner<'a>) -> Result<Print<'a>, Malformed> {
+fn array<'a>(scanner: &mut Scanner<'a>) -> Scan<Print<'a>> {
     let mut hash = Sha256::new_with_prefix(b"a");
     scanner.elements(|scanner| {
         value(scanner)?.put(&mut hash);

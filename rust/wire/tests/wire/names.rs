@@ -85,7 +85,7 @@ fn pairs_that_are_made_to_collide_do_not() {
         ("s", &long[1..]),
         (&long, "s"),
         (&long[..150], "s"),
-        ("files", "read_text_yx2rxqirso6d"),
+        ("files", "read_text_6x2rxqirso6d"),
         ("files", "read.text"),
     ];
     let mut names = HashMap::new();
