@@ -76,9 +76,9 @@ async fn answer(
                 Err(malformed) => malformed_reply(&malformed),
             }
         }
-        Method::GET if accepts.stream => relay::get(caller(parts.headers)).await,
+        Method::GET if accepts.stream => relay::get(caller(parts.headers)),
         Method::GET => return Err(not_acceptable("GET opens an event stream; send `Accept: text/event-stream`")),
-        Method::DELETE => relay::delete(caller(parts.headers)).await,
+        Method::DELETE => relay::delete(&caller(parts.headers)),
         _ => return Err(Refusal::new(Reason::MethodNotAllowed, "request", "this endpoint takes POST, GET and DELETE")),
     };
     Ok(match reply {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 use omnimind_wire::{
-    Era, MODERN_VERSION, Refusal, Request,
+    Era, MODERN_VERSION, Object, Refusal, Request,
     headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, Values},
     json::{find, is_object},
 };
@@ -29,7 +29,7 @@ const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 #[derive(Clone)]
 pub struct Client {
     /// Plane, principal, endpoint, headers.
-    pub caller: Caller,
+    pub caller: Arc<Caller>,
     /// How it speaks.
     pub era: Era,
     /// The revision it speaks.
@@ -47,14 +47,19 @@ pub struct Client {
 impl Client {
     /// The sender of a modern request that passed its checks.
     pub(crate) fn modern(caller: Caller, request: &Request) -> Self {
-        let meta = |key: &str| request.meta_value(key);
+        let meta = request.meta.clone().unwrap_or_default();
+        let members = Object::parse(&meta).ok();
+        let member = |key: &str| members.as_ref().and_then(|members| members.get(key));
         Self {
-            caller,
+            caller: Arc::new(caller),
             era: Era::Modern,
             version: MODERN_VERSION,
-            capabilities: meta(META_CAPABILITIES).map_or_else(|| Bytes::from_static(b"{}"), Bytes::copy_from_slice),
-            info: meta(META_CLIENT_INFO).filter(|raw| is_object(raw)).map_or_else(Bytes::new, Bytes::copy_from_slice),
-            log_level: meta(META_LOG_LEVEL).and_then(Level::from_raw),
+            capabilities: member(META_CAPABILITIES)
+                .map_or_else(|| Bytes::from_static(b"{}"), |raw| meta.slice_ref(raw)),
+            info: member(META_CLIENT_INFO)
+                .filter(|raw| is_object(raw))
+                .map_or_else(Bytes::new, |raw| meta.slice_ref(raw)),
+            log_level: member(META_LOG_LEVEL).and_then(Level::from_raw),
             session: None,
         }
     }
@@ -62,7 +67,7 @@ impl Client {
     /// The client of a legacy session.
     pub(crate) fn legacy(caller: Caller, session: Arc<Session>) -> Self {
         Self {
-            caller,
+            caller: Arc::new(caller),
             era: Era::Legacy,
             version: session.version,
             capabilities: session.capabilities.clone(),
@@ -93,7 +98,9 @@ impl Client {
 
     /// True if the client can answer any question at all.
     fn can_answer_some(&self) -> bool {
-        ["sampling/createMessage", "roots/list", "elicitation/create"].iter().any(|method| self.can_answer(method, b"{}"))
+        ["sampling/createMessage", "roots/list", "elicitation/create"]
+            .iter()
+            .any(|method| self.can_answer(method, b"{}"))
     }
 
     /// A connection to a server for this client: its session's own place on it, or, for a modern call in

@@ -249,7 +249,9 @@ impl Flight {
     /// A notification of the upstream for this call.
     fn hear(&mut self, note: Note) {
         self.untouched = false;
-        let Some(note) = notes::of_call(&self.client, self.lease.negotiated().era, &self.progress, note) else { return };
+        let Some(note) = notes::of_call(&self.client, self.lease.negotiated().era, &self.progress, note) else {
+            return;
+        };
         let note = match &self.source.rename {
             Some(rename) => rename.note(note),
             None => Some(note),
@@ -308,11 +310,11 @@ impl Flight {
                 // Refused with a time to come again: the call never left, so it may be sent once more.
                 if self.untouched && refusal.retry_after_ms.is_some() && Instant::now() < self.deadline {
                     self.untouched = false;
-                    if let Ok(lease) = self.client.lease(&self.source.spec, &self.method).await {
-                        if lease.negotiated().era == self.lease.negotiated().era {
-                            self.lease = lease;
-                            return self.send();
-                        }
+                    if let Ok(lease) = self.client.lease(&self.source.spec, &self.method).await
+                        && lease.negotiated().era == self.lease.negotiated().era
+                    {
+                        self.lease = lease;
+                        return self.send();
                     }
                 }
                 self.end_refused(&refusal);
@@ -350,14 +352,21 @@ impl Flight {
 
     /// The answer; nothing follows it.
     pub(crate) fn end(&mut self, outcome: Result<Bytes, RpcError>) {
-        self.ended = true;
+        self.close();
         self.ready.push_back(end(self.client.era, &self.id, outcome));
     }
 
     pub(crate) fn end_refused(&mut self, refusal: &Refusal) {
-        self.ended = true;
+        self.close();
         let status = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         self.ready.push_back(Outgoing::End { status, body: message::error(&self.id, &refusal.rpc_error()) });
+    }
+
+    /// Nothing more is to happen: the id is free again, and so are the questions.
+    fn close(&mut self) {
+        self.ended = true;
+        self.ticket = None;
+        self.asked_of_client.clear();
     }
 }
 

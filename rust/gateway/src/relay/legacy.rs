@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     reply::{Reply, Whole},
-    session::{Session, id, stream},
+    session::{Session, Sessions, id, stream},
     upstream::Failure,
 };
 
@@ -32,8 +32,7 @@ const NOT_YET: [&str; 2] = ["server/discover", "subscriptions/listen"];
 /// Answers a legacy POST.
 pub(super) async fn post(caller: Caller, message: Message) -> Reply {
     if let Message::Request(request) = &message {
-        let headers = caller.headers.clone();
-        if let Err(error) = check_legacy(&|name| client::values(&headers, name), request) {
+        if let Err(error) = check_legacy(&|name| client::values(&caller.headers, name), request) {
             return super::whole(Era::Modern, &request.id.raw(), Err(error));
         }
         if request.method == "initialize" {
@@ -46,7 +45,7 @@ pub(super) async fn post(caller: Caller, message: Message) -> Reply {
     };
     let session = match session(&caller, &id) {
         Ok(session) => session,
-        Err(reply) => return reply,
+        Err(reply) => return *reply,
     };
     session.touch();
     match message {
@@ -69,7 +68,7 @@ pub(super) fn get(caller: Caller) -> Reply {
     }
     let session = match session(&caller, b"") {
         Ok(session) => session,
-        Err(reply) => return reply,
+        Err(reply) => return *reply,
     };
     let Some(claimed) = session.open_stream() else {
         let error = RpcError::new(INVALID_REQUEST, "this session already has a stream; there is one at a time");
@@ -89,7 +88,7 @@ pub(super) fn delete(caller: &Caller) -> Reply {
             caller.plane.sessions.end(&session);
             super::answer(StatusCode::OK, Bytes::new())
         }
-        Err(reply) => reply,
+        Err(reply) => *reply,
     }
 }
 
@@ -104,21 +103,21 @@ fn modern_only(caller: &Caller, method: &str) -> Option<Reply> {
 }
 
 /// The session a request names, or why there is none.
-fn session(caller: &Caller, id: &[u8]) -> Result<Arc<Session>, Reply> {
+fn session(caller: &Caller, id: &[u8]) -> Result<Arc<Session>, Box<Reply>> {
     let id = if id.is_empty() { b"null" } else { id };
     let mut values = caller.headers.get_all(&SESSION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         let message = "send the Mcp-Session-Id header, once, with the value that initialize answered with";
-        return Err(super::fault(StatusCode::BAD_REQUEST, id, &RpcError::new(INVALID_REQUEST, message)));
+        return Err(Box::new(super::fault(StatusCode::BAD_REQUEST, id, &RpcError::new(INVALID_REQUEST, message))));
     };
     let found = value.to_str().ok().map_or(Ok(None), |value| caller.plane.sessions.find(caller, value));
     match found {
         Ok(Some(session)) => Ok(session),
         Ok(None) => {
             let message = "there is no such session: it ended, or was never yours; begin with initialize";
-            Err(super::fault(StatusCode::NOT_FOUND, id, &RpcError::new(INVALID_REQUEST, message)))
+            Err(Box::new(super::fault(StatusCode::NOT_FOUND, id, &RpcError::new(INVALID_REQUEST, message))))
         }
-        Err(refusal) => Err(Reply::Refused { refusal, id: Bytes::copy_from_slice(id) }),
+        Err(refusal) => Err(Box::new(Reply::Refused { refusal, id: Bytes::copy_from_slice(id) })),
     }
 }
 
@@ -137,10 +136,12 @@ async fn greet(caller: Caller, request: &Request) -> Reply {
         info: id::fitting_info(request.param("clientInfo")),
     };
     let plane = caller.plane.clone();
-    let session = plane.sessions.make(&caller, said);
+    let session = Sessions::make(&caller, said);
     let client = Client::legacy(caller, session.clone());
     let greeted = match endpoint::initialize(&client).await {
-        Ok(result) => plane.sessions.admit(session.clone(), &plane.snapshot.load().edge).map(|_| result).map_err(Failure::Refused),
+        Ok(result) => {
+            plane.sessions.admit(session.clone(), &plane.snapshot.load().edge).map(|_| result).map_err(Failure::Refused)
+        }
         Err(failure) => Err(failure),
     };
     match (greeted, HeaderValue::from_str(&session.id)) {
@@ -170,7 +171,8 @@ async fn answer(client: &Client, request: &Request) -> Reply {
         _ => match endpoint::resolve(client, request).await {
             Ok(Resolved::Forward(route)) => flight::fly(client, route, request).await,
             Ok(Resolved::Answer(result)) => {
-                let result = bridge::result_to_legacy(&request.method, &result).map_err(|malformed| malformed.rpc_error());
+                let result =
+                    bridge::result_to_legacy(&request.method, &result).map_err(|malformed| malformed.rpc_error());
                 super::whole(Era::Legacy, &id, result)
             }
             Err(failure) => finished(&id, Err(failure)),
@@ -182,13 +184,17 @@ async fn answer(client: &Client, request: &Request) -> Reply {
 async fn set_level(client: &Client, request: &Request) -> Result<Bytes, Failure> {
     let words = || Level::ALL.map(Level::as_str).join(", ");
     let level = request.param("level").and_then(Level::from_raw).ok_or_else(|| {
-        Failure::Rpc(RpcError::new(INVALID_PARAMS, format!("logging/setLevel: params.level must be one of {}", words())))
+        Failure::Rpc(RpcError::new(
+            INVALID_PARAMS,
+            format!("logging/setLevel: params.level must be one of {}", words()),
+        ))
     })?;
     let Some(session) = &client.session else { return Ok(Bytes::from_static(b"{}")) };
     session.set_level(level);
     let one = matches!(client.caller.target, Target::One(_));
     for source in endpoint::sources(client) {
-        let lease = if one { Some(session.lease(client, &source.spec).await?) } else { session.held(&source.spec.name) };
+        let lease =
+            if one { Some(session.lease(client, &source.spec).await?) } else { session.held(&source.spec.name) };
         let Some(lease) = lease.filter(|lease| lease.negotiated().era == Era::Legacy) else { continue };
         let told = session.tell_level(client, &source.spec, &lease, level).await;
         // Of many servers some know no levels; the only one may say so.

@@ -17,8 +17,7 @@ use omnimind_wire::{
 use super::{Client, level::Level};
 
 const OURS: &str = "omnimind/";
-const MODERN_KEYS: [&str; 5] =
-    [META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION];
+const MODERN_KEYS: [&str; 5] = [META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION];
 
 /// Params as an upstream of `era` is to see them. `meta` is the `_meta` in them.
 pub(crate) fn upward(client: &Client, era: Era, params: &Bytes, meta: Option<&Bytes>) -> Result<Bytes, Malformed> {

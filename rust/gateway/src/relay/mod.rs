@@ -119,13 +119,13 @@ pub async fn post(caller: Caller, message: Message) -> Reply {
 }
 
 /// Answers a GET: a legacy session's own stream.
-pub async fn get(caller: Caller) -> Reply {
+pub fn get(caller: Caller) -> Reply {
     legacy::get(caller)
 }
 
 /// Answers a DELETE: the end of a legacy session.
-pub async fn delete(caller: Caller) -> Reply {
-    legacy::delete(&caller)
+pub fn delete(caller: &Caller) -> Reply {
+    legacy::delete(caller)
 }
 
 /// An answer that is known whole.

@@ -46,8 +46,7 @@ pub(super) fn unsupported(version: &UnsupportedVersion, message: &Message) -> Re
 
 async fn answer(caller: Caller, request: &Request) -> Reply {
     let id = request.id.raw();
-    let headers = caller.headers.clone();
-    if let Err(error) = check_modern(&|name| client::values(&headers, name), request) {
+    if let Err(error) = check_modern(&|name| client::values(&caller.headers, name), request) {
         return super::whole(Era::Modern, &id, Err(error));
     }
     if GONE.contains(&request.method.as_str()) {

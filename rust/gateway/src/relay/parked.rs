@@ -68,7 +68,10 @@ impl Parking {
     pub(crate) fn sweep(&self, now: Instant) {
         let over: Vec<Parked> = {
             let mut table = self.table.lock();
-            table.extract_if(|_, parked| parked.until <= now || parked.questions.iter().all(|(_, q)| q.answer.is_closed()))
+            table
+                .extract_if(|_, parked| {
+                    parked.until <= now || parked.questions.iter().all(|(_, q)| q.answer.is_closed())
+                })
                 .map(|(_, parked)| parked)
                 .collect()
         };
@@ -93,7 +96,9 @@ fn gather(flight: &mut Flight, questions: &mut Vec<Question>) {
     flight.exchange.hold(true);
     while let Some(event) = flight.exchange.next().now_or_never() {
         match event {
-            Event::Ask(question) if flight.client.can_answer(&question.method, &question.params) => questions.push(question),
+            Event::Ask(question) if flight.client.can_answer(&question.method, &question.params) => {
+                questions.push(question)
+            }
             Event::Ask(question) => flight::refuse(question),
             Event::Note(_) | Event::Pause { .. } => {}
             Event::End(outcome) => {
@@ -118,9 +123,14 @@ fn set_aside(flight: Box<Flight>, questions: Vec<(String, Question)>, id: Parked
             flight.end_refused(&Refusal::new(
                 Reason::Overloaded,
                 "tenant",
-                format!("too many calls wait for answers of their clients ({MOST_PER_PRINCIPAL} for each, {MOST} in all)"),
+                format!(
+                    "too many calls wait for answers of their clients ({MOST_PER_PRINCIPAL} for each, {MOST} in all)"
+                ),
             ));
-            return flight.ready.pop_back().unwrap_or_else(|| flight::end(client.era, &answer_to, Ok(Bytes::from_static(b"{}"))));
+            return flight
+                .ready
+                .pop_back()
+                .unwrap_or_else(|| flight::end(client.era, &answer_to, Ok(Bytes::from_static(b"{}"))));
         }
     }
     flight::end(client.era, &answer_to, outcome)
@@ -168,7 +178,8 @@ enum Resumed {
 fn answer(client: &Client, request: &Request, backend: &str, id: ParkedId) -> Result<Resumed, RpcError> {
     let invalid = |message: &str| RpcError::new(INVALID_PARAMS, message);
     let responses = match request.param("inputResponses") {
-        Some(raw) => Object::parse(raw).map_err(|_| invalid("inputResponses must be an object with an object for each question"))?,
+        Some(raw) => Object::parse(raw)
+            .map_err(|_| invalid("inputResponses must be an object with an object for each question"))?,
         None => return Err(invalid("this requestState belongs to a call that waits for inputResponses")),
     };
     if responses.iter().any(|member| !is_object(member.value)) {
@@ -177,7 +188,9 @@ fn answer(client: &Client, request: &Request, backend: &str, id: ParkedId) -> Re
     let parking = &client.caller.plane.sessions.parking;
     let parked = parking.take(&id, client.principal()).filter(|parked| *parked.flight.source.spec.name == *backend);
     let Some(Parked { mut flight, questions, .. }) = parked else {
-        return Err(invalid("the call this requestState belongs to no longer waits: it was answered, ran out of time or was lost in a restart; call again without inputResponses and requestState"));
+        return Err(invalid(
+            "the call this requestState belongs to no longer waits: it was answered, ran out of time or was lost in a restart; call again without inputResponses and requestState",
+        ));
     };
     let mut open = Vec::new();
     for (key, question) in questions {
@@ -193,7 +206,10 @@ fn answer(client: &Client, request: &Request, backend: &str, id: ParkedId) -> Re
     flight.id = request.id.raw();
     flight.asked = request.params.clone().unwrap_or_default();
     flight.client = client.clone();
-    let token = request.meta.as_ref().and_then(|meta| find(meta, &["progressToken"]).ok().flatten().map(|raw| meta.slice_ref(raw)));
+    let token = request
+        .meta
+        .as_ref()
+        .and_then(|meta| find(meta, &["progressToken"]).ok().flatten().map(|raw| meta.slice_ref(raw)));
     flight.progress = Progress::Token(token);
     if open.is_empty() { Ok(Resumed::Flies(flight)) } else { Ok(Resumed::Waits(set_aside(flight, open, id))) }
 }

@@ -62,7 +62,8 @@ impl Round {
     fn put(flight: &mut Flight, result: &Bytes) -> Result<Self, RpcError> {
         let broken = |what: &str| RpcError::new(INTERNAL_ERROR, format!("the server's input_required result {what}"));
         let object = Object::parse(result).map_err(|malformed| broken(&malformed.to_string()))?;
-        let mut round = Self { questions: Vec::new(), state: object.get("requestState").map(|raw| result.slice_ref(raw)) };
+        let mut round =
+            Self { questions: Vec::new(), state: object.get("requestState").map(|raw| result.slice_ref(raw)) };
         let requests = match object.get("inputRequests") {
             Some(raw) => Object::parse(raw).map_err(|malformed| broken(&malformed.to_string()))?,
             None if round.state.is_some() => return Ok(round),
@@ -117,7 +118,11 @@ impl Answers {
         }
         responses.push(b'}');
         let edit = Edit::new(params);
-        let edit = if self.answers.is_empty() { edit.remove(&["inputResponses"]) } else { edit.set(&["inputResponses"], responses) };
+        let edit = if self.answers.is_empty() {
+            edit.remove(&["inputResponses"])
+        } else {
+            edit.set(&["inputResponses"], responses)
+        };
         let edit = match &self.state {
             Some(state) => edit.set(&["requestState"], &state[..]),
             None => edit.remove(&["requestState"]),

@@ -23,7 +23,7 @@ use crate::{
     upstream::{Call, Failure, Lease},
 };
 
-/// Most servers' tools kept, counting each principal's own view; when full, all is learned anew.
+/// Most views kept of one server; when there are more, all are learned anew.
 const MOST_VIEWS: usize = 1_024;
 /// Most annotated tools of one view.
 const MOST_TOOLS: usize = 1_024;
@@ -32,29 +32,48 @@ const MOST_PAGES: usize = 50;
 const LEARNED_IN: Duration = Duration::from_secs(5);
 
 type Expected = Arc<[ParamHeader]>;
+type Tools = HashMap<Box<str>, Expected>;
+type Views = HashMap<Box<str>, Tools>;
 
-/// Annotated tools, by server and principal.
+/// Annotated tools, by server and by whose view of it.
 #[derive(Default)]
 pub(crate) struct Schemas {
-    views: RwLock<HashMap<(Arc<str>, Arc<str>), HashMap<Box<str>, Expected>>>,
+    servers: RwLock<HashMap<Box<str>, Views>>,
+}
+
+/// Whose view: all share that of a shared server.
+struct View<'a> {
+    server: &'a str,
+    whose: &'a str,
+}
+
+/// What is known of a server's tools.
+enum Known {
+    Nothing,
+    NoneAnnotated,
+    Some,
 }
 
 impl Schemas {
-    /// Outer `None`: nothing is known of the server's tools.
-    fn expected(&self, view: &(Arc<str>, Arc<str>), tool: &str) -> Option<Option<Expected>> {
-        Some(self.views.read().get(view)?.get(tool).cloned())
+    fn known(&self, view: &View<'_>) -> Known {
+        match self.servers.read().get(view.server).and_then(|views| views.get(view.whose)) {
+            None => Known::Nothing,
+            Some(tools) if tools.is_empty() => Known::NoneAnnotated,
+            Some(_) => Known::Some,
+        }
     }
 
-    fn has_some(&self, view: &(Arc<str>, Arc<str>)) -> bool {
-        self.views.read().get(view).is_some_and(|tools| !tools.is_empty())
+    fn expected(&self, view: &View<'_>, tool: &str) -> Option<Expected> {
+        self.servers.read().get(view.server)?.get(view.whose)?.get(tool).cloned()
     }
 
-    fn keep(&self, view: (Arc<str>, Arc<str>), tools: Vec<(String, Expected)>) {
-        let mut views = self.views.write();
-        if views.len() >= MOST_VIEWS && !views.contains_key(&view) {
+    fn keep(&self, view: &View<'_>, tools: Vec<(String, Expected)>) {
+        let mut servers = self.servers.write();
+        let views = servers.entry(view.server.into()).or_default();
+        if views.len() >= MOST_VIEWS && !views.contains_key(view.whose) {
             views.clear();
         }
-        let known = views.entry(view).or_default();
+        let known = views.entry(view.whose.into()).or_default();
         for (tool, expected) in tools {
             if expected.is_empty() {
                 known.remove(&*tool);
@@ -81,8 +100,7 @@ pub(crate) async fn headers(
         (Era::Modern, true) => Ok(forwarded(client)),
         (Era::Legacy, false) => Ok(Vec::new()),
         (era, _) => {
-            let Some(tool) = find(params, &["name"]).ok().flatten().and_then(as_str) else { return Ok(Vec::new()) };
-            let Some(expected) = expected(client, spec, lease, &tool).await else { return Ok(Vec::new()) };
+            let Some(expected) = expected(client, spec, lease, params).await else { return Ok(Vec::new()) };
             let arguments = find(params, &["arguments"]).ok().flatten();
             if era == Era::Legacy {
                 return Ok(mirrored(&expected, arguments));
@@ -100,30 +118,32 @@ pub(crate) fn learn(client: &Client, spec: &ServerSpec, method: &str, result: &[
         return;
     }
     let (schemas, view) = (&client.caller.plane.sessions.schemas, view(client, spec));
-    // Most servers annotate nothing; their lists need not be read.
-    if memmem::find(result, b"x-mcp-header").is_some() || schemas.has_some(&view) {
-        schemas.keep(view, annotated(result));
-    } else {
-        schemas.keep(view, Vec::new());
+    let annotates = memmem::find(result, b"x-mcp-header").is_some();
+    match schemas.known(&view) {
+        // Most servers annotate nothing; their lists need not be read.
+        Known::NoneAnnotated if !annotates => {}
+        Known::Nothing if !annotates => schemas.keep(&view, Vec::new()),
+        _ => schemas.keep(&view, annotated(result)),
     }
 }
 
-fn view(client: &Client, spec: &ServerSpec) -> (Arc<str>, Arc<str>) {
-    let whose = if spec.sessions == Sharing::Shared { "*".into() } else { client.principal().clone() };
-    (spec.name.as_str().into(), whose)
+fn view<'a>(client: &'a Client, spec: &'a ServerSpec) -> View<'a> {
+    View { server: &spec.name, whose: if spec.sessions == Sharing::Shared { "*" } else { client.principal() } }
 }
 
 /// The headers a tool's call has, once the server's tools are known.
-async fn expected(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease, tool: &str) -> Option<Expected> {
-    let schemas = &client.caller.plane.sessions.schemas;
-    let view = view(client, spec);
-    if let Some(known) = schemas.expected(&view, tool) {
-        return known;
+async fn expected(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease, params: &[u8]) -> Option<Expected> {
+    let (schemas, view) = (&client.caller.plane.sessions.schemas, view(client, spec));
+    match schemas.known(&view) {
+        Known::NoneAnnotated => return None,
+        Known::Some => {}
+        Known::Nothing => {
+            // A server that does not list its tools in time has none with annotations, until a list passes.
+            let tools = tokio::time::timeout(LEARNED_IN, listed(client, spec, lease)).await.unwrap_or_default();
+            schemas.keep(&view, tools);
+        }
     }
-    // A server that does not list its tools in time has none with annotations, until a list passes.
-    let tools = tokio::time::timeout(LEARNED_IN, listed(client, spec, lease)).await.unwrap_or_default();
-    schemas.keep(view.clone(), tools);
-    schemas.expected(&view, tool).flatten()
+    schemas.expected(&view, &find(params, &["name"]).ok().flatten().and_then(as_str)?)
 }
 
 async fn listed(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease) -> Vec<(String, Expected)> {

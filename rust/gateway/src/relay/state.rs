@@ -69,7 +69,9 @@ pub(crate) fn seal(
 
 /// Opens the state in a request's params, if it has one. `null` counts as none.
 pub(crate) fn open(client: &Client, method: &str, params: &[u8]) -> Result<Option<Held>, RpcError> {
-    let Some(raw) = find(params, &["requestState"]).map_err(|malformed| malformed.rpc_error())? else { return Ok(None) };
+    let Some(raw) = find(params, &["requestState"]).map_err(|malformed| malformed.rpc_error())? else {
+        return Ok(None);
+    };
     if is_null(raw) {
         return Ok(None);
     }
@@ -82,7 +84,9 @@ pub(crate) fn open(client: &Client, method: &str, params: &[u8]) -> Result<Optio
         .open(Kind::RequestState, &token, client.principal(), now_s())
         .map_err(|error| invalid(&format!("requestState is not accepted: {error}")))?;
     if opened.binding != digest(method, params)? {
-        return Err(invalid("requestState is not accepted: it belongs to a request with another method or other params"));
+        return Err(invalid(
+            "requestState is not accepted: it belongs to a request with another method or other params",
+        ));
     }
     let what = match opened.payload.split_first() {
         Some((&UPSTREAM, state)) => String::from_utf8(state.to_vec()).ok().map(What::Upstream),

@@ -44,8 +44,7 @@ impl Ticketed {
         payload.extend_from_slice(&u16::try_from(self.capabilities.len()).unwrap_or(0).to_be_bytes());
         payload.extend_from_slice(&self.capabilities);
         payload.extend_from_slice(&self.info);
-        let claims =
-            Claims { principal, backend, expires_at: now_s + LIFE.as_secs(), binding: b"", payload: &payload };
+        let claims = Claims { principal, backend, expires_at: now_s + LIFE.as_secs(), binding: b"", payload: &payload };
         keys.seal(Kind::Session, &claims, nonce)
     }
 

@@ -5,6 +5,7 @@
 //! with the process; the last kind of end is none, see [`id`]. Their number is capped: when the cap is met,
 //! sessions that are over their time go first, then new ones are refused until there is room.
 
+mod handles;
 pub(crate) mod id;
 pub(crate) mod interests;
 #[allow(clippy::module_inception, reason = "a session is what this room is about")]
@@ -22,8 +23,8 @@ use omnimind_wire::{Reason, Refusal};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
+pub(crate) use self::handles::{Asked, Streaming, Ticket};
 pub use self::session::Session;
-pub(crate) use self::session::{Asked, Streaming, Ticket};
 use self::{id::Ticketed, interests::Interests};
 use crate::{
     config::Edge,
@@ -75,7 +76,7 @@ impl Sessions {
     }
 
     /// Makes a session that nobody can find yet.
-    pub(crate) fn make(&self, caller: &Caller, said: Ticketed) -> Arc<Session> {
+    pub(crate) fn make(caller: &Caller, said: Ticketed) -> Arc<Session> {
         let plane = &caller.plane;
         let sealed = said.seal(
             &plane.keyring.load(),
@@ -156,7 +157,7 @@ impl Sessions {
     }
 
     fn build(caller: &Caller, id: Arc<str>, said: Ticketed) -> Arc<Session> {
-        let key: String = said.key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = format!("{:032x}", u128::from_be_bytes(said.key));
         let principal = caller.principal.name.clone();
         Arc::new(Session::new(id, key.into(), principal, caller.target.backend(), said, caller.plane.epoch))
     }
@@ -167,10 +168,10 @@ impl Tombstones {
         if self.keys.insert(key.clone()) {
             self.order.push_back(key.clone());
         }
-        if self.order.len() > MOST_TOMBSTONES {
-            if let Some(oldest) = self.order.pop_front() {
-                self.keys.remove(&oldest);
-            }
+        if self.order.len() > MOST_TOMBSTONES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
         }
     }
 }

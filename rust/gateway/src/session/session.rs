@@ -4,10 +4,7 @@
 //! said of itself, and one lease. All lists have caps. What a session holds ends with it: calls are
 //! cancelled, questions refused, subscriptions taken back.
 
-use std::{
-    fmt,
-    sync::{Arc, Weak},
-};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use omnimind_wire::{Era, Reason, Refusal, RpcError, error::INVALID_REQUEST, json::find, message};
@@ -18,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    handles::{Asked, Streaming, Ticket},
     id::Ticketed,
     interests::{Loudness, Subscription},
     signal::Signal,
@@ -194,10 +192,8 @@ impl Session {
     fn hold(&self, server: &str, lease: Lease) -> (Lease, bool) {
         let mut state = self.state.lock();
         let at = state.held.iter().position(|held| &*held.server == server);
-        if let Some(held) = at.and_then(|at| state.held.get(at)) {
-            if !held.lease.is_gone() {
-                return (held.lease.clone(), false);
-            }
+        if let Some(held) = at.and_then(|at| state.held.get(at)).filter(|held| !held.lease.is_gone()) {
+            return (held.lease.clone(), false);
         }
         let new = Held { server: server.into(), questions: lease.questions(), lease: lease.clone(), loudness: None };
         let old = at.map(|at| state.held.swap_remove(at));
@@ -283,7 +279,7 @@ impl Session {
         }
     }
 
-    fn finish(&self, id: &Bytes) {
+    pub(super) fn finish(&self, id: &Bytes) {
         let mut state = self.state.lock();
         state.used = Instant::now();
         state.calls.retain(|(other, _)| other != id);
@@ -307,14 +303,26 @@ impl Session {
         Ok((Asked { session: Arc::downgrade(self), id }, message))
     }
 
+    /// True while a question has no answer and somebody waits for one.
+    pub(super) fn is_open(&self, id: i64) -> bool {
+        self.state.lock().open.iter().any(|open| open.id == id && !open.answer.is_closed())
+    }
+
+    /// Takes a question back.
+    pub(super) fn withdraw(&self, id: i64) {
+        let open = self.take_open(id);
+        drop(open);
+    }
+
+    fn take_open(&self, id: i64) -> Option<Open> {
+        let mut state = self.state.lock();
+        state.open.iter().position(|open| open.id == id).map(|at| state.open.swap_remove(at))
+    }
+
     /// The client answered; answers to nothing are ignored, they may be late.
     pub(crate) fn answer(&self, id: i64, outcome: Result<Bytes, RpcError>) {
-        let open = {
-            let mut state = self.state.lock();
-            state.used = Instant::now();
-            state.open.iter().position(|open| open.id == id).map(|at| state.open.swap_remove(at))
-        };
-        if let Some(open) = open {
+        self.touch();
+        if let Some(open) = self.take_open(id) {
             let _ = open.answer.send(outcome);
         }
     }
@@ -374,7 +382,9 @@ impl Session {
             }
             let bytes: usize = state.subscribed.iter().map(|one| one.uri.len()).sum();
             if state.subscribed.len() >= MOST_SUBSCRIPTIONS || bytes + uri.len() > MOST_SUBSCRIPTION_BYTES {
-                let detail = format!("a session may subscribe to {MOST_SUBSCRIPTIONS} resources with {MOST_SUBSCRIPTION_BYTES} bytes of URIs");
+                let detail = format!(
+                    "a session may subscribe to {MOST_SUBSCRIPTIONS} resources with {MOST_SUBSCRIPTION_BYTES} bytes of URIs"
+                );
                 return Err(Failure::Refused(Refusal::new(Reason::Overloaded, "session", detail)));
             }
         }
@@ -417,6 +427,12 @@ impl Session {
         state.streaming = true;
         Some(Streaming { session: self.clone() })
     }
+
+    pub(super) fn close_stream(&self) {
+        let mut state = self.state.lock();
+        state.streaming = false;
+        state.used = Instant::now();
+    }
 }
 
 impl State {
@@ -435,69 +451,4 @@ impl fmt::Debug for Session {
 
 fn or_empty(params: &[u8]) -> &[u8] {
     if params.is_empty() { b"{}" } else { params }
-}
-
-/// A call in flight on a session; leaves the list when dropped.
-pub(crate) struct Ticket {
-    session: Weak<Session>,
-    id: Bytes,
-    signal: Arc<Signal>,
-}
-
-impl Ticket {
-    /// Waits until the client cancels the call; for ever if it cannot.
-    pub(crate) async fn cancelled(ticket: Option<&Self>) {
-        match ticket {
-            Some(ticket) => ticket.signal.fired().await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if let Some(session) = self.session.upgrade() {
-            session.finish(&self.id);
-        }
-    }
-}
-
-/// A question put to a client; dropped, it is taken back and refused upstream.
-pub(crate) struct Asked {
-    session: Weak<Session>,
-    id: i64,
-}
-
-impl Asked {
-    /// True while there is no answer and somebody waits for one.
-    pub(crate) fn is_open(&self) -> bool {
-        let Some(session) = self.session.upgrade() else { return false };
-        let state = session.state.lock();
-        state.open.iter().any(|open| open.id == self.id && !open.answer.is_closed())
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        let Some(session) = self.session.upgrade() else { return };
-        let open = {
-            let mut state = session.state.lock();
-            state.open.iter().position(|open| open.id == self.id).map(|at| state.open.swap_remove(at))
-        };
-        drop(open);
-    }
-}
-
-/// The one stream of a session; freed when dropped.
-pub(crate) struct Streaming {
-    /// Whose.
-    pub(crate) session: Arc<Session>,
-}
-
-impl Drop for Streaming {
-    fn drop(&mut self) {
-        let mut state = self.session.state.lock();
-        state.streaming = false;
-        state.used = Instant::now();
-    }
 }

@@ -111,7 +111,8 @@ mod modern_client_of_a_legacy_server {
         let double = Double::start(Speaks::Legacy);
         let host = Host::new(&double);
         let capabilities = json!({"elicitation": {}});
-        let state = called(&host, "ann", "ask", capabilities.clone(), json!({})).await.end["result"]["requestState"].clone();
+        let state =
+            called(&host, "ann", "ask", capabilities.clone(), json!({})).await.end["result"]["requestState"].clone();
         for (principal, tool, more) in [
             ("bob", "ask", named(&state, "Eve")),
             ("ann", "echo", named(&state, "Eve")),
@@ -134,7 +135,8 @@ mod modern_client_of_a_legacy_server {
         let double = Double::start(Speaks::Legacy);
         let capabilities = json!({"elicitation": {}});
         let before = Host::with(&double, 1, &json!({}), &json!({}));
-        let state = called(&before, "ann", "ask", capabilities.clone(), json!({})).await.end["result"]["requestState"].clone();
+        let state =
+            called(&before, "ann", "ask", capabilities.clone(), json!({})).await.end["result"]["requestState"].clone();
         let after = Host::with(&double, 2, &json!({}), &json!({}));
         let answer = called(&after, "ann", "ask", capabilities, named(&state, "Ann")).await;
         assert_eq!(answer.code(), -32602);
@@ -211,9 +213,11 @@ mod modern_client_of_a_legacy_server {
     async fn a_subscription_is_translated_both_ways_and_ended() {
         let double = Double::start(Speaks::Legacy);
         let host = Host::new(&double);
-        let wanted = json!({"resourceSubscriptions": ["test://a"], "toolsListChanged": true, "promptsListChanged": true});
+        let wanted =
+            json!({"resourceSubscriptions": ["test://a"], "toolsListChanged": true, "promptsListChanged": true});
         let params = json!({"notifications": wanted});
-        let mut stream = Stream::of(host.modern_as("ann", json!("s"), "subscriptions/listen", params, json!({}), &[]).await);
+        let mut stream =
+            Stream::of(host.modern_as("ann", json!("s"), "subscriptions/listen", params, json!({}), &[]).await);
         let acknowledged = stream.next().await;
         assert_eq!(
             acknowledged["params"]["notifications"],
@@ -225,7 +229,10 @@ mod modern_client_of_a_legacy_server {
         double.tell("notifications/resources/list_changed", &json!({}));
         double.tell("notifications/resources/updated", &json!({"uri": "test://a"}));
         let note = stream.next().await;
-        assert_eq!((&note["method"], &note["params"]["uri"]), (&json!("notifications/resources/updated"), &json!("test://a")));
+        assert_eq!(
+            (&note["method"], &note["params"]["uri"]),
+            (&json!("notifications/resources/updated"), &json!("test://a"))
+        );
         assert_eq!(note["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "s");
         host.call("change", json!({})).await;
         assert_eq!(stream.next().await["method"], "notifications/tools/list_changed");
@@ -237,7 +244,8 @@ mod modern_client_of_a_legacy_server {
     async fn a_resource_is_unsubscribed_when_the_last_lets_it_go() {
         let double = Double::start(Speaks::Legacy);
         let host = Host::new(&double);
-        let listen = || host.modern("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": ["test://a"]}}));
+        let listen =
+            || host.modern("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": ["test://a"]}}));
         let (mut one, mut two) = (Stream::of(listen().await), Stream::of(listen().await));
         one.next().await;
         two.next().await;
@@ -259,9 +267,13 @@ mod legacy_client_of_a_modern_server {
         let host = Host::new(&double);
         let hello = host.initialize("ann", json!({"sampling": {}})).await;
         let result = &hello.end["result"];
-        assert_eq!((&result["protocolVersion"], &result["serverInfo"]["name"]), (&json!("2025-11-25"), &json!("double")));
+        assert_eq!(
+            (&result["protocolVersion"], &result["serverInfo"]["name"]),
+            (&json!("2025-11-25"), &json!("double"))
+        );
         let session = host.session("ann", json!({"sampling": {}})).await;
-        let answer = session.ask("tools/call", json!({"name": "echo", "arguments": {"text": "hi"}, "_meta": {"x": 1}})).await;
+        let answer =
+            session.ask("tools/call", json!({"name": "echo", "arguments": {"text": "hi"}, "_meta": {"x": 1}})).await;
         assert_eq!(answer.text(), "hi");
         assert!(answer.end["result"].get("resultType").is_none());
         let meta = double.wait_for("tools/call", 1).await["params"]["_meta"].clone();
@@ -291,7 +303,10 @@ mod legacy_client_of_a_modern_server {
         let session = host.session("ann", json!({"elicitation": {}})).await;
         let mut stream = Stream::of(session.call("ask", json!({"text": "who?"})).await);
         let question = stream.next().await;
-        assert_eq!((&question["method"], &question["params"]["message"]), (&json!("elicitation/create"), &json!("who?")));
+        assert_eq!(
+            (&question["method"], &question["params"]["message"]),
+            (&json!("elicitation/create"), &json!("who?"))
+        );
         session.respond(&question["id"], json!({"action": "accept", "content": {"name": "Ann"}})).await;
         let answer = stream.next().await;
         assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(7), &json!("Ann")));
@@ -307,7 +322,12 @@ mod legacy_client_of_a_modern_server {
         for _ in 0..2 {
             let question = stream.next().await;
             assert_eq!(question["method"], "sampling/createMessage");
-            session.respond(&question["id"], json!({"model": "m", "role": "assistant", "content": {"type": "text", "text": ""}})).await;
+            session
+                .respond(
+                    &question["id"],
+                    json!({"model": "m", "role": "assistant", "content": {"type": "text", "text": ""}}),
+                )
+                .await;
         }
         assert_eq!(stream.next().await["result"]["content"][0]["text"], "2 rounds");
     }
@@ -329,7 +349,8 @@ mod legacy_client_of_a_modern_server {
         let session = host.session("ann", json!({"elicitation": {}})).await;
         let mut stream = Stream::of(session.call("ask", json!({"text": "who?"})).await);
         let question = stream.next().await;
-        let error = json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -1, "message": "the user walked off"}});
+        let error =
+            json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -1, "message": "the user walked off"}});
         host.post("ann", &session.headers(), &error).await;
         let answer = stream.next().await;
         assert_eq!(answer["error"]["message"], "the user walked off");
@@ -363,7 +384,7 @@ mod legacy_client_of_a_modern_server {
         let double = Double::start(Speaks::Modern);
         let host = Host::new(&double);
         let session = host.session("ann", json!({})).await;
-        let mut stream = Stream::of(session.get().await);
+        let mut stream = Stream::of(session.get());
         assert!(stream.is_quiet().await);
         double.wait_for("subscriptions/listen", 1).await;
         assert_eq!(session.ask("resources/subscribe", json!({"uri": "test://a"})).await.end["result"], json!({}));
@@ -373,7 +394,10 @@ mod legacy_client_of_a_modern_server {
         let subscription = json!({"io.modelcontextprotocol/subscriptionId": listen["id"]});
         double.tell("notifications/resources/updated", &json!({"uri": "test://a", "_meta": subscription}));
         let note = stream.next().await;
-        assert_eq!((&note["method"], &note["params"]), (&json!("notifications/resources/updated"), &json!({"uri": "test://a"})));
+        assert_eq!(
+            (&note["method"], &note["params"]),
+            (&json!("notifications/resources/updated"), &json!({"uri": "test://a"}))
+        );
         collect(session.call("change", json!({})).await).await;
         assert_eq!(stream.next().await["method"], "notifications/tools/list_changed");
     }

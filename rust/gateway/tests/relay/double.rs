@@ -20,14 +20,14 @@ use tokio::{
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaks {
+pub(crate) enum Speaks {
     Modern,
     Legacy,
 }
 
 /// The server.
-pub struct Double {
-    pub path: PathBuf,
+pub(crate) struct Double {
+    pub(crate) path: PathBuf,
     shared: Arc<Shared>,
 }
 
@@ -50,7 +50,7 @@ struct Connection {
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 impl Double {
-    pub fn start(speaks: Speaks) -> Self {
+    pub(crate) fn start(speaks: Speaks) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("omnimind-relay-{}-{number}.sock", std::process::id()));
         let _ = std::fs::remove_file(&path);
@@ -67,12 +67,12 @@ impl Double {
     }
 
     /// Everything heard with this method.
-    pub fn heard(&self, method: &str) -> Vec<Value> {
+    pub(crate) fn heard(&self, method: &str) -> Vec<Value> {
         self.shared.heard.lock().iter().filter(|message| message["method"] == method).cloned().collect()
     }
 
     /// The `count`-th message with this method, waited for.
-    pub async fn wait_for(&self, method: &str, count: usize) -> Value {
+    pub(crate) async fn wait_for(&self, method: &str, count: usize) -> Value {
         let waiting = async {
             loop {
                 let news = self.shared.news.notified();
@@ -88,20 +88,20 @@ impl Double {
     }
 
     /// Says something nobody asked for, on all connections.
-    pub fn tell(&self, method: &str, params: &Value) {
+    pub(crate) fn tell(&self, method: &str, params: &Value) {
         for connection in self.shared.connections.lock().iter() {
             connection.tell(method, params);
         }
     }
 
     /// Asks something outside of any call, on the connection that was opened last.
-    pub async fn ask(&self, method: &str, params: Value) -> Value {
+    pub(crate) async fn ask(&self, method: &str, params: Value) -> Value {
         let connection = self.shared.connections.lock().last().cloned().expect("a connection");
         connection.ask(method, params).await
     }
 
     /// Breaks all connections.
-    pub fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         for connection in self.shared.connections.lock().drain(..) {
             connection.close.notify_one();
         }
@@ -211,7 +211,9 @@ async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Value
             connection.listens.lock().push((id, filter));
             return;
         }
-        (_, "tools/list") => Ok(json!({"tools": tools(), "resultType": "complete", "ttlMs": 0, "cacheScope": "private"})),
+        (_, "tools/list") => {
+            Ok(json!({"tools": tools(), "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}))
+        }
         (_, "resources/read") => {
             let uri = request["params"]["uri"].clone();
             let code = if shared.speaks == Speaks::Modern { -32602 } else { -32002 };
@@ -257,7 +259,8 @@ async fn call(shared: &Shared, connection: &Connection, request: &Value) -> Opti
         "number" => json!({"content": [], "structuredContent": 7}),
         "progress" => {
             for step in 1..=3 {
-                connection.tell("notifications/progress", &json!({"progressToken": token, "progress": step, "total": 3}));
+                connection
+                    .tell("notifications/progress", &json!({"progressToken": token, "progress": step, "total": 3}));
             }
             text("done")
         }
@@ -268,13 +271,19 @@ async fn call(shared: &Shared, connection: &Connection, request: &Value) -> Opti
             text("logged")
         }
         "silent" => return None,
-        "fails" => return Some(Err(json!({"code": -32021, "message": "no sampling", "data": {"requiredCapabilities": {"sampling": {}}}}))),
+        "fails" => {
+            return Some(Err(
+                json!({"code": -32021, "message": "no sampling", "data": {"requiredCapabilities": {"sampling": {}}}}),
+            ));
+        }
         "change" => {
             connection.tell_change(shared.speaks);
             text("changed")
         }
         "ask" if shared.speaks == Speaks::Legacy => {
-            let answer = connection.ask("elicitation/create", json!({"message": argument("text"), "requestedSchema": {"type": "object"}})).await;
+            let answer = connection
+                .ask("elicitation/create", json!({"message": argument("text"), "requestedSchema": {"type": "object"}}))
+                .await;
             if !token.is_null() {
                 connection.tell("notifications/progress", &json!({"progressToken": token, "progress": 1}));
             }
@@ -284,10 +293,15 @@ async fn call(shared: &Shared, connection: &Connection, request: &Value) -> Opti
             }
         }
         "ask_two" if shared.speaks == Speaks::Legacy => {
-            let one = connection.ask("elicitation/create", json!({"message": "one", "requestedSchema": {"type": "object"}}));
+            let one =
+                connection.ask("elicitation/create", json!({"message": "one", "requestedSchema": {"type": "object"}}));
             let two = connection.ask("sampling/createMessage", json!({"messages": [], "maxTokens": 1}));
             let (one, two) = tokio::join!(one, two);
-            text(format!("{} and {}", one["result"]["content"]["name"].as_str().unwrap_or("?"), two["result"]["model"].as_str().unwrap_or("?")))
+            text(format!(
+                "{} and {}",
+                one["result"]["content"]["name"].as_str().unwrap_or("?"),
+                two["result"]["model"].as_str().unwrap_or("?")
+            ))
         }
         "ask" => match params["inputResponses"]["who"]["content"]["name"].as_str() {
             Some(name) if params["requestState"] == "round 1" => text(name),
@@ -297,7 +311,7 @@ async fn call(shared: &Shared, connection: &Connection, request: &Value) -> Opti
         "twice" => {
             let round = params["requestState"].as_str().and_then(|state| state.parse::<u32>().ok()).unwrap_or(0);
             if round >= 2 {
-                text(format!("{} rounds", round))
+                text(format!("{round} rounds"))
             } else {
                 json!({"resultType": "input_required", "requestState": (round + 1).to_string(), "inputRequests": {
                     "say": {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": round}}}})

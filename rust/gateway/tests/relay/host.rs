@@ -18,40 +18,40 @@ use serde_json::{Value, json};
 
 use crate::double::Double;
 
-pub const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-pub const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(crate) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+pub(crate) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The gateway, without its edge.
-pub struct Host {
-    pub plane: Arc<Plane>,
+pub(crate) struct Host {
+    pub(crate) plane: Arc<Plane>,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub session: Option<String>,
-    pub notes: Vec<Value>,
-    pub end: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) session: Option<String>,
+    pub(crate) notes: Vec<Value>,
+    pub(crate) end: Value,
 }
 
 impl Answer {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.end["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {self:?}"))
     }
 
-    pub fn code(&self) -> i64 {
+    pub(crate) fn code(&self) -> i64 {
         self.end["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error in {self:?}"))
     }
 }
 
 impl Host {
-    pub fn new(double: &Double) -> Self {
+    pub(crate) fn new(double: &Double) -> Self {
         Self::with(double, 1, &json!({}), &json!({}))
     }
 
     /// A plane of an epoch, with changes to the edge's limits and to the server's spec.
-    pub fn with(double: &Double, epoch: u32, edge: &Value, spec: &Value) -> Self {
+    pub(crate) fn with(double: &Double, epoch: u32, edge: &Value, spec: &Value) -> Self {
         let mut server = json!({"name": "double", "kind": "unix", "tier": "medium", "path": double.path});
         server.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         let snapshot: Snapshot = serde_json::from_value(json!({
@@ -63,7 +63,7 @@ impl Host {
         Self { plane: Arc::new(Plane::new(epoch, snapshot, outbox)) }
     }
 
-    pub fn caller(&self, principal: &str, headers: &[(&str, &str)]) -> Caller {
+    pub(crate) fn caller(&self, principal: &str, headers: &[(&str, &str)]) -> Caller {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
@@ -74,21 +74,21 @@ impl Host {
         Caller { plane: self.plane.clone(), principal: Arc::new(principal), target: Target::One(spec), headers: map }
     }
 
-    pub async fn post(&self, principal: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+    pub(crate) async fn post(&self, principal: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
         self.post_raw(principal, headers, body.to_string()).await
     }
 
-    pub async fn post_raw(&self, principal: &str, headers: &[(&str, &str)], body: String) -> Reply {
+    pub(crate) async fn post_raw(&self, principal: &str, headers: &[(&str, &str)], body: String) -> Reply {
         let message = Message::parse(Bytes::from(body), &Limits::default()).expect("a message");
         relay::post(self.caller(principal, headers), message).await
     }
 
     /// A modern request of ann, complete with headers and `_meta`.
-    pub async fn modern(&self, method: &str, params: Value) -> Reply {
+    pub(crate) async fn modern(&self, method: &str, params: Value) -> Reply {
         self.modern_as("ann", json!(1), method, params, json!({}), &[]).await
     }
 
-    pub async fn modern_as(
+    pub(crate) async fn modern_as(
         &self,
         principal: &str,
         id: Value,
@@ -111,18 +111,18 @@ impl Host {
     }
 
     /// A modern tool call of ann, to its end.
-    pub async fn call(&self, tool: &str, arguments: Value) -> Answer {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Answer {
         collect(self.modern("tools/call", json!({"name": tool, "arguments": arguments})).await).await
     }
 
-    pub async fn initialize(&self, principal: &str, capabilities: Value) -> Answer {
+    pub(crate) async fn initialize(&self, principal: &str, capabilities: Value) -> Answer {
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}});
         let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
         collect(self.post(principal, &[], &body).await).await
     }
 
     /// A legacy session of a principal.
-    pub async fn session(&self, principal: &'static str, capabilities: Value) -> Legacy<'_> {
+    pub(crate) async fn session(&self, principal: &'static str, capabilities: Value) -> Legacy<'_> {
         let answer = self.initialize(principal, capabilities).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let legacy = Legacy { host: self, principal, id: answer.session.expect("a session id") };
@@ -132,53 +132,53 @@ impl Host {
 }
 
 /// A legacy client with its session.
-pub struct Legacy<'h> {
-    pub host: &'h Host,
-    pub principal: &'static str,
-    pub id: String,
+pub(crate) struct Legacy<'h> {
+    pub(crate) host: &'h Host,
+    pub(crate) principal: &'static str,
+    pub(crate) id: String,
 }
 
 impl Legacy<'_> {
-    pub fn headers(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn headers(&self) -> Vec<(&str, &str)> {
         vec![("mcp-session-id", &self.id), ("mcp-protocol-version", "2025-11-25")]
     }
 
-    pub async fn request(&self, id: Value, method: &str, params: Value) -> Reply {
+    pub(crate) async fn request(&self, id: Value, method: &str, params: Value) -> Reply {
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         self.host.post(self.principal, &self.headers(), &body).await
     }
 
-    pub async fn ask(&self, method: &str, params: Value) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, params: Value) -> Answer {
         collect(self.request(json!(7), method, params).await).await
     }
 
-    pub async fn call(&self, tool: &str, arguments: Value) -> Reply {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Reply {
         self.request(json!(7), "tools/call", json!({"name": tool, "arguments": arguments})).await
     }
 
-    pub async fn say(&self, method: &str, params: Value) {
+    pub(crate) async fn say(&self, method: &str, params: Value) {
         let body = json!({"jsonrpc": "2.0", "method": method, "params": params});
         let reply = self.host.post(self.principal, &self.headers(), &body).await;
         assert!(matches!(reply, Reply::Accepted));
     }
 
-    pub async fn respond(&self, id: &Value, result: Value) {
+    pub(crate) async fn respond(&self, id: &Value, result: Value) {
         let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
         let reply = self.host.post(self.principal, &self.headers(), &body).await;
         assert!(matches!(reply, Reply::Accepted));
     }
 
-    pub async fn get(&self) -> Reply {
-        relay::get(self.host.caller(self.principal, &self.headers())).await
+    pub(crate) fn get(&self) -> Reply {
+        relay::get(self.host.caller(self.principal, &self.headers()))
     }
 
-    pub async fn delete(&self) -> u16 {
-        collect(relay::delete(self.host.caller(self.principal, &self.headers())).await).await.status
+    pub(crate) async fn delete(&self) -> u16 {
+        collect(relay::delete(&self.host.caller(self.principal, &self.headers()))).await.status
     }
 }
 
 /// Reads a reply to its end.
-pub async fn collect(reply: Reply) -> Answer {
+pub(crate) async fn collect(reply: Reply) -> Answer {
     match reply {
         Reply::Accepted => Answer { status: 202, session: None, notes: Vec::new(), end: Value::Null },
         Reply::Refused { refusal, id } => Answer {
@@ -211,10 +211,10 @@ pub async fn collect(reply: Reply) -> Answer {
 }
 
 /// A reply that is read step by step.
-pub struct Stream(pub Outflow);
+pub(crate) struct Stream(pub(crate) Outflow);
 
 impl Stream {
-    pub fn of(reply: Reply) -> Self {
+    pub(crate) fn of(reply: Reply) -> Self {
         match reply {
             Reply::Flow { flow, .. } => Self(flow),
             Reply::Whole(whole) => panic!("no stream: {} {}", whole.status, String::from_utf8_lossy(&whole.body)),
@@ -224,23 +224,25 @@ impl Stream {
     }
 
     /// The next message, the answer included.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         match soon(self.0.next()).await {
-            Some(Outgoing::Message(raw) | Outgoing::End { body: raw, .. } | Outgoing::Event { data: raw, .. }) => parse(&raw),
+            Some(Outgoing::Message(raw) | Outgoing::End { body: raw, .. } | Outgoing::Event { data: raw, .. }) => {
+                parse(&raw)
+            }
             None => Value::Null,
         }
     }
 
     /// True if nothing comes for a moment.
-    pub async fn is_quiet(&mut self) -> bool {
+    pub(crate) async fn is_quiet(&mut self) -> bool {
         tokio::time::timeout(Duration::from_millis(60), self.0.next()).await.is_err()
     }
 }
 
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(5), future).await.expect("it comes within 5 s")
 }
 
-pub fn parse(raw: &[u8]) -> Value {
+pub(crate) fn parse(raw: &[u8]) -> Value {
     serde_json::from_slice(raw).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(raw)))
 }

@@ -33,7 +33,9 @@ async fn calls_and_progress_pass_and_ping_stays_here() {
     let session = host.session("ann", json!({})).await;
     assert_eq!(session.ask("ping", json!({})).await.end, json!({"jsonrpc": "2.0", "id": 7, "result": {}}));
     assert!(double.heard("ping").is_empty());
-    let answer = session.ask("tools/call", json!({"name": "progress", "_meta": {"progressToken": 9, "omnimind/principal": "x"}})).await;
+    let answer = session
+        .ask("tools/call", json!({"name": "progress", "_meta": {"progressToken": 9, "omnimind/principal": "x"}}))
+        .await;
     assert_eq!((answer.notes.len(), answer.text()), (3, "done"));
     assert_eq!(answer.notes[2]["params"], json!({"progressToken": 9, "progress": 3, "total": 3}));
     assert!(double.heard("tools/call")[0]["params"]["_meta"].get("omnimind/principal").is_none());
@@ -142,11 +144,11 @@ async fn a_session_has_one_stream() {
     let double = Double::start(Speaks::Legacy);
     let host = Host::new(&double);
     let session = host.session("ann", json!({})).await;
-    let stream = Stream::of(session.get().await);
-    let second = collect(session.get().await).await;
+    let stream = Stream::of(session.get());
+    let second = collect(session.get()).await;
     assert_eq!(second.status, 409);
     drop(stream);
-    Stream::of(session.get().await);
+    Stream::of(session.get());
 }
 
 #[tokio::test]
@@ -155,7 +157,7 @@ async fn the_stream_brings_changes_and_only_the_resources_subscribed_to() {
     let host = Host::new(&double);
     let ann = host.session("ann", json!({})).await;
     let other = host.session("ann", json!({})).await;
-    let (mut one, mut two) = (Stream::of(ann.get().await), Stream::of(other.get().await));
+    let (mut one, mut two) = (Stream::of(ann.get()), Stream::of(other.get()));
     assert!(one.is_quiet().await && two.is_quiet().await);
     assert_eq!(ann.ask("resources/subscribe", json!({"uri": "test://a"})).await.end["result"], json!({}));
     assert!(one.is_quiet().await && two.is_quiet().await);
@@ -177,7 +179,7 @@ async fn a_question_outside_of_calls_waits_for_the_stream() {
     let asking = double.ask("roots/list", json!({}));
     tokio::pin!(asking);
     assert!(tokio::time::timeout(Duration::from_millis(30), &mut asking).await.is_err());
-    let mut stream = Stream::of(session.get().await);
+    let mut stream = Stream::of(session.get());
     let answering = async {
         let question = stream.next().await;
         assert_eq!(question["method"], "roots/list");
@@ -187,7 +189,7 @@ async fn a_question_outside_of_calls_waits_for_the_stream() {
     assert_eq!(answer["result"]["roots"][0]["uri"], "file:///a");
     // The stream closes and opens again: questions go on.
     drop(stream);
-    let mut stream = Stream::of(session.get().await);
+    let mut stream = Stream::of(session.get());
     let (answer, ()) = tokio::join!(double.ask("roots/list", json!({})), async {
         let question = stream.next().await;
         session.respond(&question["id"], json!({"roots": []})).await;
@@ -203,7 +205,8 @@ async fn the_level_is_told_and_kept_to() {
     let calm = host.session("ann", json!({})).await;
     assert_eq!(loud.ask("logging/setLevel", json!({"level": "debug"})).await.end["result"], json!({}));
     calm.ask("logging/setLevel", json!({"level": "error"})).await;
-    let told: Vec<Value> = double.heard("logging/setLevel").iter().map(|told| told["params"]["level"].clone()).collect();
+    let told: Vec<Value> =
+        double.heard("logging/setLevel").iter().map(|told| told["params"]["level"].clone()).collect();
     assert_eq!(told, ["debug", "debug"], "the connection is shared: the most talkative level wins");
     assert_eq!(collect(calm.call("log", json!({})).await).await.notes.len(), 0);
     assert_eq!(collect(loud.call("log", json!({})).await).await.notes.len(), 2);

@@ -108,7 +108,10 @@ async fn headers_must_say_what_the_body_says() {
     assert_eq!(collect(host.post("ann", &twice, &body).await).await.code(), -32020);
     let strange = [("mcp-protocol-version", "v999"), other[1], other[2]];
     let answer = collect(host.post("ann", &strange, &body).await).await;
-    assert_eq!((answer.status, answer.code(), &answer.end["error"]["data"]["requested"]), (400, -32022, &json!("v999")));
+    assert_eq!(
+        (answer.status, answer.code(), &answer.end["error"]["data"]["requested"]),
+        (400, -32022, &json!("v999"))
+    );
     let smuggled = collect(host.post("ann", &[], &body).await).await;
     assert_eq!((smuggled.status, smuggled.code()), (400, -32020));
     assert!(double.heard("tools/call").is_empty());
@@ -133,7 +136,8 @@ async fn annotated_arguments_must_equal_their_headers() {
     let double = Double::start(Speaks::Modern);
     let host = Host::new(&double);
     let params = || json!({"name": "regional", "arguments": {"region": "eu", "text": "t"}});
-    let call = |headers: &'static [(&str, &str)]| host.modern_as("ann", json!(1), "tools/call", params(), json!({}), headers);
+    let call =
+        |headers: &'static [(&str, &str)]| host.modern_as("ann", json!(1), "tools/call", params(), json!({}), headers);
     let missing = collect(call(&[]).await).await;
     assert_eq!((missing.status, missing.code()), (400, -32020));
     assert_eq!(collect(call(&[("mcp-param-region", "us")]).await).await.code(), -32020);
@@ -196,7 +200,8 @@ async fn closing_a_subscription_ends_it_upstream() {
 async fn a_malformed_subscription_is_refused() {
     let double = Double::start(Speaks::Modern);
     let host = Host::new(&double);
-    for notifications in [json!(null), json!([]), json!({"toolsListChanged": 1}), json!({"resourceSubscriptions": [1]})] {
+    for notifications in [json!(null), json!([]), json!({"toolsListChanged": 1}), json!({"resourceSubscriptions": [1]})]
+    {
         let answer = collect(host.modern("subscriptions/listen", json!({"notifications": notifications})).await).await;
         assert_eq!((answer.status, answer.code()), (400, -32602));
     }

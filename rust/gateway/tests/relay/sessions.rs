@@ -21,11 +21,11 @@ async fn without_a_session_there_is_no_service() {
     assert_eq!((answer.status, &answer.end["id"]), (400, &json!(1)));
     let twice = [("mcp-session-id", "a"), ("mcp-session-id", "a")];
     assert_eq!(collect(host.post("ann", &twice, &body).await).await.status, 400);
-    assert_eq!(collect(relay::get(host.caller("ann", &[])).await).await.status, 400);
-    assert_eq!(collect(relay::delete(host.caller("ann", &[])).await).await.status, 400);
+    assert_eq!(collect(relay::get(host.caller("ann", &[]))).await.status, 400);
+    assert_eq!(collect(relay::delete(&host.caller("ann", &[]))).await.status, 400);
     let modern = [("mcp-protocol-version", "2026-07-28")];
-    assert_eq!(collect(relay::get(host.caller("ann", &modern)).await).await.status, 405);
-    assert_eq!(collect(relay::delete(host.caller("ann", &modern)).await).await.status, 405);
+    assert_eq!(collect(relay::get(host.caller("ann", &modern))).await.status, 405);
+    assert_eq!(collect(relay::delete(&host.caller("ann", &modern))).await.status, 405);
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn a_strangers_id_is_no_id() {
     for (principal, id) in [("bob", ann.id.clone()), ("ann", format!("{}x", ann.id)), ("ann", "nonsense".to_owned())] {
         let stranger = at(&host, principal, &id);
         assert_eq!(stranger.ask("tools/list", json!({})).await.status, 404);
-        assert_eq!(collect(stranger.get().await).await.status, 404);
+        assert_eq!(collect(stranger.get()).await.status, 404);
         assert_eq!(stranger.delete().await, 404);
     }
     assert_eq!(ann.ask("tools/list", json!({})).await.status, 200);
@@ -47,7 +47,7 @@ async fn delete_ends_a_session_and_what_hangs_on_it() {
     let double = Double::start(Speaks::Legacy);
     let host = Host::new(&double);
     let session = host.session("ann", json!({})).await;
-    let mut stream = Stream::of(session.get().await);
+    let mut stream = Stream::of(session.get());
     let call = session.call("silent", json!({})).await;
     let (deleted, call) = tokio::join!(
         async {
@@ -98,7 +98,7 @@ async fn an_idle_session_ends_and_a_busy_one_does_not() {
     let host = Host::with(&double, 1, &json!({"session_idle_ms": 30}), &json!({}));
     let idle = host.session("ann", json!({})).await;
     let listening = host.session("ann", json!({})).await;
-    let stream = Stream::of(listening.get().await);
+    let stream = Stream::of(listening.get());
     let calling = host.session("ann", json!({})).await;
     let call = calling.call("silent", json!({})).await;
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -119,7 +119,7 @@ async fn at_the_cap_idle_sessions_make_room_and_busy_ones_do_not() {
     let refused = host.initialize("ann", json!({})).await;
     assert_eq!((refused.status, refused.code()), (503, 42_901));
     assert!(refused.end["error"]["message"].as_str().unwrap().contains("2 sessions are open"));
-    let stream = Stream::of(two.get().await);
+    let stream = Stream::of(two.get());
     tokio::time::sleep(std::time::Duration::from_millis(60)).await;
     assert_eq!(host.initialize("ann", json!({})).await.status, 200);
     assert_eq!(host.plane.sessions.len(), 2);
@@ -131,7 +131,8 @@ async fn large_capabilities_are_cut_to_what_matters() {
     let double = Double::start(Speaks::Modern);
     let host = Host::new(&double);
     let padding = "x".repeat(50_000);
-    let session = host.session("ann", json!({"experimental": {"pad": {"a": padding}}, "sampling": {"context": {}}})).await;
+    let session =
+        host.session("ann", json!({"experimental": {"pad": {"a": padding}}, "sampling": {"context": {}}})).await;
     assert!(session.id.len() < 1_000);
     session.ask("tools/call", json!({"name": "echo", "arguments": {"text": "x"}})).await;
     let meta = double.heard("tools/call")[0]["params"]["_meta"].clone();
