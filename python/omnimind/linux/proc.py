@@ -56,10 +56,12 @@ def descendants(root: int, processes: Iterable[Proc]) -> list[Proc]:
     for process in processes:
         children.setdefault(process.parent, []).append(process)
     found: list[Proc] = []
+    met = {root}  # pids may be reused while the scan runs: what it shows need not be a tree
     waiting = [root]
     while waiting:
         for child in children.get(waiting.pop(), ()):
-            if child.pid != root:
+            if child.pid not in met:
+                met.add(child.pid)
                 found.append(child)
                 waiting.append(child.pid)
     return found

@@ -46,6 +46,10 @@ class ControlSocket:
                     continue
                 self._admit(group, caller)
 
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
+
     def _admit(self, group: TaskGroup, caller: socket.socket) -> None:
         caller.setblocking(False)
         credentials = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))

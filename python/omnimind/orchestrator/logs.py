@@ -54,9 +54,11 @@ class LogFile:
         entry = {"time": time, "server": self._name, "pid": pid, "line": line}
         record = (json.dumps(entry, ensure_ascii=False) + "\n").encode("utf-8", "replace")
         with contextlib.suppress(OSError):
-            if self._size + len(record) > self._limit_bytes:
+            descriptor = self._opened()
+            if self._size and self._size + len(record) > self._limit_bytes:
                 self._rotate()
-            self._size += os.write(self._opened(), record)
+                descriptor = self._opened()
+            self._size += os.write(descriptor, record)
 
     def close(self) -> None:
         """Close the file; the next line opens it again."""

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 from collections.abc import Sequence
 
 from omnimind.linux import unixpath
@@ -85,6 +86,9 @@ def _bind_unix(path: str) -> socket.socket:
 
 
 def _remove_if_stale(short: str) -> None:
+    # A plain file refuses a connection like a dead socket does; it is not ours to remove.
+    if os.path.lexists(short) and not stat.S_ISSOCK(os.lstat(short).st_mode):
+        raise OSError(errno.EEXIST, "something that is no socket is in the way")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.setblocking(False)
         try:
