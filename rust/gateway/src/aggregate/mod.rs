@@ -15,7 +15,7 @@ mod rename;
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use omnimind_wire::{Edit, RpcError, error, json, names};
+use omnimind_wire::{Edit, Era, RpcError, error, headers::META_SERVER_INFO, json, names};
 
 pub(crate) use lists::Shelves;
 use lists::List;
@@ -59,22 +59,31 @@ pub async fn hello(client: &Client) -> Result<Bytes, Failure> {
         "Tools and prompts of several servers, each named server__name; resource URIs start with omnimind+server:. Servers: {}.",
         servers.join(", ")
     );
+    let mut capabilities = serde_json::json!({
+        "completions": {},
+        "prompts": {"listChanged": true},
+        "resources": {"listChanged": true, "subscribe": true},
+        "tools": {"listChanged": true},
+    });
+    if client.era == Era::Legacy {
+        // Deprecated in the modern era, where a request says for itself what it wants logged.
+        capabilities["logging"] = serde_json::json!({});
+    }
     let hello = serde_json::json!({
         "resultType": "complete",
         "supportedVersions": [omnimind_wire::MODERN_VERSION],
-        "capabilities": {
-            "completions": {},
-            "logging": {},
-            "prompts": {"listChanged": true},
-            "resources": {"listChanged": true, "subscribe": true},
-            "tools": {"listChanged": true},
-        },
+        "capabilities": capabilities,
         "instructions": instructions,
         "ttlMs": 0,
         "cacheScope": "private",
-        "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "omnimind", "version": snapshot.version}},
+        "_meta": {META_SERVER_INFO: server_info(client)},
     });
     Ok(hello.to_string().into())
+}
+
+/// Who answers here, when no single server does.
+fn server_info(client: &Client) -> serde_json::Value {
+    serde_json::json!({"name": "omnimind", "version": client.caller.plane.snapshot.load().version})
 }
 
 /// The servers whose notifications this endpoint forwards.

@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use omnimind_wire::{
-    RpcError, error, json,
+    RpcError, error,
+    headers::META_SERVER_INFO,
+    json,
     seal::{Claims, Kind},
 };
 
@@ -77,7 +79,10 @@ pub(super) fn cut(client: &Client, list: List, parts: &[Part], from: From) -> By
         page.extend_from_slice(b",\"nextCursor\":");
         json::push_quoted(&mut page, &mint(client, list, had, server));
     }
-    page.extend_from_slice(b",\"ttlMs\":0,\"cacheScope\":\"private\"}");
+    let meta = serde_json::json!({META_SERVER_INFO: super::server_info(client)}).to_string();
+    page.extend_from_slice(b",\"ttlMs\":0,\"cacheScope\":\"private\",\"_meta\":");
+    page.extend_from_slice(meta.as_bytes());
+    page.push(b'}');
     page.into()
 }
 
