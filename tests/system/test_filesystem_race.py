@@ -23,6 +23,7 @@ from omnimind.servers.filesystem.roots import Roots, open_roots
 from omnimind.servers.problem import Problem
 
 SECONDS = 5.0 if os.environ.get("OMNIMIND_FULL") else 0.8
+ENOUGH = 100
 SECRET = "OUTSIDE-CANARY"
 
 SWAPPER = """
@@ -114,11 +115,10 @@ def test_a_swapped_link_never_leads_out(
     before = state_of(outside)
     roots = open_roots([str(root)])
     ways = attempts(roots, root)
-    served = refused = 0
+    served = refused = turn = 0
     with swapping(root, "target", other):
         deadline = time.monotonic() + SECONDS
-        turn = 0
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or (min(served, refused) < ENOUGH and turn < 10_000):
             turn += 1
             try:
                 answer = ways[turn % len(ways)](turn)
@@ -129,5 +129,4 @@ def test_a_swapped_link_never_leads_out(
             assert SECRET not in answer
             assert "unnamed" not in answer
     assert state_of(outside) == before
-    assert served > 100
-    assert refused > 100  # so the race was real: the link was met as well
+    assert min(served, refused) >= ENOUGH  # so the race was real: directory and link were both met

@@ -61,7 +61,7 @@ def expand(pattern: str) -> list[str]:
         )
         if len(found) + len(finished) > _ALTERNATIVES:
             raise Problem(f"the braces of the pattern stand for more than {_ALTERNATIVES} patterns")
-    return finished
+    return list(dict.fromkeys(finished))
 
 
 def _innermost_braces(pattern: str) -> tuple[int, int] | None:

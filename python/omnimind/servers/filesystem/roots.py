@@ -104,7 +104,7 @@ class Roots:
         rest = os.path.normpath(path)
         if rest == ".." or rest.startswith("../"):
             raise Problem(f"{path} leads out of the allowed directories ({self.shown()})")
-        places = [Place(root, rest, os.path.join(root.named, rest)) for root in self.roots]
+        places = [Place(root, rest, os.path.normpath(f"{root.named}/{rest}")) for root in self.roots]
         return next((place for place in places if self._exists(place)), places[0])
 
     def _exists(self, place: Place) -> bool:

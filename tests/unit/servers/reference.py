@@ -1,0 +1,65 @@
+"""The tools of the reference servers, as their current releases list them: name → (parameters, required)."""
+
+from __future__ import annotations
+
+FILESYSTEM = {
+    "read_file": ({"path", "tail", "head"}, {"path"}),
+    "read_text_file": ({"path", "tail", "head"}, {"path"}),
+    "read_media_file": ({"path"}, {"path"}),
+    "read_multiple_files": ({"paths"}, {"paths"}),
+    "write_file": ({"path", "content"}, {"path", "content"}),
+    "edit_file": ({"path", "edits", "dryRun"}, {"path", "edits"}),
+    "create_directory": ({"path"}, {"path"}),
+    "list_directory": ({"path"}, {"path"}),
+    "list_directory_with_sizes": ({"path", "sortBy"}, {"path"}),
+    "directory_tree": ({"path", "excludePatterns"}, {"path"}),
+    "move_file": ({"source", "destination"}, {"source", "destination"}),
+    "search_files": ({"path", "pattern", "excludePatterns"}, {"path", "pattern"}),
+    "get_file_info": ({"path"}, {"path"}),
+    "list_allowed_directories": (set(), set()),
+}
+
+MEMORY = {
+    "create_entities": ({"entities"}, {"entities"}),
+    "create_relations": ({"relations"}, {"relations"}),
+    "add_observations": ({"observations"}, {"observations"}),
+    "delete_entities": ({"entityNames"}, {"entityNames"}),
+    "delete_observations": ({"deletions"}, {"deletions"}),
+    "delete_relations": ({"relations"}, {"relations"}),
+    "read_graph": (set(), set()),
+    "search_nodes": ({"query"}, {"query"}),
+    "open_nodes": ({"names"}, {"names"}),
+}
+
+_THOUGHT = {"thought", "nextThoughtNeeded", "thoughtNumber", "totalThoughts"}
+_OPTIONAL = {"isRevision", "revisesThought", "branchFromThought", "branchId", "needsMoreThoughts"}
+
+THINKING = {"sequentialthinking": (_THOUGHT | _OPTIONAL, _THOUGHT)}
+
+ALL = {"filesystem": FILESYSTEM, "memory": MEMORY, "thinking": THINKING}
+
+READ_ONLY = {
+    "read_file",
+    "read_text_file",
+    "read_media_file",
+    "read_multiple_files",
+    "list_directory",
+    "list_directory_with_sizes",
+    "directory_tree",
+    "search_files",
+    "get_file_info",
+    "list_allowed_directories",
+    "read_graph",
+    "search_nodes",
+    "open_nodes",
+    # ours
+    "get_memory",
+    "retrieve_memories",
+    "memory_neighbourhood",
+    "propose_consolidation",
+    "export_memory",
+    "list_thinking_sessions",
+    "thinking_history",
+    "evaluate_thinking",
+    "export_thinking",
+}
