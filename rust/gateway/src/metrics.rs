@@ -110,7 +110,12 @@ impl Metrics {
         let counters = &self.counters;
         let mut text = String::with_capacity(4096);
         gauge(&mut text, "omnimind_connections", "Open downstream connections.", self.open_connections());
-        gauge(&mut text, "omnimind_requests_in_flight", "Requests without a response yet.", counters.in_flight.load(Relaxed));
+        gauge(
+            &mut text,
+            "omnimind_requests_in_flight",
+            "Requests without a response yet.",
+            counters.in_flight.load(Relaxed),
+        );
         gauge(&mut text, "omnimind_sessions", "Open legacy sessions.", plane.sessions.len() as u64);
         head(&mut text, "omnimind_responses_total", "counter", "Responses by status class.");
         for (index, counter) in counters.answered.iter().enumerate() {
@@ -133,7 +138,8 @@ impl Metrics {
             seen += counter.load(Relaxed);
             if index + 1 < BUCKETS {
                 let micros = 1u64 << (FIRST_BUCKET as usize + index);
-                let _ = writeln!(text, "{NAME}_bucket{{le=\"{}.{:06}\"}} {seen}", micros / 1_000_000, micros % 1_000_000);
+                let _ =
+                    writeln!(text, "{NAME}_bucket{{le=\"{}.{:06}\"}} {seen}", micros / 1_000_000, micros % 1_000_000);
             }
         }
         let sum = self.counters.head_sum_us.load(Relaxed);

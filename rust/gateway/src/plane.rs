@@ -76,7 +76,8 @@ impl Plane {
     /// At least one server answers.
     pub fn is_ready(&self) -> bool {
         self.fleet.servers().iter().any(|server| {
-            matches!(server.state, State::Ready | State::Degraded) || matches!(server.spec.kind, Kind::Http | Kind::Unix)
+            matches!(server.state, State::Ready | State::Degraded)
+                || matches!(server.spec.kind, Kind::Http | Kind::Unix)
         })
     }
 

@@ -1,6 +1,9 @@
 //! `omnimind._core.Gateway`: the data plane as one handle.
 
-use std::{os::fd::{FromRawFd, OwnedFd, RawFd}, time::Duration};
+use std::{
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use pyo3::{

@@ -17,8 +17,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use omnimind_wire::{Edit, Era, RpcError, error, headers::META_SERVER_INFO, json, names};
 
-pub(crate) use lists::Shelves;
 use lists::List;
+pub(crate) use lists::Shelves;
 
 use crate::{
     config::ServerSpec,

@@ -37,11 +37,11 @@ pub(super) struct From {
 pub(super) fn open(client: &Client, list: List, params: &[u8]) -> Result<From, Failure> {
     let cursor = json::find(params, &["cursor"]).ok().flatten().filter(|raw| !json::is_null(raw));
     let Some(cursor) = cursor else { return Ok(From::default()) };
-    let bad = || Failure::Rpc(RpcError::new(error::INVALID_PARAMS, "that cursor is not valid; list from the beginning"));
+    let bad =
+        || Failure::Rpc(RpcError::new(error::INVALID_PARAMS, "that cursor is not valid; list from the beginning"));
     let token = json::as_str(cursor).ok_or_else(bad)?;
     let keyring = client.caller.plane.keyring.load();
-    let opened =
-        keyring.open(Kind::Cursor, &token, &client.caller.principal.name, now_s()).map_err(|_| bad())?;
+    let opened = keyring.open(Kind::Cursor, &token, &client.caller.principal.name, now_s()).map_err(|_| bad())?;
     if opened.binding != list.method().as_bytes() {
         return Err(bad());
     }

@@ -53,7 +53,9 @@ impl Tokens {
                 found = Some(principal);
             }
         }
-        found.cloned().ok_or_else(|| refuse("that token is not known here; `omnimind token list` shows which names are"))
+        found
+            .cloned()
+            .ok_or_else(|| refuse("that token is not known here; `omnimind token list` shows which names are"))
     }
 }
 
@@ -113,7 +115,13 @@ mod tests {
     #[test]
     fn anything_else_is_unauthorized() {
         let cases: [&[&str]; 8] = [
-            &[], &["right"], &["Basic right"], &["Bearer"], &["Bearer "], &["Bearer wrong"], &["Bearer right "],
+            &[],
+            &["right"],
+            &["Basic right"],
+            &["Bearer"],
+            &["Bearer "],
+            &["Bearer wrong"],
+            &["Bearer right "],
             &["Bearer right", "Bearer right"],
         ];
         for case in cases {

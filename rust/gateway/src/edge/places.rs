@@ -84,8 +84,18 @@ mod tests {
     #[test]
     fn foreign_hosts_are_misdirected() {
         for host in [
-            "evil.example", "localhost.evil", "localhost.", "127.0.0.1.nip.io", "127.0.0.2", "localhost:80:80", "localhost:",
-            "localhost:a", "evil@localhost", "[::1", "0x7f.1", "",
+            "evil.example",
+            "localhost.evil",
+            "localhost.",
+            "127.0.0.1.nip.io",
+            "127.0.0.2",
+            "localhost:80:80",
+            "localhost:",
+            "localhost:a",
+            "evil@localhost",
+            "[::1",
+            "0x7f.1",
+            "",
         ] {
             assert_eq!(verdict(host, None), Some(Reason::Host), "{host}");
         }
@@ -94,8 +104,17 @@ mod tests {
     #[test]
     fn foreign_origins_are_forbidden() {
         for origin in [
-            "null", "http://evil.example", "http://localhost.evil", "http://127.0.0.1:4320@evil", "file://", "localhost",
-            "http://localhost:4320/", "ftp://localhost", "http://xn--lcalhost-54a", "http://localhost.", "",
+            "null",
+            "http://evil.example",
+            "http://localhost.evil",
+            "http://127.0.0.1:4320@evil",
+            "file://",
+            "localhost",
+            "http://localhost:4320/",
+            "ftp://localhost",
+            "http://xn--lcalhost-54a",
+            "http://localhost.",
+            "",
         ] {
             assert_eq!(verdict("localhost:4320", Some(origin)), Some(Reason::Origin), "{origin}");
         }

@@ -10,8 +10,7 @@ pub(crate) fn render(refusal: &Refusal, id: &[u8]) -> Response<Body> {
     let id = if id.is_empty() { b"null".as_slice() } else { id };
     let body = message::error(id, &refusal.rpc_error());
     let mut response = Response::new(Body::whole(body));
-    *response.status_mut() =
-        StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

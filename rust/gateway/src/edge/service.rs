@@ -37,9 +37,10 @@ pub(crate) async fn handle(
     let response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => refuse::render(&refusal, b""),
-        Err(_panic) => {
-            refuse::render(&Refusal::new(Reason::Internal, "request", "the gateway failed on this request; other requests go on"), b"")
-        }
+        Err(_panic) => refuse::render(
+            &Refusal::new(Reason::Internal, "request", "the gateway failed on this request; other requests go on"),
+            b"",
+        ),
     };
     if let Some(unread) = incoming {
         body::drain(unread);
@@ -103,7 +104,11 @@ fn other_places(plane: &Plane, place: Place, parts: &Parts) -> Result<Response<B
         Place::Metrics => {
             let principal: Arc<Principal> = plane.tokens.load().authenticate(&parts.headers)?;
             if principal.role != Role::Operator {
-                return Err(Refusal::new(Reason::Forbidden, "principal", "metrics are for tokens with the role operator"));
+                return Err(Refusal::new(
+                    Reason::Forbidden,
+                    "principal",
+                    "metrics are for tokens with the role operator",
+                ));
             }
             Ok(respond::text(StatusCode::OK, plane.metrics.render(plane)))
         }
@@ -137,7 +142,11 @@ fn check_media(headers: &HeaderMap, accepts: Accepts) -> Result<(), Refusal> {
     });
     let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|value| value == "identity");
     if !json || !plain {
-        return Err(Refusal::new(Reason::MediaType, "request", "send one uncompressed JSON message as application/json"));
+        return Err(Refusal::new(
+            Reason::MediaType,
+            "request",
+            "send one uncompressed JSON message as application/json",
+        ));
     }
     if !accepts.json && !accepts.stream {
         return Err(not_acceptable("send `Accept: application/json, text/event-stream`"));

@@ -19,7 +19,7 @@ use omnimind_wire::{
 };
 use tokio::time::Instant;
 
-use super::{Client, Route, Source, meta, notes, parked, rounds::Round, schemas, state};
+use super::{Client, Route, Source, meta, notes, parked, paused, rounds::Round, schemas, state};
 use crate::{
     reply::{Outflow, Outgoing, Reply},
     session::{Asked, Ticket},
@@ -54,6 +54,10 @@ pub(crate) struct Flight {
     /// Questions of a modern upstream that a legacy client is answering.
     pub(crate) round: Option<Round>,
     pub(crate) rounds: u8,
+    /// The event id under which a client may come back after a pause.
+    pub(crate) place: Option<Arc<str>>,
+    /// The client knows that id.
+    opened: bool,
     /// Nothing has come back yet, so the call may be sent anew if it never left.
     untouched: bool,
     ended: bool,
@@ -74,6 +78,8 @@ pub(crate) enum Step {
     Again,
     /// Wait for a modern client to come back with answers.
     Park(Vec<Question>),
+    /// Wait for a legacy client to come back for the rest.
+    Pause,
 }
 
 /// Carries a request to the server it was resolved to.
@@ -104,6 +110,7 @@ async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Fl
         idle: Some(route.source.spec.idle_timeout()),
         deadline: Some(deadline),
     });
+    let place = paused::place(client, route.source.spec.kind, &lease);
     Ok(Flight {
         client: client.clone(),
         source: route.source,
@@ -122,6 +129,8 @@ async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Fl
         ready: VecDeque::new(),
         round: None,
         rounds: 0,
+        place,
+        opened: false,
         untouched: true,
         ended: false,
     })
@@ -170,8 +179,13 @@ async fn next(mut flight: Box<Flight>) -> Option<(Outgoing, Option<Box<Flight>>)
         if flight.ended {
             return None;
         }
-        if let Step::Park(questions) = flight.advance().await {
-            return Some((parked::park(flight, questions), None));
+        match flight.advance().await {
+            Step::Again => {}
+            Step::Park(questions) => return Some((parked::park(flight, questions), None)),
+            Step::Pause => {
+                let plane = flight.client.caller.plane.clone();
+                flight = plane.sessions.paused.put(flight)?;
+            }
         }
     }
 }
@@ -204,13 +218,19 @@ impl Flight {
                 self.ended = true;
                 return Step::Again;
             }
+            () = tokio::time::sleep(paused::SOON), if self.place.is_some() && !self.opened => {
+                self.opened = true;
+                self.ready.extend(self.place.as_deref().map(paused::opening));
+                return Step::Again;
+            }
             event = self.exchange.next() => event,
         };
         self.hold();
         match event {
             Event::Note(note) => self.hear(note),
             Event::Ask(question) => return self.asked(question),
-            // The one stream downstream stays open meanwhile: nobody has to come back for the rest.
+            // Where the client cannot come back, its stream stays open meanwhile.
+            Event::Pause { .. } if self.opened => return Step::Pause,
             Event::Pause { .. } => {}
             Event::End(outcome) => self.land(outcome).await,
         }

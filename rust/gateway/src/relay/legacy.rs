@@ -17,7 +17,7 @@ use super::{
     endpoint::{self, Resolved},
     flight,
     level::Level,
-    state,
+    paused, state,
 };
 use crate::{
     reply::{Reply, Whole},
@@ -61,7 +61,7 @@ pub(super) async fn post(caller: Caller, message: Message) -> Reply {
     }
 }
 
-/// Answers a GET: the session's own stream.
+/// Answers a GET: the session's own stream, or the rest of a paused one.
 pub(super) fn get(caller: Caller) -> Reply {
     if let Some(reply) = modern_only(&caller, "GET") {
         return reply;
@@ -70,6 +70,9 @@ pub(super) fn get(caller: Caller) -> Reply {
         Ok(session) => session,
         Err(reply) => return *reply,
     };
+    if let Some(place) = caller.headers.get(paused::LAST_EVENT).and_then(|value| value.to_str().ok()) {
+        return paused::take_up(&caller, &session, place);
+    }
     let Some(claimed) = session.open_stream() else {
         let error = RpcError::new(INVALID_REQUEST, "this session already has a stream; there is one at a time");
         return super::fault(StatusCode::CONFLICT, b"null", &error);

@@ -27,6 +27,7 @@ mod meta;
 mod modern;
 pub(crate) mod notes;
 pub(crate) mod parked;
+pub(crate) mod paused;
 mod rounds;
 pub(crate) mod schemas;
 pub(crate) mod state;

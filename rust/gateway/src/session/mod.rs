@@ -29,7 +29,7 @@ use self::{id::Ticketed, interests::Interests};
 use crate::{
     config::Edge,
     plane::Plane,
-    relay::{Caller, parked::Parking, schemas::Schemas, state},
+    relay::{Caller, parked::Parking, paused::Paused, schemas::Schemas, state},
 };
 
 /// Keys of sessions made by an earlier process and ended in this one; the oldest is forgotten first. A
@@ -44,6 +44,7 @@ pub struct Sessions {
     table: RwLock<HashMap<Arc<str>, Arc<Session>>>,
     tombstones: Mutex<Tombstones>,
     pub(crate) parking: Parking,
+    pub(crate) paused: Paused,
     pub(crate) schemas: Schemas,
     pub(crate) interests: Arc<Interests>,
 }
@@ -154,6 +155,7 @@ impl Sessions {
             session.end();
         }
         self.parking.sweep(now);
+        self.paused.sweep(now);
     }
 
     fn build(caller: &Caller, id: Arc<str>, said: Ticketed) -> Arc<Session> {
