@@ -32,14 +32,14 @@ fn reading(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(raw.len() as u64));
         group.bench_function(name, |b| b.iter(|| json::check(black_box(raw.as_bytes()), &Limits::default())));
         group.bench_function(format!("{name}_serde_ignored"), |b| {
-            b.iter(|| serde_json::from_slice::<serde::de::IgnoredAny>(black_box(raw.as_bytes())))
+            b.iter(|| serde_json::from_slice::<serde::de::IgnoredAny>(black_box(raw.as_bytes())));
         });
     }
     let keys: Vec<String> = (0..100_000).map(|n| format!("\"k{n}\":0")).collect();
     let many = format!("{{{}}}", keys.join(","));
     group.throughput(Throughput::Bytes(many.len() as u64));
     group.bench_function("object_of_100k_keys", |b| {
-        b.iter(|| json::check(black_box(many.as_bytes()), &Limits::default()))
+        b.iter(|| json::check(black_box(many.as_bytes()), &Limits::default()));
     });
     group.finish();
 }

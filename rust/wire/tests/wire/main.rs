@@ -9,6 +9,7 @@
 
 mod bridge;
 mod common;
+mod corpus;
 mod edit;
 mod headers;
 mod json_hostile;
