@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conftest import Session
+from server_session import Session
 
 A = {"name": "A", "entityType": "t", "observations": ["o1", "o2"]}
 B = {"name": "B", "entityType": "t", "observations": []}

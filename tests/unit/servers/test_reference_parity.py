@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Session
 from mcp.types import Tool
-from reference import ALL, READ_ONLY
+from reference_tools import ALL, READ_ONLY
+from server_session import Session
 
 
 def tools(session: Session) -> dict[str, Tool]:

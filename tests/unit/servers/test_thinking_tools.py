@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Session
 from hypothesis import given
 from hypothesis import strategies as st
+from server_session import Session
 
 from omnimind.servers.thinking import rubric
 from omnimind.servers.thinking.store import MAIN, Branch, Step
