@@ -71,7 +71,7 @@ fmt:
 bench: $(VENV)/.extension target/release/omnimind-load
 	cargo bench --quiet -p omnimind-limits
 	$(PYTEST) benches/python --benchmark-only --benchmark-json=data/benchmarks.json
-	$(BIN)/python benches/passthrough.py
+	$(BIN)/python -m benches.passthrough --json data/passthrough.json
 
 wheel: $(VENV)/.packages
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin build --locked --profile dist --out dist
@@ -83,3 +83,9 @@ lock: $(VENV)/.packages
 
 clean:
 	rm -rf $(VENV) .tools target dist data
+
+# The bars of the project in full; `make test` runs a sample of each. Seeds and sizes go in ARGS or the environment.
+.PHONY: bars bar-conformance bar-clients bar-race bar-durability bar-kill bar-isolation bar-sessions bar-in-flight bar-passthrough bar-start
+BAR = OMNIMIND_FULL=1 $(PYTEST) -m "bar or not bar" --timeout 1800
+
+bars: bar-conformance bar-clients bar-race bar-durability bar-kill bar-isolation bar-sessions bar-in-flight bar-passthrough bar-start
