@@ -1,4 +1,12 @@
 //! Who gets which connection, and what happens when servers come, go and change.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::naive_bytecount,
+    reason = "a test may"
+)]
 
 mod upstream_doubles;
 
@@ -86,7 +94,15 @@ fn nursery(
                     let reader = pipe::Receiver::from_owned_fd(stdin).unwrap();
                     let writer = pipe::Sender::from_owned_fd(stdout).unwrap();
                     let connection = usize::try_from(child).unwrap();
-                    tokio::spawn(converse(reader, writer, None, Speaks::Both, connection, Arc::clone(&heard), Arc::clone(&handle)));
+                    tokio::spawn(converse(
+                        reader,
+                        writer,
+                        None,
+                        Speaks::Both,
+                        connection,
+                        Arc::clone(&heard),
+                        Arc::clone(&handle),
+                    ));
                     let version = if era == "modern" { "2026-07-28" } else { "2025-11-25" };
                     let answer = json!({"request": said["request"], "ok": true, "child": child,
                         "negotiated": {"era": era, "version": version, "result": {"capabilities": {}}}});
@@ -124,7 +140,10 @@ async fn a_thousand_calls_over_one_child_never_cross() {
         callers.push(tokio::spawn(async move {
             let lease = shared(&fleet, "c", "ann", Era::Legacy).await.unwrap();
             for n in (0..10u64).map(|n| caller * 10 + n) {
-                assert_eq!(result(lease.call(tool("1", &json!({"arguments": {"n": n}})))).await, json!({"child": 1, "n": n}));
+                assert_eq!(
+                    result(lease.call(tool("1", &json!({"arguments": {"n": n}})))).await,
+                    json!({"child": 1, "n": n})
+                );
             }
         }));
     }
@@ -187,11 +206,13 @@ async fn leased_calls_use_the_shared_child_while_it_is_free_and_then_a_few_more(
         assert!(leased(&fleet, "c").await.exclusive());
     }
     assert_eq!(nursery.serial.load(Ordering::Relaxed), 1, "one after the other needs one child");
-    let leases = [leased(&fleet, "c").await, leased(&fleet, "c").await, leased(&fleet, "c").await, leased(&fleet, "c").await];
+    let leases =
+        [leased(&fleet, "c").await, leased(&fleet, "c").await, leased(&fleet, "c").await, leased(&fleet, "c").await];
     assert!(leases.iter().all(omnimind_gateway::upstream::Lease::exclusive));
     assert!(!leased(&fleet, "c").await.exclusive(), "the fifth shares, and its questions are refused");
     assert_eq!(nursery.serial.load(Ordering::Relaxed), 4);
-    let names: std::collections::BTreeSet<String> = nursery.wishes("want_child").iter().map(|wish| wish["session"].to_string()).collect();
+    let names: std::collections::BTreeSet<String> =
+        nursery.wishes("want_child").iter().map(|wish| wish["session"].to_string()).collect();
     assert_eq!(names.len(), 4, "each has its own name with the orchestrator: {names:?}");
 }
 
@@ -255,7 +276,8 @@ async fn no_child_means_a_refusal_with_the_reason() {
     })
     .await;
     let wished: Value = serde_json::from_str(&wished[0]).unwrap();
-    let answer = json!({"request": wished["request"], "ok": false, "reason": "exited with 1: no module", "retry_after_ms": 700});
+    let answer =
+        json!({"request": wished["request"], "ok": false, "reason": "exited with 1: no module", "retry_after_ms": 700});
     fleet.child_answer(serde_json::from_value(answer).unwrap(), Vec::new());
     let refused = asking.await.unwrap().unwrap_err();
     assert_eq!((refused.reason, refused.retry_after_ms), (Reason::ServerUnavailable, Some(700)));
@@ -288,7 +310,8 @@ async fn the_same_child_given_twice_is_one_connection() {
     let (modern, legacy) = (modern.await.unwrap(), legacy.await.unwrap());
     unblocked(&stdin);
     unblocked(&stdout);
-    let (reader, writer) = (pipe::Receiver::from_owned_fd(stdin).unwrap(), pipe::Sender::from_owned_fd(stdout).unwrap());
+    let (reader, writer) =
+        (pipe::Receiver::from_owned_fd(stdin).unwrap(), pipe::Sender::from_owned_fd(stdout).unwrap());
     tokio::spawn(converse(reader, writer, None, Speaks::Both, 1, Heard::default(), Arc::new(echo)));
     let calls = (0..200).map(|n| [&modern, &legacy][n % 2].call(tool("1", &json!({"arguments": {"n": n}}))));
     for (n, answer) in futures_util::future::join_all(calls.map(result)).await.iter().enumerate() {
@@ -315,7 +338,12 @@ async fn an_inherited_pipe_begins_with_a_line_break_and_forgets_what_was_before(
     let (mut stdin, mut stdout) = (File::from(stdin), File::from(stdout));
     let old = u64::from(EPOCH - 1) << 32 | 1;
     // The tail of a line of the earlier gateway's, then its answers, then ours.
-    writeln!(stdout, "\"result\":{{\"whose\":\"torn\"}}}}\n{}", json!({"jsonrpc": "2.0", "id": old, "result": {"whose": "old"}})).unwrap();
+    writeln!(
+        stdout,
+        "\"result\":{{\"whose\":\"torn\"}}}}\n{}",
+        json!({"jsonrpc": "2.0", "id": old, "result": {"whose": "old"}})
+    )
+    .unwrap();
     writeln!(stdout, "{}", json!({"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {}})).unwrap();
     let answer = json!({"request": request, "ok": true, "child": 1, "inherited": true,
         "negotiated": {"era": "legacy", "version": "2025-11-25", "result": {}}});
@@ -335,7 +363,11 @@ async fn an_inherited_pipe_begins_with_a_line_break_and_forgets_what_was_before(
     .unwrap();
     let lines: Vec<&str> = said.split('\n').collect();
     assert_eq!(lines[0], "", "the line break comes first");
-    let call: Value = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).find(|m: &Value| m["method"] == "tools/call").unwrap();
+    let call: Value = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .find(|m: &Value| m["method"] == "tools/call")
+        .unwrap();
     assert!(said.contains("restarted"), "an old question is refused: {said}");
     writeln!(stdout, "{}", json!({"jsonrpc": "2.0", "id": call["id"], "result": {"whose": "mine"}})).unwrap();
     let Event::End(Ok(answer)) = next(&mut one).await else { panic!("only the answer is expected") };
@@ -398,7 +430,10 @@ async fn a_server_that_does_not_come_up_is_a_refusal_at_the_callers_deadline() {
     let (fleet, _) = fleet(&worker_spec());
     fleet.server_changed(change("w", "backoff", &json!({"reason": "exit 3", "retry_after_ms": 900})));
     let begun = Instant::now();
-    let refused = fleet.lease("w", wish("ann", Era::Modern, Owner::Shared), begun + Duration::from_millis(100)).await.unwrap_err();
+    let refused = fleet
+        .lease("w", wish("ann", Era::Modern, Owner::Shared), begun + Duration::from_millis(100))
+        .await
+        .unwrap_err();
     assert!((100..300).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
     assert_eq!((refused.retry_after_ms, refused.server.as_deref()), (Some(900), Some("w")));
     assert!(refused.detail.contains("exit 3"), "{refused}");

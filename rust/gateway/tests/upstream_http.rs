@@ -1,4 +1,12 @@
 //! Calls over HTTP: both eras, streams that break off and go on, and servers that say no.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::naive_bytecount,
+    reason = "a test may"
+)]
 
 mod upstream_doubles;
 
@@ -47,7 +55,8 @@ async fn legacy(get: bool, handle: impl Fn(Ask) -> Answer + Send + Sync + 'stati
         ("POST", "initialize") => {
             let id = format!("s{}", sessions.fetch_add(1, Ordering::Relaxed));
             let info = json!({"name": "double", "version": "1"});
-            ask.result(&json!({"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": info})).with("mcp-session-id", &id)
+            ask.result(&json!({"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": info}))
+                .with("mcp-session-id", &id)
         }
         ("POST", "notifications/initialized" | "notifications/cancelled") => Answer::status(202),
         ("POST", "") if !get => Answer::status(202),
@@ -71,12 +80,19 @@ async fn a_modern_call_repeats_its_body_in_its_headers() {
     one.headers.push(("mcp-param-region".parse().unwrap(), "x".parse().unwrap()));
     assert_eq!(result(lease.call(one)).await, json!({"region": "x"}));
     let ask = web.last("tools/call");
-    let told = ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-region", "authorization", "x-team", "accept"].map(|name| ask.header(name));
+    let told =
+        ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-region", "authorization", "x-team", "accept"]
+            .map(|name| ask.header(name));
     let name = "=?base64?Z3LDtsOfZQ==?=";
-    assert_eq!(told, ["2026-07-28", "tools/call", name, "x", "Bearer ours", "a", "application/json, text/event-stream"]);
+    assert_eq!(
+        told,
+        ["2026-07-28", "tools/call", name, "x", "Bearer ours", "a", "application/json, text/event-stream"]
+    );
     assert_eq!(ask.body["id"].as_u64().unwrap() >> 32, u64::from(EPOCH));
     assert_eq!(web.last("server/discover").header("mcp-method"), "server/discover");
-    assert!(web.last("server/discover").body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_object());
+    assert!(
+        web.last("server/discover").body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_object()
+    );
 }
 
 #[tokio::test]
@@ -156,7 +172,8 @@ async fn a_server_that_wants_a_token_is_asked_once_and_the_refusal_names_headers
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_is_said_to_be_so() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let (fleet, _) = fleet(&json!([{"name": "h", "kind": "http", "tier": "high", "url": format!("http://{closed}/mcp")}]));
+    let (fleet, _) =
+        fleet(&json!([{"name": "h", "kind": "http", "tier": "high", "url": format!("http://{closed}/mcp")}]));
     let refused = shared(&fleet, "h", "ann", Era::Modern).await.unwrap_err();
     assert_eq!(refused.reason, Reason::ServerUnavailable);
     assert!(refused.retry_after_ms.is_some(), "nothing was sent");
@@ -166,7 +183,9 @@ async fn a_server_that_cannot_be_reached_is_said_to_be_so() {
 async fn a_probe_that_is_told_other_versions_is_made_again() {
     let first = AtomicBool::new(true);
     let web = serve(move |ask| match ask.method() {
-        "server/discover" if first.swap(false, Ordering::Relaxed) => ask.error(400, -32022, &json!({"supported": ["2026-07-28"]})),
+        "server/discover" if first.swap(false, Ordering::Relaxed) => {
+            ask.error(400, -32022, &json!({"supported": ["2026-07-28"]}))
+        }
         "server/discover" => discovered(&ask),
         "initialize" => panic!("a modern server must not be greeted"),
         _ => echo(&ask),
@@ -203,7 +222,11 @@ async fn whatever_a_legacy_server_says_to_the_probe_it_is_greeted_and_remembered
             assert_eq!((lease.negotiated().era, &*lease.negotiated().version), (Era::Legacy, "2025-11-25"));
             result(lease.call(tool("1", &json!({"arguments": {}})))).await;
         }
-        assert_eq!((web.times("server/discover"), web.times("initialize")), (1, 2), "a session a principal, one probe in all");
+        assert_eq!(
+            (web.times("server/discover"), web.times("initialize")),
+            (1, 2),
+            "a session a principal, one probe in all"
+        );
     }
 }
 
@@ -232,7 +255,11 @@ async fn a_legacy_session_is_named_on_every_request_and_deleted_at_the_end() {
     result(lease.call(tool("1", &json!({"arguments": {}})))).await;
     for method in ["notifications/initialized", "tools/call"] {
         let ask = web.last(method);
-        assert_eq!((ask.header("mcp-session-id"), ask.header("mcp-protocol-version")), ("s0", "2025-06-18"), "{method}");
+        assert_eq!(
+            (ask.header("mcp-session-id"), ask.header("mcp-protocol-version")),
+            ("s0", "2025-06-18"),
+            "{method}"
+        );
     }
     let other = session(&fleet, "h", "two").await;
     result(other.call(tool("1", &json!({"arguments": {}})))).await;
@@ -268,11 +295,16 @@ async fn dropping_a_legacy_call_tells_the_server_within_a_tenth_of_a_second() {
 async fn a_forgotten_session_is_opened_again_once() {
     let known = Arc::new(Mutex::new("s0".to_owned()));
     let now = Arc::clone(&known);
-    let web = legacy(false, move |ask| if ask.header("mcp-session-id") == *now.lock() { echo(&ask) } else { Answer::status(404) }).await;
+    let web = legacy(
+        false,
+        move |ask| if ask.header("mcp-session-id") == *now.lock() { echo(&ask) } else { Answer::status(404) },
+    )
+    .await;
     let lease = session(&remote(&web), "h", "one").await;
     result(lease.call(tool("1", &json!({"arguments": {}})))).await;
     "s1".clone_into(&mut known.lock());
-    let calls = futures_util::future::join_all((0..5).map(|_| result(lease.call(tool("1", &json!({"arguments": {"a": 1}}))))));
+    let calls =
+        futures_util::future::join_all((0..5).map(|_| result(lease.call(tool("1", &json!({"arguments": {"a": 1}}))))));
     assert!(calls.await.iter().all(|answer| *answer == json!({"a": 1})));
     assert_eq!(web.times("initialize"), 2, "five calls found it gone, one greeted");
     "nobody".clone_into(&mut known.lock());
@@ -334,7 +366,8 @@ async fn a_question_on_a_calls_stream_is_that_calls_and_is_answered_by_post() {
         "GET" => Answer::status(405),
         _ if ask.method() == "tools/call" => {
             let (answer, stream) = Answer::stream();
-            stream.say(&json!({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {"message": "?"}}));
+            stream
+                .say(&json!({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {"message": "?"}}));
             let id = ask.body["id"].clone();
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(30)).await;
@@ -352,7 +385,9 @@ async fn a_question_on_a_calls_stream_is_that_calls_and_is_answered_by_post() {
         question.answer.send(Ok(r#"{"action":"decline"}"#.into())).unwrap();
         result(one).await;
     }
-    let answered = || web.heard.lock().iter().filter(|ask| ask.body["id"] == "q" && ask.body["result"]["action"] == "decline").count();
+    let answered = || {
+        web.heard.lock().iter().filter(|ask| ask.body["id"] == "q" && ask.body["result"]["action"] == "decline").count()
+    };
     until("both questions are answered", || answered() == 2).await;
 }
 
@@ -382,7 +417,9 @@ async fn the_sessions_own_stream_brings_notes_and_questions() {
     question.answer.send(Ok(r#"{"roots":[]}"#.into())).unwrap();
     until("ping and question are answered", || {
         let heard = web.heard.lock();
-        [json!(1), json!(2)].iter().all(|id| heard.iter().any(|ask| ask.body["id"] == *id && ask.body["result"].is_object()))
+        [json!(1), json!(2)]
+            .iter()
+            .all(|id| heard.iter().any(|ask| ask.body["id"] == *id && ask.body["result"].is_object()))
     })
     .await;
 }

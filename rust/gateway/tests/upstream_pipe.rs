@@ -1,4 +1,12 @@
 //! Calls over a byte stream: a worker's Unix socket and everything that can go wrong on it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::naive_bytecount,
+    reason = "a test may"
+)]
 
 mod upstream_doubles;
 
@@ -73,7 +81,9 @@ async fn both_eras_are_greeted_in_their_own_way() {
 
 #[tokio::test]
 async fn a_stranger_of_one_era_is_bridged_to_by_whoever_asks() {
-    for (speaks, wished, got) in [(Speaks::Legacy, Era::Modern, Era::Legacy), (Speaks::Modern, Era::Legacy, Era::Modern)] {
+    for (speaks, wished, got) in
+        [(Speaks::Legacy, Era::Modern, Era::Legacy), (Speaks::Modern, Era::Legacy, Era::Modern)]
+    {
         let double = serve(false, speaks, echo);
         let fleet = stranger(&double);
         for _ in 0..2 {
@@ -179,7 +189,8 @@ async fn a_subscription_keeps_the_clients_id() {
         line.answer(&message, &json!({"_meta": {key: message["id"]}, "resultType": "complete"}));
     });
     let lease = shared(&worker(&double), "w", "ann", Era::Modern).await.unwrap();
-    let mut listen = lease.call(call("\"sub-1\"", "subscriptions/listen", &json!({"notifications": {"toolsListChanged": true}})));
+    let mut listen =
+        lease.call(call("\"sub-1\"", "subscriptions/listen", &json!({"notifications": {"toolsListChanged": true}})));
     for method in ["notifications/subscriptions/acknowledged", "notifications/tools/list_changed"] {
         let Event::Note(note) = next(&mut listen).await else { panic!("{method} is expected") };
         assert_eq!((&*note.method, value(&note.params)), (method, json!({"_meta": {key: "sub-1"}})));
@@ -216,14 +227,17 @@ async fn garbage_and_answers_of_another_epoch_are_counted_and_harm_nobody() {
     });
     let lease = shared(&worker(&double), "w", "ann", Era::Modern).await.unwrap();
     assert_eq!(result(lease.call(tool("1", &json!({"arguments": {}})))).await, json!({"whose": "mine"}));
-    until("the ping is answered", || double.heard.lock().iter().any(|m| m["id"] == "p" && m["result"] == json!({}))).await;
+    until("the ping is answered", || double.heard.lock().iter().any(|m| m["id"] == "p" && m["result"] == json!({})))
+        .await;
     assert_eq!((lease.waste().garbage, lease.waste().late), (4, 5));
 }
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_used_ends_its_call_and_no_other() {
     let double = serve(true, Speaks::Both, |message, line| match message["params"]["name"].as_str() {
-        Some("nan") => line.raw(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"x\":NaN}}}}\n", message["id"])),
+        Some("nan") => {
+            line.raw(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"x\":NaN}}}}\n", message["id"]));
+        }
         Some("huge") => {
             let text = "x".repeat(16 << 20);
             line.raw(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"x\":\"{text}\"}}}}\n", message["id"]));
@@ -266,7 +280,11 @@ async fn a_connection_that_ends_ends_every_call_on_it() {
     let dying = lease.call(tool("2", &json!({"name": "die"})));
     for exchange in waiting.into_iter().chain([dying]) {
         let refusal = refusal(exchange.finish().await);
-        assert_eq!((refusal.reason, refusal.retry_after_ms), (Reason::ServerUnavailable, None), "a call that was sent may have run");
+        assert_eq!(
+            (refusal.reason, refusal.retry_after_ms),
+            (Reason::ServerUnavailable, None),
+            "a call that was sent may have run"
+        );
     }
     lease.gone().await;
     let refused = refusal(lease.call(tool("3", &json!({}))).finish().await);
@@ -304,7 +322,10 @@ async fn a_silent_call_times_out_and_progress_renews_its_time() {
     let begun = Instant::now();
     refusal(lease.call(bounded).finish().await);
     assert!(begun.elapsed() < Duration::from_millis(350), "the deadline holds whatever comes: {:?}", begun.elapsed());
-    until("all three are cancelled", || double.heard.lock().iter().filter(|m| m["method"] == "notifications/cancelled").count() == 3).await;
+    until("all three are cancelled", || {
+        double.heard.lock().iter().filter(|m| m["method"] == "notifications/cancelled").count() == 3
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -323,7 +344,10 @@ async fn a_slow_reader_holds_up_nobody_and_is_ended_when_too_much_waits() {
     let lease = shared(&worker(&double), "w", "ann", Era::Modern).await.unwrap();
     let mut flooded = lease.call(tool("1", &json!({"name": "flood", "_meta": {"progressToken": 1}})));
     assert_eq!(result(lease.call(tool("2", &json!({"arguments": {"n": 2}})))).await, json!({"n": 2}));
-    until("the flooding call is cancelled", || double.heard.lock().iter().any(|m| m["method"] == "notifications/cancelled")).await;
+    until("the flooding call is cancelled", || {
+        double.heard.lock().iter().any(|m| m["method"] == "notifications/cancelled")
+    })
+    .await;
     let mut notes = 0;
     let outcome = loop {
         match next(&mut flooded).await {
@@ -341,7 +365,8 @@ async fn a_server_that_stops_reading_holds_its_callers_not_our_memory() {
     let listener = folder(1);
     let path = listener.join("s.sock");
     let bound = tokio::net::UnixListener::bind(&path).unwrap();
-    let (fleet, _) = fleet(&json!([{"name": "w", "kind": "worker", "tier": "high", "sessions": "shared", "first_party": true}]));
+    let (fleet, _) =
+        fleet(&json!([{"name": "w", "kind": "worker", "tier": "high", "sessions": "shared", "first_party": true}]));
     fleet.server_changed(change("w", "ready", &json!({"path": path, "key": KEY})));
     let serving = tokio::spawn(async move {
         use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -376,12 +401,10 @@ async fn a_server_that_stops_reading_holds_its_callers_not_our_memory() {
 async fn a_log_line_goes_to_the_only_call_and_else_to_those_who_listen() {
     let double = serve(false, Speaks::Legacy, |message, line| {
         let log = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": message["params"]["name"]}});
-        match message["params"]["name"].as_str() {
-            Some("hold") => {}
-            _ => {
-                line.say(&log);
-                line.answer(&message, &json!({}));
-            }
+        if let Some("hold") = message["params"]["name"].as_str() {
+        } else {
+            line.say(&log);
+            line.answer(&message, &json!({}));
         }
     });
     let lease = shared(&stranger(&double), "w", "ann", Era::Legacy).await.unwrap();
@@ -399,7 +422,8 @@ async fn a_log_line_goes_to_the_only_call_and_else_to_those_who_listen() {
 #[tokio::test]
 async fn what_names_no_request_never_crosses_principals() {
     let double = serve(true, Speaks::Both, |message, line| {
-        let note = |method: &str, params: Value| line.say(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
+        let note =
+            |method: &str, params: Value| line.say(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
         note("notifications/message", json!({"level": "info", "data": "secret of ann"}));
         note("notifications/resources/updated", json!({"uri": "a:secret"}));
         note("notifications/resources/updated", json!({"uri": "a:ann", "_meta": {"omnimind/principal": "ann"}}));

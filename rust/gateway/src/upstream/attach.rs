@@ -59,7 +59,8 @@ pub(super) struct Bin {
 impl Bin {
     /// The numbers as of now.
     pub(super) fn count(&self) -> Waste {
-        let [garbage, late, unaddressed] = [&self.garbage, &self.late, &self.unaddressed].map(|n| n.load(Ordering::Relaxed));
+        let [garbage, late, unaddressed] =
+            [&self.garbage, &self.late, &self.unaddressed].map(|n| n.load(Ordering::Relaxed));
         Waste { garbage, late, unaddressed }
     }
 }
@@ -252,6 +253,7 @@ impl Drop for Attachment {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 mod tests {
     use super::*;
 
@@ -265,7 +267,9 @@ mod tests {
         let guest = circle.attach(&names("ann"), Seat::Guest);
         assert!(matches!(circle.addressee([]), Addressee::Nobody(_)));
         let session = circle.attach(&names("ann"), Seat::Session);
-        assert!(matches!(circle.addressee([session.lease]), Addressee::Owner(lease, Some(_)) if lease == session.lease));
+        assert!(
+            matches!(circle.addressee([session.lease]), Addressee::Owner(lease, Some(_)) if lease == session.lease)
+        );
         assert!(matches!(circle.addressee([guest.lease, session.lease]), Addressee::Nobody(_)));
         let second = circle.attach(&names("ann"), Seat::Call);
         assert!(matches!(circle.addressee([session.lease]), Addressee::Nobody(_)));
@@ -281,7 +285,9 @@ mod tests {
         assert!(matches!(circle.reach("notifications/resources/updated", &params), Reach::All(_)));
         drop(circle.attach(&names("bob"), Seat::Guest));
         assert!(matches!(circle.reach("notifications/resources/updated", &params), Reach::Nowhere));
-        let Reach::All(bare) = circle.reach("notifications/tools/list_changed", &params) else { panic!("list changes are for all") };
+        let Reach::All(bare) = circle.reach("notifications/tools/list_changed", &params) else {
+            panic!("list changes are for all")
+        };
         assert!(bare.params.is_empty());
     }
 
@@ -289,7 +295,9 @@ mod tests {
     fn a_worker_names_the_principal_and_a_stranger_cannot() {
         let params = Bytes::from_static(br#"{"uri":"a","_meta":{"omnimind/principal":"bob"}}"#);
         let circle = Circle::new(true);
-        let Reach::Only(name, note) = circle.reach("notifications/resources/updated", &params) else { panic!("it is named") };
+        let Reach::Only(name, note) = circle.reach("notifications/resources/updated", &params) else {
+            panic!("it is named")
+        };
         assert_eq!((&*name, &note.params[..]), ("bob", &br#"{"uri":"a"}"#[..]));
         assert!(matches!(Circle::new(false).reach("notifications/resources/updated", &params), Reach::All(_)));
     }

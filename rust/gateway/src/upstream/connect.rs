@@ -47,7 +47,13 @@ pub(super) struct Peer {
 }
 
 /// Connects to a first-party worker.
-pub(super) async fn worker(peer: &Peer, path: &Path, key: &str, era: Era, circle: &Arc<Circle>) -> Result<(Negotiated, Pipe), Refusal> {
+pub(super) async fn worker(
+    peer: &Peer,
+    path: &Path,
+    key: &str,
+    era: Era,
+    circle: &Arc<Circle>,
+) -> Result<(Negotiated, Pipe), Refusal> {
     let stream = dial(path).await.map_err(|error| peer.unreachable(&error.to_string()))?;
     let mut opening = key.as_bytes().to_vec();
     opening.push(b'\n');
@@ -115,8 +121,12 @@ pub(super) fn child(
         leftover: leftover.map_err(|error| broken(&error.to_string()))?.unwrap_or_default().into(),
         inherited: answer.inherited.then_some(quiet),
     };
-    let writer = unblock(&stdin).and_then(|()| pipe::Sender::from_owned_fd(stdin)).map_err(|error| broken(&error.to_string()))?;
-    let reader = unblock(&stdout).and_then(|()| pipe::Receiver::from_owned_fd(stdout)).map_err(|error| broken(&error.to_string()))?;
+    let writer = unblock(&stdin)
+        .and_then(|()| pipe::Sender::from_owned_fd(stdin))
+        .map_err(|error| broken(&error.to_string()))?;
+    let reader = unblock(&stdout)
+        .and_then(|()| pipe::Receiver::from_owned_fd(stdout))
+        .map_err(|error| broken(&error.to_string()))?;
     Ok((negotiated, Pipe::open(reader, writer, terms, Arc::clone(circle))))
 }
 
@@ -171,7 +181,8 @@ impl Peer {
         params.extend_from_slice(&self.own_info());
         params.push(b'}');
         let result = self.greet(pipe, "initialize", params).await?;
-        let version = json::find(&result, &["protocolVersion"]).ok().flatten().and_then(json::as_str).unwrap_or_default();
+        let version =
+            json::find(&result, &["protocolVersion"]).ok().flatten().and_then(json::as_str).unwrap_or_default();
         let Some(known) = LEGACY_VERSIONS.into_iter().find(|known| **known == *version) else {
             return Err(Failure::Refused(self.unreachable(&format!("it answered with protocol version {version:?}"))));
         };
@@ -198,7 +209,9 @@ impl Peer {
             }
         };
         timeout(GREETING, answer).await.unwrap_or_else(|_| {
-            Err(Failure::Refused(self.unreachable(&format!("it did not answer {method} within {} s", GREETING.as_secs()))))
+            Err(Failure::Refused(
+                self.unreachable(&format!("it did not answer {method} within {} s", GREETING.as_secs())),
+            ))
         })
     }
 

@@ -43,7 +43,13 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(feed: Feed, server: Arc<str>, idle: Option<Duration>, deadline: Option<Instant>, lease: Lease) -> Self {
+    pub(super) fn new(
+        feed: Feed,
+        server: Arc<str>,
+        idle: Option<Duration>,
+        deadline: Option<Instant>,
+        lease: Lease,
+    ) -> Self {
         Self { feed, server, clock: Clock::new(idle, deadline), _lease: Some(lease) }
     }
 
@@ -63,7 +69,9 @@ impl Exchange {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let polled = match &mut self.feed {
             Feed::Pipe(call) => call.poll(cx),
-            Feed::Http(events) => events.as_mut().poll_next(cx).map(|event| event.unwrap_or_else(|| cut_short(&self.server))),
+            Feed::Http(events) => {
+                events.as_mut().poll_next(cx).map(|event| event.unwrap_or_else(|| cut_short(&self.server)))
+            }
             Feed::Known(event) => event.take().map_or(Poll::Pending, Poll::Ready),
         };
         match polled {

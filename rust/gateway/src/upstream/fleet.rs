@@ -1,10 +1,6 @@
 //! All configured servers: what state they are in, and a connection to each for whoever may have one.
 
-use std::{
-    os::fd::OwnedFd,
-    sync::Arc,
-    time::Duration,
-};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use omnimind_wire::{Reason, Refusal};
@@ -66,7 +62,7 @@ impl Fleet {
             epoch,
             own_version: Arc::from(&*snapshot.version),
             outbox,
-            clients: Arc::new(Clients::new()),
+            clients: Arc::default(),
             children: Children::default(),
             servers: ArcSwap::from_pointee(servers),
             changes: broadcast::channel(1).0,
@@ -86,7 +82,9 @@ impl Fleet {
     pub fn apply(&self, snapshot: &Snapshot) {
         let old = self.servers.load_full();
         let servers = snapshot.servers.iter().map(|spec| {
-            let Some(known) = old.iter().find(|server| server.spec.name == spec.name) else { return Server::new(spec.clone()) };
+            let Some(known) = old.iter().find(|server| server.spec.name == spec.name) else {
+                return Server::new(spec.clone());
+            };
             if *known.spec == **spec {
                 return Arc::clone(known);
             }

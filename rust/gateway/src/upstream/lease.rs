@@ -117,7 +117,9 @@ impl Notes {
                 _ = self.ended.wait_for(Option::is_some) => return None,
             };
             match heard {
-                Ok(Unaddressed { note, only }) if only.as_ref().is_none_or(|only| *only == self.principal) => return Some(note),
+                Ok(Unaddressed { note, only }) if only.as_ref().is_none_or(|only| *only == self.principal) => {
+                    return Some(note);
+                }
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }

@@ -35,7 +35,12 @@ pub(super) enum Transport {
 
 impl Link {
     /// Puts a connection together; `child` is released with it.
-    pub(super) fn new(negotiated: Negotiated, circle: Arc<Circle>, transport: Transport, child: Option<Child>) -> Arc<Self> {
+    pub(super) fn new(
+        negotiated: Negotiated,
+        circle: Arc<Circle>,
+        transport: Transport,
+        child: Option<Child>,
+    ) -> Arc<Self> {
         Arc::new(Self { negotiated, circle, transport, child })
     }
 

@@ -26,8 +26,8 @@ mod server;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use omnimind_wire::{Era, Refusal, RpcError};
 use tokio::{sync::oneshot, time::Instant};
 

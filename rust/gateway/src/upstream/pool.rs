@@ -87,7 +87,10 @@ impl Pool {
             Owner::Session { .. } => (base, Seat::Session),
             Owner::Call { capabilities } => return call(&mut places, spec, base, capabilities, grant, open),
         };
-        if matches!(key.own, Own::Session(..)) && !places.contains_key(&key) && own_sessions(&mut places) >= most_own(spec.kind) {
+        if matches!(key.own, Own::Session(..))
+            && !places.contains_key(&key)
+            && own_sessions(&mut places) >= most_own(spec.kind)
+        {
             return Choice::Refused(full(spec));
         }
         match find(&mut places, &key) {
@@ -123,7 +126,9 @@ impl Pool {
         self.places.lock().retain(|key, places| {
             let keep = if matches!(key.own, Own::Session(..)) { IDLE_OWN } else { IDLE };
             places.retain(|opening| match &*opening.borrow() {
-                Some(Ok(link)) => !link.is_gone() && link.circle.idle_since().is_none_or(|since| now.duration_since(since) < keep),
+                Some(Ok(link)) => {
+                    !link.is_gone() && link.circle.idle_since().is_none_or(|since| now.duration_since(since) < keep)
+                }
                 Some(Err(_)) => false,
                 None => opening.has_changed().is_ok(),
             });
@@ -143,9 +148,9 @@ fn is_own(spec: &ServerSpec, era: Era, capabilities: &[u8]) -> bool {
 }
 
 fn can_be_asked(capabilities: &[u8]) -> bool {
-    ["sampling", "elicitation", "roots"].iter().any(|key| {
-        omnimind_wire::json::find(capabilities, &[key]).ok().flatten().is_some()
-    })
+    ["sampling", "elicitation", "roots"]
+        .iter()
+        .any(|key| omnimind_wire::json::find(capabilities, &[key]).ok().flatten().is_some())
 }
 
 /// Extras of one key.

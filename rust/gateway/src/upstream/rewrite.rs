@@ -34,7 +34,12 @@ pub(super) struct Stamp<'a> {
 }
 
 /// Appends the whole request and gives the client's progress token, if it set one.
-pub(super) fn push_request(out: &mut Vec<u8>, id: u64, call: &Call, stamp: Option<Stamp<'_>>) -> Result<Option<Bytes>, Malformed> {
+pub(super) fn push_request(
+    out: &mut Vec<u8>,
+    id: u64,
+    call: &Call,
+    stamp: Option<Stamp<'_>>,
+) -> Result<Option<Bytes>, Malformed> {
     let mut digits = [0u8; 20];
     let id = decimal(id, &mut digits);
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
@@ -70,7 +75,12 @@ pub(super) fn cancelled_params(id: u64, why: &str) -> Vec<u8> {
     out
 }
 
-fn push_params(out: &mut Vec<u8>, id: &[u8], params: &Bytes, stamp: Option<Stamp<'_>>) -> Result<Option<Bytes>, Malformed> {
+fn push_params(
+    out: &mut Vec<u8>,
+    id: &[u8],
+    params: &Bytes,
+    stamp: Option<Stamp<'_>>,
+) -> Result<Option<Bytes>, Malformed> {
     let params: &[u8] = if params.is_empty() { b"{}" } else { params };
     let meta = if may_have_meta(params) { member(params, "_meta")? } else { None };
     let Some(meta) = meta else {
@@ -203,7 +213,9 @@ pub(super) fn with_request(params: &Bytes, id: &Bytes) -> Bytes {
 
 /// Puts the client's id back as the subscription's, if the object names a subscription.
 pub(super) fn with_subscription(object: &Bytes, id: &Bytes) -> Bytes {
-    if memmem::find(object, b"ubscriptionId").is_none() || !matches!(json::find(object, &["_meta", SUBSCRIPTION]), Ok(Some(_))) {
+    if memmem::find(object, b"ubscriptionId").is_none()
+        || !matches!(json::find(object, &["_meta", SUBSCRIPTION]), Ok(Some(_)))
+    {
         return object.clone();
     }
     Edit::new(object).set(&["_meta", SUBSCRIPTION], id.as_ref()).finish().unwrap_or_else(|_| object.clone())
@@ -214,12 +226,17 @@ pub(super) fn take_principal(params: &Bytes) -> (Bytes, Option<String>) {
     if memmem::find(params, b"omnimind").is_none() {
         return (params.clone(), None);
     }
-    let said = json::find(params, &["_meta", PRINCIPAL]).ok().flatten().and_then(json::as_str).map(std::borrow::Cow::into_owned);
+    let said = json::find(params, &["_meta", PRINCIPAL])
+        .ok()
+        .flatten()
+        .and_then(json::as_str)
+        .map(std::borrow::Cow::into_owned);
     let rest = Edit::new(params).remove_pruned(&["_meta", PRINCIPAL]).finish().unwrap_or_default();
     (rest, said)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 mod tests {
     use std::sync::Arc;
 
@@ -247,7 +264,10 @@ mod tests {
     #[test]
     fn a_request_without_meta_keeps_its_params_byte_for_byte() {
         let (text, token) = written(r#"{ "name":"x","arguments":{"n":1.0} }"#, None);
-        assert_eq!(text, r#"{"jsonrpc":"2.0","id":30064771073,"method":"tools/call","params":{ "name":"x","arguments":{"n":1.0} }}"#);
+        assert_eq!(
+            text,
+            r#"{"jsonrpc":"2.0","id":30064771073,"method":"tools/call","params":{ "name":"x","arguments":{"n":1.0} }}"#
+        );
         assert_eq!(token, None);
     }
 
@@ -262,18 +282,32 @@ mod tests {
     fn a_meta_key_in_disguise_is_found() {
         let (text, token) = written(r#"{"\u005fmeta":{"progressToken":5}}"#, Some(STAMP));
         assert_eq!(token.as_deref(), Some(&b"5"[..]));
-        assert!(text.contains(r#"{"progressToken":30064771073,"omnimind/principal":"an\"n","omnimind/deadlineMs":1500}"#), "{text}");
+        assert!(
+            text.contains(r#"{"progressToken":30064771073,"omnimind/principal":"an\"n","omnimind/deadlineMs":1500}"#),
+            "{text}"
+        );
         assert!(!text.contains("\"_meta\""), "{text}");
     }
 
     #[test]
     fn a_worker_is_told_the_principal_once_whatever_the_client_wrote() {
         let (text, _) = written(r#"{"_meta":{"omnimind/principal":"root"},"name":"x"}"#, Some(STAMP));
-        assert!(text.ends_with(r#""params":{"_meta":{"omnimind/principal":"an\"n","omnimind/deadlineMs":1500},"name":"x"}}"#), "{text}");
+        assert!(
+            text.ends_with(
+                r#""params":{"_meta":{"omnimind/principal":"an\"n","omnimind/deadlineMs":1500},"name":"x"}}"#
+            ),
+            "{text}"
+        );
         let (text, _) = written("", Some(STAMP));
-        assert!(text.ends_with(r#""params":{"_meta":{"omnimind/principal":"an\"n","omnimind/deadlineMs":1500}}}"#), "{text}");
+        assert!(
+            text.ends_with(r#""params":{"_meta":{"omnimind/principal":"an\"n","omnimind/deadlineMs":1500}}}"#),
+            "{text}"
+        );
         let (text, _) = written(r#" { "a":1}"#, Some(STAMP));
-        assert!(text.ends_with(r#"{"_meta":{"omnimind/principal":"an\"n","omnimind/deadlineMs":1500},"a":1}}"#), "{text}");
+        assert!(
+            text.ends_with(r#"{"_meta":{"omnimind/principal":"an\"n","omnimind/deadlineMs":1500},"a":1}}"#),
+            "{text}"
+        );
     }
 
     #[test]
@@ -291,6 +325,9 @@ mod tests {
         let params = Bytes::from_static(br#"{"progressToken":30064771073,"progress":1}"#);
         assert_eq!(with_token(&params, &Bytes::from_static(b"\"t\"")), r#"{"progressToken":"t","progress":1}"#);
         let params = Bytes::from_static(br#"{"_meta":{"io.modelcontextprotocol/subscriptionId":3}}"#);
-        assert_eq!(with_subscription(&params, &Bytes::from_static(b"\"s\"")), r#"{"_meta":{"io.modelcontextprotocol/subscriptionId":"s"}}"#);
+        assert_eq!(
+            with_subscription(&params, &Bytes::from_static(b"\"s\"")),
+            r#"{"_meta":{"io.modelcontextprotocol/subscriptionId":"s"}}"#
+        );
     }
 }

@@ -115,10 +115,18 @@ impl Server {
     /// Closes what nobody uses.
     pub(super) fn sweep(&self) {
         self.pool.sweep(Instant::now());
+        if let Some(remote) = &*self.remote.lock() {
+            remote.sweep();
+        }
     }
 
     /// Gives a connection as wished, waiting for the server to come up and the connection to open.
-    pub(super) async fn lease(self: &Arc<Self>, fleet: &Arc<Fleet>, wish: &Wish, until: Instant) -> Result<Lease, Refusal> {
+    pub(super) async fn lease(
+        self: &Arc<Self>,
+        fleet: &Arc<Fleet>,
+        wish: &Wish,
+        until: Instant,
+    ) -> Result<Lease, Refusal> {
         let mut status = self.status.subscribe();
         loop {
             self.up(fleet, until).await?;
@@ -147,14 +155,13 @@ impl Server {
                 State::Ready | State::Degraded => return Ok(()),
                 State::Starting | State::Backoff => {}
                 State::Draining => return Err(self.down(&now)),
-                State::Stopped | State::Parked => match woken {
-                    Some(since) => patience = (since + WAKE).min(until),
-                    None => {
+                State::Stopped | State::Parked => {
+                    let since = *woken.get_or_insert_with(|| {
                         fleet.outbox.send(&ToOrchestrator::Wake { server: self.spec.name.clone() });
-                        woken = Some(Instant::now());
-                        continue;
-                    }
-                },
+                        Instant::now()
+                    });
+                    patience = (since + WAKE).min(until);
+                }
             }
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { return Err(self.down(&now)) },
@@ -225,7 +232,8 @@ impl Server {
                     strong.pool.settle(&key, link);
                 }
                 Err(refusal) if strong.spec.kind == Kind::Worker && is_up(strong.status().state) => {
-                    let down = ToOrchestrator::Down { server: strong.spec.name.clone(), reason: refusal.detail.clone() };
+                    let down =
+                        ToOrchestrator::Down { server: strong.spec.name.clone(), reason: refusal.detail.clone() };
                     fleet.outbox.send(&down);
                 }
                 Err(_) => {}
@@ -264,10 +272,13 @@ impl Server {
             }
             Kind::Unix => {
                 let path = self.spec.path.as_deref().ok_or_else(|| peer.unreachable("it has no path"))?;
-                let (negotiated, pipe, circle) = connect::unix(&peer, path, key.era, declared(&key.own, b"{}"), &circle).await?;
+                let (negotiated, pipe, circle) =
+                    connect::unix(&peer, path, key.era, declared(&key.own, b"{}"), &circle).await?;
                 Ok(piped(negotiated, circle, pipe))
             }
-            Kind::Stdio => fleet.children.connect(fleet, &self.spec, &peer, key, &circle, declared(&key.own, ASKABLE)).await,
+            Kind::Stdio => {
+                fleet.children.connect(fleet, &self.spec, &peer, key, &circle, declared(&key.own, ASKABLE)).await
+            }
             Kind::Http => {
                 let remote = self.remote(fleet)?;
                 let capabilities = Bytes::copy_from_slice(declared(&key.own, b"{}"));

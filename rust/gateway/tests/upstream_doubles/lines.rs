@@ -96,7 +96,12 @@ pub(crate) fn serve(keyed: bool, speaks: Speaks, handle: impl Fn(Value, Line) + 
 }
 
 /// As [`serve`], in this folder.
-pub(crate) fn serve_in(folder: &Path, keyed: bool, speaks: Speaks, handle: impl Fn(Value, Line) + Send + Sync + 'static) -> Double {
+pub(crate) fn serve_in(
+    folder: &Path,
+    keyed: bool,
+    speaks: Speaks,
+    handle: impl Fn(Value, Line) + Send + Sync + 'static,
+) -> Double {
     let path = folder.join("s.sock");
     // Bound by a short name: the folder may be deeper than an address is long.
     let open = std::fs::File::open(folder).unwrap();
@@ -112,7 +117,15 @@ pub(crate) fn serve_in(folder: &Path, keyed: bool, speaks: Speaks, handle: impl 
                 let connection = connections.fetch_add(1, Ordering::Relaxed);
                 let (reader, writer) = stream.into_split();
                 let keys: Option<Arc<Mutex<Vec<String>>>> = keyed.then(|| Arc::clone(&keys));
-                tokio::spawn(converse(reader, writer, keys, speaks, connection, Arc::clone(&heard), Arc::clone(&handle)));
+                tokio::spawn(converse(
+                    reader,
+                    writer,
+                    keys,
+                    speaks,
+                    connection,
+                    Arc::clone(&heard),
+                    Arc::clone(&handle),
+                ));
             }
         })
     };

@@ -143,7 +143,8 @@ pub(crate) async fn serve(handle: impl Fn(Ask) -> Answer + Send + Sync + 'static
                 let (heard, handle) = (Arc::clone(&heard), Arc::clone(&handle));
                 let service = service_fn(move |request| respond(request, Arc::clone(&heard), Arc::clone(&handle)));
                 connections.spawn(async move {
-                    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                    let _ =
+                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         })

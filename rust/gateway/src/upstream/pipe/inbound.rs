@@ -37,7 +37,7 @@ where
                 Err(error) => break format!("reading failed: {error}"),
                 // The first line may have begun in the time of another gateway.
                 Ok(_) if !std::mem::replace(&mut whole, true) => {}
-                Ok(Line::Whole(line)) => core.take(line),
+                Ok(Line::Whole(line)) => core.take(&line),
                 Ok(Line::TooLong(head)) => core.too_long(&head),
             }
         };
@@ -46,7 +46,7 @@ where
 }
 
 impl Core {
-    fn take(self: &Arc<Self>, line: Bytes) {
+    fn take(self: &Arc<Self>, line: &Bytes) {
         if line.trim_ascii().is_empty() {
             return;
         }
@@ -54,7 +54,7 @@ impl Core {
             Ok(Message::Response(response)) => self.response(response),
             Ok(Message::Notification(notification)) => self.notification(notification),
             Ok(Message::Request(request)) => self.request(request),
-            Err(malformed) => self.garbage(&line, &malformed),
+            Err(malformed) => self.garbage(line, &malformed),
         }
     }
 
@@ -159,7 +159,10 @@ impl Core {
 
     fn question(self: &Arc<Self>, id: Bytes, request: Request) -> Result<(), RpcError> {
         if !matches!(&*request.method, "sampling/createMessage" | "elicitation/create" | "roots/list") {
-            return Err(RpcError::new(METHOD_NOT_FOUND, format!("{} is not a question a client answers", request.method)));
+            return Err(RpcError::new(
+                METHOD_NOT_FOUND,
+                format!("{} is not a question a client answers", request.method),
+            ));
         }
         if self.quiet_until.is_some_and(|until| Instant::now() < until) {
             return Err(refused("the gateway has restarted, and the question may belong to a call from before"));
@@ -182,13 +185,18 @@ impl Core {
                 if let Some(slot) = own.last() {
                     return slot.ask(question).map_err(|_| refused("the client reads too slowly"));
                 }
-                let questions = questions.ok_or_else(|| refused("no call is in flight that the question could belong to"))?;
+                let questions =
+                    questions.ok_or_else(|| refused("no call is in flight that the question could belong to"))?;
                 questions.try_send(question).map_err(|_| refused("the client has too many questions open"))
             }
         }
     }
 
-    fn await_answer(self: &Arc<Self>, id: Bytes, answered: oneshot::Receiver<Result<Bytes, RpcError>>) -> Result<(), RpcError> {
+    fn await_answer(
+        self: &Arc<Self>,
+        id: Bytes,
+        answered: oneshot::Receiver<Result<Bytes, RpcError>>,
+    ) -> Result<(), RpcError> {
         let mut open = self.questions.lock();
         if open.len() >= OPEN_QUESTIONS || open.contains_key(&id) {
             return Err(refused("too many questions are open"));
@@ -215,7 +223,10 @@ impl Core {
 
     fn too_long(&self, head: &Bytes) {
         self.circle.bin.garbage.fetch_add(1, Ordering::Relaxed);
-        self.spoilt(leading_id(head), &format!("the answer of {} is longer than {} bytes", self.server, super::LINE_BYTES));
+        self.spoilt(
+            leading_id(head),
+            &format!("the answer of {} is longer than {} bytes", self.server, super::LINE_BYTES),
+        );
     }
 
     /// Ends a call whose answer came and cannot be used.

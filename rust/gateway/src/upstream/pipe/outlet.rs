@@ -47,7 +47,10 @@ impl Outlet {
 
     /// Appends a line if there is room; the writer of it is told where in the stream it begins. Line breaks
     /// inside the text (legal between JSON tokens) become spaces; a failed text leaves nothing behind.
-    pub(super) fn push<E>(&self, write: impl FnOnce(&mut Vec<u8>, u64) -> Result<(), E>) -> Result<Result<(), E>, Full> {
+    pub(super) fn push<E>(
+        &self,
+        write: impl FnOnce(&mut Vec<u8>, u64) -> Result<(), E>,
+    ) -> Result<Result<(), E>, Full> {
         let mut state = self.state.lock();
         if state.closed || state.buffer.len() >= ROOM_BYTES {
             return Err(Full);
@@ -132,7 +135,11 @@ impl Outlet {
     }
 }
 
-async fn write_all(stream: &mut (impl AsyncWrite + Unpin), mut rest: &[u8], mut progress: impl FnMut(usize)) -> std::io::Result<()> {
+async fn write_all(
+    stream: &mut (impl AsyncWrite + Unpin),
+    mut rest: &[u8],
+    mut progress: impl FnMut(usize),
+) -> std::io::Result<()> {
     while !rest.is_empty() {
         match stream.write(rest).await? {
             0 => return Err(std::io::ErrorKind::WriteZero.into()),

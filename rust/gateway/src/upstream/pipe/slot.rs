@@ -114,7 +114,8 @@ impl Slot {
     pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Event> {
         let mut inner = self.inner.lock();
         if let Some(event) = inner.queue.pop_front() {
-            inner.bytes = if inner.queue.is_empty() { 0 } else { inner.bytes.saturating_sub(EVENT_BYTES + size(&event)) };
+            inner.bytes =
+                if inner.queue.is_empty() { 0 } else { inner.bytes.saturating_sub(EVENT_BYTES + size(&event)) };
             return Poll::Ready(event);
         }
         if let Some(outcome) = inner.end.take() {

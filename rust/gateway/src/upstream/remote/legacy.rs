@@ -5,17 +5,20 @@
 //! call. A stream that ends before its answer goes on by GET with the id of its last event. Dropping
 //! a call tells the server so; dropping the session deletes it.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_stream::stream;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use omnimind_wire::{Message, Request, RpcError, error::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND}};
+use omnimind_wire::{
+    Message, Request, RpcError,
+    error::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND},
+};
 use parking_lot::{Mutex, RwLock};
-use tokio::{sync::{mpsc, oneshot}, task::AbortHandle};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+};
 
 use super::{
     Remote, VERSION, listen,
@@ -59,7 +62,11 @@ pub(super) struct Core {
 
 impl Session {
     /// Greets the server.
-    pub(super) async fn open(remote: Arc<Remote>, circle: Arc<Circle>, capabilities: Bytes) -> Result<(Self, Negotiated), Failure> {
+    pub(super) async fn open(
+        remote: Arc<Remote>,
+        circle: Arc<Circle>,
+        capabilities: Bytes,
+    ) -> Result<(Self, Negotiated), Failure> {
         let opened = negotiate::initialize(&remote, &capabilities).await?;
         let negotiated = opened.negotiated.clone();
         let core = Arc::new(Core {
@@ -160,6 +167,7 @@ impl Core {
                 match step {
                     Step::Message(Message::Response(response)) if answers(response.id.as_ref(), number) => {
                         cancel.armed = false;
+                        replies.done();
                         yield Event::End(outcome(response.outcome, &call));
                         return;
                     }
@@ -245,7 +253,11 @@ impl Core {
             headers.insert(LAST_EVENT, value);
         }
         let response = self.remote.send(request).await?;
-        if response.status().is_success() { Ok(Replies::new(response)) } else { Err(failure(&self.remote.server, response).await) }
+        if response.status().is_success() {
+            Ok(Replies::new(response))
+        } else {
+            Err(failure(&self.remote.server, response).await)
+        }
     }
 
     /// Makes this call the one that unscoped questions go to.
@@ -273,7 +285,8 @@ impl Core {
         let (answer, answered) = oneshot::channel::<Result<Bytes, RpcError>>();
         let core = Arc::clone(self);
         tokio::spawn(async move {
-            let outcome = answered.await.unwrap_or_else(|_| Err(RpcError::new(INTERNAL_ERROR, "the client did not answer")));
+            let outcome =
+                answered.await.unwrap_or_else(|_| Err(RpcError::new(INTERNAL_ERROR, "the client did not answer")));
             core.post(match &outcome {
                 Ok(result) => omnimind_wire::message::result(&id, result),
                 Err(error) => omnimind_wire::message::error(&id, error),

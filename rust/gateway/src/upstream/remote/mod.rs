@@ -11,6 +11,7 @@ mod legacy;
 mod listen;
 mod modern;
 mod negotiate;
+mod plain;
 mod replies;
 
 use std::sync::{
@@ -21,10 +22,9 @@ use std::sync::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use omnimind_wire::{Reason, Refusal};
 
-use self::client::Unanswered;
+use self::client::{Arriving, Unanswered, Way};
 pub(super) use self::{client::Clients, legacy::Session, negotiate::open};
 use super::Failure;
 use crate::config::ServerSpec;
@@ -39,7 +39,7 @@ pub(super) struct Remote {
     server: Arc<str>,
     url: Uri,
     headers: HeaderMap,
-    clients: Arc<Clients>,
+    way: Way,
     base: u64,
     serial: AtomicU32,
     own_version: Arc<str>,
@@ -47,13 +47,17 @@ pub(super) struct Remote {
 
 impl Remote {
     /// Reads the address and the headers of a configured server.
-    pub(super) fn new(spec: &ServerSpec, epoch: u32, own_version: &Arc<str>, clients: &Arc<Clients>) -> Result<Arc<Self>, Refusal> {
+    pub(super) fn new(
+        spec: &ServerSpec,
+        epoch: u32,
+        own_version: &Arc<str>,
+        clients: &Arc<Clients>,
+    ) -> Result<Arc<Self>, Refusal> {
         let wrong = |what: String| Refusal::new(Reason::ServerUnavailable, "server", what).about(&*spec.name);
         let address = spec.url.as_deref().unwrap_or_default();
         let url: Uri = address.parse().map_err(|error| wrong(format!("{address:?} is not a URL: {error}")))?;
-        if !matches!(url.scheme_str(), Some("http" | "https")) {
-            return Err(wrong(format!("{address:?} is neither an http nor an https URL")));
-        }
+        let way =
+            Way::to(&url, clients).ok_or_else(|| wrong(format!("{address:?} is neither an http nor an https URL")))?;
         let mut headers = HeaderMap::with_capacity(spec.headers.len() + 8);
         for (name, value) in &spec.headers {
             let parsed = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
@@ -67,11 +71,16 @@ impl Remote {
             server: Arc::from(&*spec.name),
             url,
             headers,
-            clients: Arc::clone(clients),
+            way,
             base: u64::from(epoch) << 32,
             serial: AtomicU32::new(1),
             own_version: Arc::clone(own_version),
         }))
+    }
+
+    /// Closes connections that have rested too long.
+    pub(super) fn sweep(&self) {
+        self.way.sweep();
     }
 
     /// A number for the next request.
@@ -93,8 +102,8 @@ impl Remote {
     }
 
     /// Sends a request; any status is an answer here.
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        self.clients.send(request).await.map_err(|unanswered| Failure::Refused(self.unreachable(&unanswered)))
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Arriving>, Failure> {
+        self.way.send(request).await.map_err(|unanswered| Failure::Refused(self.unreachable(&unanswered)))
     }
 
     fn unreachable(&self, unanswered: &Unanswered) -> Refusal {

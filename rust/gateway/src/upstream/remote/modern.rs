@@ -46,6 +46,7 @@ impl Remote {
             loop {
                 match replies.next().await {
                     Step::Message(Message::Response(response)) if answers(response.id.as_ref(), number) => {
+                        replies.done();
                         yield Event::End(outcome(response.outcome, &call));
                         return;
                     }
@@ -70,7 +71,11 @@ impl Remote {
     /// Sends a request and begins to read a successful response.
     pub(super) async fn begin(&self, request: Request<Full<bytes::Bytes>>) -> Result<Replies, Failure> {
         let response = self.send(request).await?;
-        if response.status().is_success() { Ok(Replies::new(response)) } else { Err(failure(&self.server, response).await) }
+        if response.status().is_success() {
+            Ok(Replies::new(response))
+        } else {
+            Err(failure(&self.server, response).await)
+        }
     }
 
     /// Sends a notification and does not wait for it.
@@ -90,7 +95,8 @@ pub(super) fn envelope(headers: &mut HeaderMap, method: &str, params: &[u8]) {
     if let Ok(value) = HeaderValue::from_str(method) {
         headers.insert(METHOD, value);
     }
-    let name = headers::name_key(method).and_then(|key| json::find(params, &[key]).ok().flatten()).and_then(json::as_str);
+    let name =
+        headers::name_key(method).and_then(|key| json::find(params, &[key]).ok().flatten()).and_then(json::as_str);
     if let Some(value) = name.and_then(|name| HeaderValue::from_str(&headers::encode(&name)).ok()) {
         headers.insert(NAME, value);
     }

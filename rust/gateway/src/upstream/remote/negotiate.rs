@@ -8,14 +8,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use omnimind_wire::{
     Era, LEGACY_LATEST, LEGACY_VERSIONS, MODERN_VERSION, Message, Reason, Refusal, RpcError, bridge,
     error::UNSUPPORTED_VERSION, json,
 };
 
 use super::{
-    Remote, is_era_status,
+    Remote,
+    client::Arriving,
+    is_era_status,
     legacy::{SESSION, Session},
     modern::{answers, envelope},
     replies::{Replies, Step, failure},
@@ -71,7 +73,12 @@ pub(in crate::upstream) async fn open(
     })
 }
 
-async fn greet(remote: &Arc<Remote>, circle: &Arc<Circle>, era: Era, capabilities: Bytes) -> Result<(Negotiated, Transport), Unmet> {
+async fn greet(
+    remote: &Arc<Remote>,
+    circle: &Arc<Circle>,
+    era: Era,
+    capabilities: Bytes,
+) -> Result<(Negotiated, Transport), Unmet> {
     if era == Era::Modern {
         let negotiated = probe(remote).await?;
         return Ok((negotiated, Transport::Modern(Arc::clone(remote))));
@@ -105,7 +112,8 @@ async fn probe(remote: &Remote) -> Result<Negotiated, Unmet> {
 fn speaks_modern(error: &RpcError) -> bool {
     let Some(data) = error.data.as_deref().filter(|_| error.code == UNSUPPORTED_VERSION) else { return false };
     let versions = json::find(data, &["supported"]).ok().flatten().and_then(|raw| json::elements(raw).ok());
-    versions.is_some_and(|versions| versions.into_iter().any(|raw| json::as_str(raw).as_deref() == Some(MODERN_VERSION)))
+    versions
+        .is_some_and(|versions| versions.into_iter().any(|raw| json::as_str(raw).as_deref() == Some(MODERN_VERSION)))
 }
 
 async fn discover(remote: &Remote) -> Result<Negotiated, Failure> {
@@ -137,18 +145,26 @@ pub(super) async fn initialize(remote: &Remote, capabilities: &[u8]) -> Result<O
     let response = remote.send(remote.request(Method::POST, body)).await?;
     let session = response.headers().get(SESSION).cloned();
     let result = answer(remote, status_checked(remote, response).await?, number).await?;
-    let version = json::find(&result, &["protocolVersion"]).ok().flatten().and_then(json::as_str).unwrap_or_default().into_owned();
+    let version = json::find(&result, &["protocolVersion"])
+        .ok()
+        .flatten()
+        .and_then(json::as_str)
+        .unwrap_or_default()
+        .into_owned();
     let known = LEGACY_VERSIONS.into_iter().find(|known| **known == *version);
-    let Some(known) = known else { return Err(era_refusal(remote, &format!("it answered with protocol version {version:?}"))) };
+    let Some(known) = known else {
+        return Err(era_refusal(remote, &format!("it answered with protocol version {version:?}")));
+    };
     let negotiated = Negotiated { era: Era::Legacy, version: Arc::from(known), result };
     let opened = Opened { session, version: HeaderValue::from_static(known), negotiated };
-    let mut done = remote.request(Method::POST, omnimind_wire::message::notification("notifications/initialized", None));
+    let mut done =
+        remote.request(Method::POST, omnimind_wire::message::notification("notifications/initialized", None));
     opened.mark(done.headers_mut());
     remote.send(done).await?;
     Ok(opened)
 }
 
-async fn status_checked(remote: &Remote, response: http::Response<hyper::body::Incoming>) -> Result<Replies, Failure> {
+async fn status_checked(remote: &Remote, response: Response<Arriving>) -> Result<Replies, Failure> {
     let status = response.status();
     if status.is_success() {
         return Ok(Replies::new(response));
@@ -165,6 +181,7 @@ async fn answer(remote: &Remote, mut replies: Replies, number: u64) -> Result<By
     loop {
         match replies.next().await {
             Step::Message(Message::Response(response)) if answers(response.id.as_ref(), number) => {
+                replies.done();
                 return response.outcome.map_err(Failure::Rpc);
             }
             Step::Message(_) => {}

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode, header};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use omnimind_wire::{Limits, Message, Reason, Refusal, RpcError, sse};
 
-use super::super::{Failure, pipe::LINE_BYTES};
+use super::client::Arriving;
+use crate::upstream::{Failure, pipe::LINE_BYTES};
 
 /// The largest body of an answer that is no success.
 const ERROR_BYTES: usize = 1 << 20;
@@ -18,7 +17,7 @@ const LONGEST_RETRY_MS: u64 = 60_000;
 /// Messages of one response, as they come.
 #[derive(Debug)]
 pub(super) struct Replies {
-    body: Option<Incoming>,
+    body: Option<Arriving>,
     kind: Kind,
     /// Id of the last event: where a resumable stream goes on.
     pub last_id: Option<String>,
@@ -46,7 +45,7 @@ pub(super) enum Step {
 
 impl Replies {
     /// Reads the messages of a successful response.
-    pub(super) fn new(response: Response<Incoming>) -> Self {
+    pub(super) fn new(response: Response<Arriving>) -> Self {
         let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
         let kind = match kind.as_deref() {
             Some(kind) if kind.starts_with(b"text/event-stream") => {
@@ -72,6 +71,13 @@ impl Replies {
         }
     }
 
+    /// The message that was waited for has come: what is left of the body does not matter.
+    pub(super) fn done(&mut self) {
+        if let Some(body) = self.body.take() {
+            body.let_end();
+        }
+    }
+
     async fn whole(&mut self) -> Step {
         let Some(body) = self.body.take() else { return Step::Over };
         match collect(body, LINE_BYTES).await {
@@ -87,16 +93,16 @@ impl Replies {
                 return message(text);
             }
             let Some(body) = &mut self.body else { return Step::Over };
-            let piece = match body.frame().await {
+            let piece = match body.piece().await {
                 None => {
                     self.body = None;
                     return Step::Over;
                 }
                 Some(Err(error)) => {
                     self.body = None;
-                    return Step::Broken(error.to_string());
+                    return Step::Broken(error);
                 }
-                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Ok(piece)) => piece,
             };
             match parser.push(&piece) {
                 Err(error) => {
@@ -124,11 +130,11 @@ fn message(text: Bytes) -> Step {
     }
 }
 
-async fn collect(mut body: Incoming, most: usize) -> Result<Bytes, String> {
+async fn collect(mut body: Arriving, most: usize) -> Result<Bytes, String> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let piece = frame.map_err(|error| error.to_string())?.into_data().unwrap_or_default();
+    while let Some(piece) = body.piece().await {
+        let piece = piece?;
         if first.len() + rest.len() + piece.len() > most {
             return Err(format!("it is longer than {most} bytes"));
         }
@@ -143,9 +149,10 @@ async fn collect(mut body: Incoming, most: usize) -> Result<Bytes, String> {
 }
 
 /// What a response that is no success means: the server's own error, if its body holds one, else a refusal.
-pub(super) async fn failure(server: &str, response: Response<Incoming>) -> Failure {
+pub(super) async fn failure(server: &str, response: Response<Arriving>) -> Failure {
     let status = response.status();
-    let wait = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    let wait =
+        response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     let body = collect(response.into_body(), ERROR_BYTES).await.unwrap_or_default();
     if status == StatusCode::UNAUTHORIZED {
         let detail = format!(
@@ -158,10 +165,12 @@ pub(super) async fn failure(server: &str, response: Response<Incoming>) -> Failu
         return Failure::Rpc(error);
     }
     if status == StatusCode::FORBIDDEN {
-        let detail = format!("{server} answered 403: the token under \"headers\" in its configuration does not suffice");
+        let detail =
+            format!("{server} answered 403: the token under \"headers\" in its configuration does not suffice");
         return refused(Refusal::new(Reason::ServerUnavailable, "server", detail).about(server));
     }
-    let refusal = Refusal::new(Reason::ServerUnavailable, "server", format!("{server} answered HTTP {status}")).about(server);
+    let refusal =
+        Refusal::new(Reason::ServerUnavailable, "server", format!("{server} answered HTTP {status}")).about(server);
     let waits = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE;
     refused(match wait {
         Some(seconds) if waits => refusal.retry_after(seconds.saturating_mul(1000)),
