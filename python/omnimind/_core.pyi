@@ -39,7 +39,6 @@ class Gateway:
         Blocks without holding the interpreter. Later calls of any method but this raise RuntimeError.
         """
 
-
 @final
 class Refusal:
     """A refusal of a `TokenBucket`: false, and exactly how long to wait. Equal to another that says the same."""
