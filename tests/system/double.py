@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import omnimind
 from omnimind.cli import fleet as control
 from omnimind.linux import proc
-from tests.fleet import PYTHON_PATH, Fleet
+from tests.fleet import Fleet
+
+PYTHON_PATH = Path(omnimind.__file__).parents[1]
+"""Where omnimind is imported from; what a fleet's processes need in PYTHONPATH."""
 
 FIXTURES = Path(__file__).with_name("fleet_fixtures")
 TINY = FIXTURES / "tiny_server.py"

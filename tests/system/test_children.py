@@ -6,7 +6,7 @@ import os
 
 from omnimind.cli import fleet as control
 from tests.fleet import wait_until
-from tests.system.double import ask, doubled, living, row, tiny, whoami
+from tests.system.double import ask, doubled, is_ready, row, status, tiny, tree, whoami
 
 
 def era_of(answer: dict[str, object]) -> str:
@@ -118,4 +118,55 @@ def test_reloaded_tokens_reach_the_gateway() -> None:
         wait_until(lambda: bool(ask(fleet, {"do": "heard"})["applied"]), 5, "the gateway was told")
         applied = ask(fleet, {"do": "heard"})["applied"][0]["snapshot"]
         assert [token["name"] for token in applied["auth"]["tokens"]] == ["local", "ann"]
-        assert living(set()) == set()
+
+
+def test_servers_without_a_process_are_ready_for_the_gateway_to_judge() -> None:
+    servers = {"web": {"url": "http://127.0.0.1:9/mcp"}, "sock": {"url": "unix:/nonexistent.sock"}}
+    with doubled(servers) as fleet:
+        assert {row(fleet, name)["state"] for name in servers} == {"ready"}
+        assert {row(fleet, name)["pid"] for name in servers} == {None}
+        ask(fleet, {"do": "tell", "message": {"t": "down", "server": "web", "reason": "refused"}})
+        assert row(fleet, "web")["state"] == "ready"
+
+
+def test_messages_that_make_no_sense_end_nothing() -> None:
+    nonsense = [
+        {"t": "want_child"},
+        {"t": "want_child", "request": 1, "server": "plain"},
+        {"t": "want_child", "request": 1, "server": 5, "principal": None, "era": "future"},
+        {"t": "want_child", "request": 1, "server": "plain", "principal": "x", "era": "future"},
+        {"t": "release_child"},
+        {"t": "release_child", "child": "one"},
+        {"t": "wake", "server": None},
+        {"t": "down"},
+        {"t": "unheard-of"},
+        {},
+    ]
+    with doubled({"plain": tiny()}) as fleet:
+        pids = status(fleet)["orchestrator"]["pid"], status(fleet)["gateway"]["pid"]
+        for message in nonsense:
+            ask(fleet, {"do": "tell", "message": message})
+        assert whoami(fleet, "plain")["got"]["result"]["pid"] == row(fleet, "plain")["pid"]
+        assert (status(fleet)["orchestrator"]["pid"], status(fleet)["gateway"]["pid"]) == pids
+
+
+def test_restarts_leave_no_descriptor_and_no_process_behind() -> None:
+    quick = {"max_attempts": 1000, "window_s": 60}
+    with doubled({"plain": tiny(restart=quick), "filesystem": {"port": 0, "restart": quick}}) as fleet:
+        orchestrator = status(fleet)["orchestrator"]["pid"]
+
+        def cycle() -> tuple[int, int]:
+            for server in ("plain", "filesystem"):
+                pid = row(fleet, server)["pid"]
+                control.ask(fleet.state, {"cmd": "restart", "server": server})
+                wait_until(lambda s=server, p=pid: is_ready(fleet, s, not_pid=p), 10, "ready again")
+            gateway = status(fleet)["gateway"]
+            os.kill(gateway["pid"], 9)
+            wait_until(lambda: status(fleet)["gateway"]["epoch"] > gateway["epoch"], 10, "a new gateway")
+            wait_until(lambda: status(fleet)["gateway"]["state"] == "ready", 20, "it is up")
+            return len(os.listdir(f"/proc/{orchestrator}/fd")), len(tree(fleet.pid))
+
+        first = [cycle() for _ in range(2)]
+        last = [cycle() for _ in range(4)]
+        assert last[-1][0] <= max(first)[0] + 1
+        assert last[-1][1] <= max(processes for _, processes in first)

@@ -14,8 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet import PYTHON_PATH, Fleet, wait_until
-from tests.system.double import ask, doubled, identity, is_ready, living, row, status, tiny, tree, whoami
+from tests.fleet import Fleet, wait_until
+from tests.system.double import (
+    PYTHON_PATH,
+    ask,
+    doubled,
+    identity,
+    is_ready,
+    living,
+    row,
+    status,
+    tiny,
+    tree,
+    whoami,
+)
 
 SURVIVAL_S = 2.0
 

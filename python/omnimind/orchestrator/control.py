@@ -42,7 +42,10 @@ class ControlSocket:
                 await anyio.wait_readable(self._listener)
                 try:
                     caller, _ = self._listener.accept()
-                except (BlockingIOError, ConnectionAbortedError):
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    await anyio.sleep(0.05)  # out of descriptors, or the caller is gone again
                     continue
                 self._admit(group, caller)
 

@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from omnimind import catalog, tokens
+from omnimind.errors import FleetError, OmniMindError, closest
 from omnimind.linux.packets import Message
 from omnimind.orchestrator import instances, logs, status
 from omnimind.orchestrator.children import Children, TooManyStarts
@@ -63,6 +64,7 @@ class Fleet:
         self._progress = progress
         self._guard_pid = guard_pid
         self._began_s = time.monotonic()
+        self._snapshot = self._read_snapshot()
         self._house = House(family, zygote, tasks, settings.state_dir, os.environ, version)
         self._numbers = itertools.count(1)
         self._children: dict[str, Children] = {}
@@ -171,7 +173,7 @@ class Fleet:
         message = {
             "t": "start",
             "epoch": epoch,
-            "snapshot": self._snapshot(),
+            "snapshot": self._snapshot,
             "listeners": [{"name": name, "address": authority(listener)} for name, listener in named],
         }
         return message, [listener.descriptor for _, listener in named]
@@ -181,10 +183,11 @@ class Fleet:
         return [self._server_message(server) for server in self.servers.values()]
 
     def reload_tokens(self) -> None:
-        """Tell the gateway who may call now. Raises StateError for a damaged file."""
-        self.gateway.tell({"t": "apply", "snapshot": self._snapshot()})
+        """Tell the gateway who may call now. Raises StateError for a damaged file; the old ones stay."""
+        self._snapshot = self._read_snapshot()
+        self.gateway.tell({"t": "apply", "snapshot": self._snapshot})
 
-    def _snapshot(self) -> dict[str, Any]:
+    def _read_snapshot(self) -> dict[str, Any]:
         state_dir = self.settings.state_dir
         return snapshot(
             self.settings, tokens.principals(state_dir), tokens.key_ring(state_dir), self._version
@@ -227,6 +230,8 @@ class Fleet:
 
     async def gateway_gone(self) -> None:
         """A gateway process ended: its sessions ended with it."""
+        if not self.stop_asked.is_set():
+            self._progress.say(f"  gateway          ended: {self.gateway.reason}; restarting")
         async with anyio.create_task_group() as group:
             for children in self._children.values():
                 group.start_soon(children.end_sessions)
@@ -285,7 +290,13 @@ class Fleet:
     # --- what the operator asks
 
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The answer to one control command."""
+        """The answer to one control command; a refusal says code, what and help."""
+        try:
+            return self._obey(request)
+        except OmniMindError as error:
+            return {"ok": False, "code": error.code, "what": error.what, "help": error.help}
+
+    def _obey(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         match request.get("cmd"):
             case "status":
                 return {"ok": True, **self.status()}
@@ -297,12 +308,14 @@ class Fleet:
             case "reload-tokens":
                 self.reload_tokens()
                 return {"ok": True}
-        return {"ok": False, "code": "OM0204", "what": "the fleet does not know this command"}
+        raise FleetError("OM0204", f"the fleet does not know the command {request.get('cmd')!r}")
 
     def _restart(self, name: str) -> Mapping[str, Any]:
         server = self.servers.get(catalog.canonical(name)) or self.servers.get(name)
         if server is None:
-            return {"ok": False, "code": "OM0203", "what": f"there is no server named {name}"}
+            near = closest(name, list(self.servers))
+            help = f"did you mean {near}?" if near else "list them: omnimind status"
+            raise FleetError("OM0203", f"there is no server named {name}", help=help)
         if not self.stop_asked.is_set():
             server.post(Event.RESTART)
         return {"ok": True}

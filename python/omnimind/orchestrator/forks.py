@@ -51,11 +51,24 @@ class Zygote:
         """Keep a zygote, as long as it manages to get ready."""
         barren = 0
         while barren < _DEATHS_TO_GIVE_UP:
-            if await self._live_once():
+            try:
+                bore = await self._live_once()
+            except OSError as fault:
+                self._log.write(os.getpid(), f"omnimind: no zygote: {fault}")
+                bore = False
+            if bore:
                 barren = 0
             else:
                 barren += 1
                 self._settled.set()  # do not wait for the next one: this may be the imports' own fault
+
+    async def discard(self) -> None:
+        """End the zygote that was started early: this fleet has no worker."""
+        if self._egg is not None:
+            egg, self._egg = self._egg, None
+            egg.end.close()
+            os.close(egg.output)
+            await self._family.end(self._family.adopt(egg.pid), 0.0)
 
     async def _live_once(self) -> bool:
         """One zygote's life; True if it was ready."""
@@ -65,9 +78,8 @@ class Zygote:
         async with anyio.create_task_group() as group:
             group.start_soon(logs.pump, egg.output, self._log, egg.pid)
             group.start_soon(self._link.run)
-            while (heard := await self._link.hear()) is not None:
-                seqpacket.close_all(heard[1])
-                was_ready = self._ready = heard[0].get("t") == "ready"
+            while await self._hears_ready(self._link):
+                was_ready = self._ready = True
                 self._settled.set()
             if was_ready:
                 self._ready, self._settled = False, anyio.Event()
@@ -76,6 +88,16 @@ class Zygote:
             self._link, self.pid = None, None
             group.cancel_scope.cancel()
         return was_ready
+
+    async def _hears_ready(self, link: Link) -> bool:
+        try:
+            heard = await link.hear()
+        except OSError:
+            return False
+        if heard is None:
+            return False
+        seqpacket.close_all(heard[1])
+        return heard[0].get("t") == "ready"
 
     async def start(self, job: Job, listener: int, output: int, environ: Mapping[str, str]) -> Child:
         """A new worker; forked if there is a zygote, else exec'd. Raises OSError."""

@@ -80,7 +80,10 @@ class Gateway:
         quick_deaths = 0
         while not self._stopping:
             started_s = clock()
-            await self._live_once()
+            try:
+                await self._live_once()
+            except OSError as fault:
+                self.reason = f"the system refused a process: {fault.strerror}"
             if self._stopping:
                 return
             quick_deaths = 1 if clock() - started_s >= STEADY_S else quick_deaths + 1
@@ -133,7 +136,7 @@ class Gateway:
         async with anyio.create_task_group() as group:
             group.start_soon(logs.pump, read, self._log, pid)
             group.start_soon(link.run)
-            group.start_soon(self._listen, link)
+            group.start_soon(self._listen, link, child)
             group.start_soon(self._end_if_never_up, child)
             status = await child.wait()
             if not self._stopping:
@@ -144,8 +147,16 @@ class Gateway:
             group.cancel_scope.cancel()
         await self._fleet.gateway_gone()
 
-    async def _listen(self, link: Link) -> None:
-        while (heard := await link.hear()) is not None:
+    async def _listen(self, link: Link, child: Child) -> None:
+        while True:
+            try:
+                heard = await link.hear()
+            except OSError as fault:
+                self._log.write(child.pid, f"omnimind: the gateway is ended, its link is broken: {fault}")
+                heard = None
+            if heard is None:
+                child.signal(signal.SIGKILL)  # without its link it is of no use
+                return
             message, descriptors = heard
             seqpacket.close_all(descriptors)
             if message.get("t") == "up":

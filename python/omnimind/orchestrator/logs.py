@@ -96,9 +96,9 @@ class LogFile:
 
 async def pump(descriptor: int, log: LogFile, pid: int) -> None:
     """Copy a pipe into the log, line by line, until every writer is gone; closes the descriptor."""
-    os.set_blocking(descriptor, False)
     pending = b""
     try:
+        os.set_blocking(descriptor, False)
         while True:
             await anyio.wait_readable(descriptor)
             try:

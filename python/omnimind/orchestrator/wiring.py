@@ -127,7 +127,8 @@ class _Conductor:
                 self._options.gateway_module,
                 self._options.guard_pid,
             )
-            tasks.start_soon(zygote.run)
+            has_workers = any(server.settings.kind == "worker" for server in fleet.servers.values())
+            tasks.start_soon(zygote.run if has_workers else zygote.discard)
             tasks.start_soon(ControlSocket(bound.control.descriptor, fleet.answer, fleet.events).run)
             tasks.start_soon(self._announce, fleet)
             self._guard.say({"t": "running"})

@@ -1,8 +1,9 @@
 """A gateway double for tests of the orchestrator: speaks the link, and JSON lines on its listening sockets.
 
-A caller sends one JSON object a line: `{"do": "heard"}` answers with every server's last message; `{"do": "call",
-"server", "principal", "era", "session", "message"}` passes one JSON-RPC message to a server and answers with what
-came back; `{"do": "release", "child"}`, `{"do": "tell", "message"}` pass a message to the orchestrator.
+A caller sends one JSON object a line: `{"do": "heard"}` answers with every server's last message; `{"do":
+"call", "server", "principal", "era", "session", "message"}` passes one JSON-RPC message to a server and
+answers with what came back; `{"do": "release", "child"}`, `{"do": "tell", "message"}` pass a message to the
+orchestrator.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import threading
 from typing import Any
 
-from omnimind.linux import packets, process
+from omnimind.linux import packets, process, seqpacket
 
 
 class FakeGateway:
@@ -48,7 +49,11 @@ class FakeGateway:
                 case "server":
                     self.servers[message["name"]] = message
                 case "child":
-                    self.answers[message["request"]].put((message, descriptors))
+                    asked = self.answers.get(message["request"])
+                    if asked is None:
+                        seqpacket.close_all(descriptors)
+                    else:
+                        asked.put((message, descriptors))
                 case "child_gone":
                     self.gone.append(message)
                 case "apply":
