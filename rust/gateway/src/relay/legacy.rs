@@ -8,7 +8,7 @@ use omnimind_wire::{
     Era, Id, LEGACY_LATEST, LEGACY_VERSIONS, Message, Notification, Request, Response, RpcError, bridge,
     error::{INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND},
     headers::check_legacy,
-    json::{as_str, find, is_object},
+    json::{as_bool, as_str, find, is_object},
     message,
 };
 
@@ -219,6 +219,11 @@ async fn subscribe(client: &Client, request: &Request, wanted: bool) -> Result<B
     let Some(session) = &client.session else { return Ok(Bytes::from_static(b"{}")) };
     if wanted {
         let lease = session.lease(client, &source.spec).await?;
+        let offered = find(&lease.negotiated().result, &["capabilities", "resources", "subscribe"]).ok().flatten();
+        if lease.negotiated().era == Era::Modern && offered.and_then(as_bool) != Some(true) {
+            let message = "the server does not offer subscriptions to resources";
+            return Err(Failure::Rpc(RpcError::new(METHOD_NOT_FOUND, message)));
+        }
         session.subscribe(client, &source.spec, &lease, &uri).await?;
     } else {
         session.forget_subscription(&source.spec.name, &uri);

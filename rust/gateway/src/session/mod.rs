@@ -12,6 +12,7 @@ pub(crate) mod interests;
 mod session;
 pub(crate) mod signal;
 pub(crate) mod stream;
+mod wishes;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},

@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use omnimind_wire::{Era, Reason, Refusal, RpcError, error::INVALID_REQUEST, json::find, message};
+use omnimind_wire::{Reason, Refusal, RpcError, error::INVALID_REQUEST, json::find, message};
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -30,10 +30,6 @@ use crate::{
 const MOST_CALLS: usize = 256;
 /// Questions to one session's client at once.
 const MOST_QUESTIONS: usize = 64;
-/// Resources one session may subscribe to, and the length of all their URIs.
-const MOST_SUBSCRIPTIONS: usize = 256;
-const MOST_SUBSCRIPTION_BYTES: usize = 64 << 10;
-
 /// A legacy client's session.
 pub struct Session {
     /// The id on the wire: sealed.
@@ -53,42 +49,42 @@ pub struct Session {
     /// Made by an earlier process.
     pub(super) inherited: bool,
     pub(super) ended: Signal,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
-struct State {
-    used: Instant,
-    level: Option<Level>,
-    held: Vec<Held>,
-    calls: Vec<(Bytes, Arc<Signal>)>,
-    open: Vec<Open>,
-    next_question: i64,
-    subscribed: Vec<Subscribed>,
-    changes: Option<watch::Sender<u64>>,
-    streaming: bool,
+pub(super) struct State {
+    pub(super) used: Instant,
+    pub(super) level: Option<Level>,
+    pub(super) held: Vec<Held>,
+    pub(super) calls: Vec<(Bytes, Arc<Signal>)>,
+    pub(super) open: Vec<Open>,
+    pub(super) next_question: i64,
+    pub(super) subscribed: Vec<Subscribed>,
+    pub(super) changes: Option<watch::Sender<u64>>,
+    pub(super) streaming: bool,
 }
 
 /// A server this session has met.
-struct Held {
-    server: Arc<str>,
-    lease: Lease,
-    questions: Option<mpsc::Receiver<Question>>,
-    loudness: Option<Loudness>,
+pub(super) struct Held {
+    pub(super) server: Arc<str>,
+    pub(super) lease: Lease,
+    pub(super) questions: Option<mpsc::Receiver<Question>>,
+    pub(super) loudness: Option<Loudness>,
 }
 
 /// A question the client has not answered.
-struct Open {
-    id: i64,
-    token: Option<Bytes>,
-    lease: Lease,
-    answer: oneshot::Sender<Result<Bytes, RpcError>>,
+pub(super) struct Open {
+    pub(super) id: i64,
+    pub(super) token: Option<Bytes>,
+    pub(super) lease: Lease,
+    pub(super) answer: oneshot::Sender<Result<Bytes, RpcError>>,
 }
 
 /// A resource this session wants to hear of. A modern upstream has nothing to hold for it.
-struct Subscribed {
-    server: Arc<str>,
-    uri: Arc<str>,
-    upstream: Option<Subscription>,
+pub(super) struct Subscribed {
+    pub(super) server: Arc<str>,
+    pub(super) uri: Arc<str>,
+    pub(super) upstream: Option<Subscription>,
 }
 
 impl Session {
@@ -203,33 +199,6 @@ impl Session {
         (lease, old.is_some())
     }
 
-    /// Says to a new connection what the old one knew.
-    fn restore(&self, client: &Client, spec: &Arc<ServerSpec>, lease: &Lease) {
-        if lease.negotiated().era == Era::Modern {
-            return;
-        }
-        let (level, uris) = {
-            let state = self.state.lock();
-            let uris: Vec<Arc<str>> =
-                state.subscribed.iter().filter(|one| *one.server == *spec.name).map(|one| one.uri.clone()).collect();
-            (state.level, uris)
-        };
-        if level.is_none() && uris.is_empty() {
-            return;
-        }
-        let (client, spec, lease) = (client.clone(), spec.clone(), lease.clone());
-        tokio::spawn(async move {
-            let Some(session) = client.session.clone() else { return };
-            if let Some(level) = level {
-                let _ = session.tell_level(&client, &spec, &lease, level).await;
-            }
-            for uri in uris {
-                session.forget_subscription(&spec.name, &uri);
-                let _ = session.subscribe(&client, &spec, &lease, &uri).await;
-            }
-        });
-    }
-
     /// Takes the receiver of questions that come outside of calls; to be given back.
     pub(crate) fn take_questions(&self, server: &str) -> Option<mpsc::Receiver<Question>> {
         let mut state = self.state.lock();
@@ -339,83 +308,6 @@ impl Session {
         }
     }
 
-    // === Wishes ===
-
-    /// Keeps the log level; says which servers are to be told.
-    pub(crate) fn set_level(&self, level: Level) {
-        self.state.lock().level = Some(level);
-    }
-
-    /// Tells a legacy server the level this session wants.
-    pub(crate) async fn tell_level(
-        &self,
-        client: &Client,
-        spec: &Arc<ServerSpec>,
-        lease: &Lease,
-        level: Level,
-    ) -> Result<(), Failure> {
-        let earlier = {
-            let mut state = self.state.lock();
-            state.held.iter_mut().find(|held| *held.server == *spec.name).and_then(|held| held.loudness.take())
-        };
-        drop(earlier);
-        let loudness = client.caller.plane.sessions.interests.set_level(spec, lease, level).await?;
-        let mut state = self.state.lock();
-        if let Some(held) = state.held.iter_mut().find(|held| *held.server == *spec.name) {
-            held.loudness = Some(loudness);
-        }
-        Ok(())
-    }
-
-    /// Subscribes to a resource of a server.
-    pub(crate) async fn subscribe(
-        &self,
-        client: &Client,
-        spec: &Arc<ServerSpec>,
-        lease: &Lease,
-        uri: &str,
-    ) -> Result<(), Failure> {
-        {
-            let state = self.state.lock();
-            if state.subscribed.iter().any(|one| *one.server == *spec.name && &*one.uri == uri) {
-                return Ok(());
-            }
-            let bytes: usize = state.subscribed.iter().map(|one| one.uri.len()).sum();
-            if state.subscribed.len() >= MOST_SUBSCRIPTIONS || bytes + uri.len() > MOST_SUBSCRIPTION_BYTES {
-                let detail = format!(
-                    "a session may subscribe to {MOST_SUBSCRIPTIONS} resources with {MOST_SUBSCRIPTION_BYTES} bytes of URIs"
-                );
-                return Err(Failure::Refused(Refusal::new(Reason::Overloaded, "session", detail)));
-            }
-        }
-        let upstream = match lease.negotiated().era {
-            Era::Modern => None,
-            Era::Legacy => Some(client.caller.plane.sessions.interests.subscribe(spec, lease, uri).await?),
-        };
-        let mut state = self.state.lock();
-        state.subscribed.push(Subscribed { server: spec.name.as_str().into(), uri: uri.into(), upstream });
-        state.change();
-        Ok(())
-    }
-
-    /// Takes a subscription back; upstream it goes with the last who wants it.
-    pub(crate) fn forget_subscription(&self, server: &str, uri: &str) {
-        let gone = {
-            let mut state = self.state.lock();
-            let at = state.subscribed.iter().position(|one| &*one.server == server && &*one.uri == uri);
-            let gone = at.map(|at| state.subscribed.swap_remove(at));
-            state.change();
-            gone
-        };
-        drop(gone.and_then(|gone| gone.upstream));
-    }
-
-    /// The resources of a server this session subscribed to.
-    pub(crate) fn subscribed(&self, server: &str) -> Vec<Arc<str>> {
-        let state = self.state.lock();
-        state.subscribed.iter().filter(|one| &*one.server == server).map(|one| one.uri.clone()).collect()
-    }
-
     // === The session's own stream ===
 
     /// Claims the session's stream; there is one at a time.
@@ -436,7 +328,7 @@ impl Session {
 }
 
 impl State {
-    fn change(&mut self) {
+    pub(super) fn change(&mut self) {
         if let Some(changes) = &self.changes {
             changes.send_modify(|count| *count = count.wrapping_add(1));
         }

@@ -225,3 +225,37 @@ async fn what_a_session_wanted_is_wanted_again_on_a_new_connection() {
     assert_eq!(double.wait_for("resources/subscribe", 2).await["params"]["uri"], "test://a");
     assert_eq!(double.wait_for("logging/setLevel", 2).await["params"]["level"], "debug");
 }
+
+#[tokio::test]
+async fn a_stream_goes_on_over_a_new_connection_and_tells_of_the_gap() {
+    let double = Double::start(Speaks::Legacy);
+    let host = Host::new(&double);
+    let session = host.session("ann", json!({})).await;
+    session.ask("resources/subscribe", json!({"uri": "test://a"})).await;
+    let mut stream = Stream::of(session.get());
+    assert!(stream.is_quiet().await);
+    double.hang_up();
+    let told = [stream.next().await, stream.next().await, stream.next().await];
+    let methods: Vec<&str> = told.iter().map(|note| note["method"].as_str().unwrap()).collect();
+    let (tools, resources) = ("notifications/tools/list_changed", "notifications/resources/list_changed");
+    assert_eq!(methods, [tools, resources, "notifications/resources/updated"]);
+    assert_eq!(double.wait_for("resources/subscribe", 2).await["params"]["uri"], "test://a");
+    double.tell("notifications/resources/updated", &json!({"uri": "test://a/b"}));
+    assert_eq!(stream.next().await["params"]["uri"], "test://a/b");
+}
+
+#[tokio::test]
+async fn progress_on_a_question_goes_only_where_the_question_came_from() {
+    let double = Double::start(Speaks::Legacy);
+    let host = Host::new(&double);
+    let session = host.session("ann", json!({"roots": {}})).await;
+    let mut stream = Stream::of(session.get());
+    session.say("notifications/progress", json!({"progressToken": "t", "progress": 1})).await;
+    let (_, ()) = tokio::join!(double.ask("roots/list", json!({"_meta": {"progressToken": "t"}})), async {
+        let question = stream.next().await;
+        session.say("notifications/progress", json!({"progressToken": "t", "progress": 2})).await;
+        session.respond(&question["id"], json!({"roots": []})).await;
+    });
+    let heard = double.wait_for("notifications/progress", 1).await;
+    assert_eq!(heard["params"]["progress"], 2);
+}
