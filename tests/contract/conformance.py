@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from toolbox import Toolbox, prepare
 
@@ -107,9 +108,12 @@ def _scenario(path: Path, prefix: str) -> str:
 
 def _checks(path: Path) -> tuple[Check, ...]:
     entries = json.loads(path.read_text())
-    return tuple(
-        Check(e["name"], e["status"], e.get("errorMessage") or e.get("description", "")) for e in entries
-    )
+    return tuple(Check(e["name"], e["status"], e.get("errorMessage") or _said(e)) for e in entries)
+
+
+def _said(entry: dict[str, Any]) -> str:
+    details = entry.get("details") or {}
+    return str(details.get("message") or entry.get("description", ""))
 
 
 def _client_output(path: Path) -> str:
