@@ -382,6 +382,11 @@ impl Flight {
         self.ready.push_back(Outgoing::End { status, body: message::error(&self.id, &refusal.rpc_error()) });
     }
 
+    /// True once the client wants no answer any more.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.ticket.as_ref().is_some_and(Ticket::is_cancelled)
+    }
+
     /// Nothing more is to happen: the id is free again, and so are the questions.
     fn close(&mut self) {
         self.ended = true;

@@ -97,7 +97,7 @@ fn gather(flight: &mut Flight, questions: &mut Vec<Question>) {
     while let Some(event) = flight.exchange.next().now_or_never() {
         match event {
             Event::Ask(question) if flight.client.can_answer(&question.method, &question.params) => {
-                questions.push(question)
+                questions.push(question);
             }
             Event::Ask(question) => flight::refuse(question),
             Event::Note(_) | Event::Pause { .. } => {}

@@ -77,8 +77,9 @@ impl Paused {
 
     /// Cancels what nobody came back for, and what belongs to ended sessions.
     pub(crate) fn sweep(&self, now: Instant) {
+        let is_over = |waiting: &Waiting| waiting.until <= now || waiting.flight.is_cancelled();
         let over: Vec<Waiting> =
-            self.table.lock().extract_if(|_, waiting| waiting.until <= now).map(|(_, waiting)| waiting).collect();
+            self.table.lock().extract_if(|_, waiting| is_over(waiting)).map(|(_, waiting)| waiting).collect();
         drop(over);
     }
 }
@@ -91,8 +92,8 @@ pub(super) fn place(client: &Client, kind: Kind, lease: &Lease) -> Option<Arc<st
         && lease.negotiated().era == Era::Legacy
         && Accepts::of(&client.caller.headers).stream;
     able.then(|| {
-        let id: [u8; 16] = state::random();
-        id.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+        let id = u128::from_be_bytes(state::random());
+        format!("{id:032x}").into()
     })
 }
 
@@ -103,11 +104,9 @@ pub(super) fn opening(place: &str) -> Outgoing {
 
 /// Answers a GET that names an event: the rest of the stream it belongs to.
 pub(super) fn take_up(caller: &Caller, session: &Session, place: &str) -> Reply {
-    match caller.plane.sessions.paused.take(place, session) {
-        Some(flight) => Reply::Flow { flow: flight::flow(*flight), headers: Vec::new(), always_stream: true },
-        None => {
-            let message = "no stream waits under that event id: it was taken up, has ended, or waited too long";
-            super::fault(http::StatusCode::NOT_FOUND, b"null", &RpcError::new(INVALID_REQUEST, message))
-        }
-    }
+    let Some(flight) = caller.plane.sessions.paused.take(place, session) else {
+        let message = "no stream waits under that event id: it was taken up, has ended, or waited too long";
+        return super::fault(http::StatusCode::NOT_FOUND, b"null", &RpcError::new(INVALID_REQUEST, message));
+    };
+    Reply::Flow { flow: flight::flow(*flight), headers: Vec::new(), always_stream: true }
 }

@@ -14,6 +14,11 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// True once the client has cancelled the call, or the session has ended.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.signal.has_fired()
+    }
+
     /// Waits until the client cancels the call; for ever if it cannot.
     pub(crate) async fn cancelled(ticket: Option<&Self>) {
         match ticket {
