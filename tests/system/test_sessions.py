@@ -65,7 +65,7 @@ class Client:
 
 @contextmanager
 def fleet_with(**limits: int) -> Iterator[tuple[Fleet, Client]]:
-    with Fleet({"thinking": {}}, gateway={"limits": limits}) as fleet:
+    with Fleet({"thinking": {}}, gateway=limits) as fleet:
         client = Client(fleet)
         try:
             yield fleet, client

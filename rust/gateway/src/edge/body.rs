@@ -67,7 +67,7 @@ fn too_large(most: usize) -> Refusal {
     Refusal::new(
         Reason::BodyTooLarge,
         "request",
-        format!("the body is larger than {most} bytes (gateway.limits.body_bytes)"),
+        format!("the body is larger than {most} bytes (gateway.body_bytes)"),
     )
 }
 
