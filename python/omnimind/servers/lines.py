@@ -10,6 +10,7 @@ worker can finish exactly those.
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -27,6 +28,8 @@ LINE_BYTES: Final = 16 * 1024 * 1024
 _READ_BYTES: Final = 256 * 1024
 _WRITE_BYTES: Final = 256 * 1024
 _QUEUE: Final = 256
+
+log = logging.getLogger("omnimind.worker")
 
 _ENDLESS = frozenset({"subscriptions/listen"})  # open until the client goes: not worth waiting for
 
@@ -160,9 +163,15 @@ def _decode(line: bytes) -> types.JSONRPCMessage | types.ErrorData:
 
 
 def _encode(message: SessionMessage) -> bytes:
-    line = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    """The line of a message; an error in its place if it is too long or holds what JSON cannot."""
+    answered = message.message.id if isinstance(message.message, types.JSONRPCResponse) else None
+    try:
+        line = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    except ValueError as refusal:  # as for half a surrogate pair in a file's name
+        log.warning("an answer cannot be written as JSON: %s", refusal)
+        error = types.ErrorData(code=types.INTERNAL_ERROR, message="the answer cannot be written as JSON")
+        return _encode(_failure(answered, error))
     if len(line) > LINE_BYTES:
-        answered = message.message.id if isinstance(message.message, types.JSONRPCResponse) else None
         return _encode(_failure(answered, _too_long(types.INTERNAL_ERROR, "answer")))
     return line + b"\n"
 
