@@ -97,7 +97,7 @@ def test_a_forgotten_session_costs_at_most_8_kib_and_no_process() -> None:
 
 @pytest.mark.timeout(60)
 def test_a_session_unused_for_its_time_ends() -> None:
-    with fleet_with(session_idle_ms=600) as (_, client):
+    with fleet_with(session_idle_ms=1000) as (_, client):
         session = client.open()
         assert client.post(LIST, session)[0] == 200
         status = 200
