@@ -474,3 +474,83 @@ async fn a_body_that_is_no_message_or_another_calls_is_a_refusal() {
         assert!(refused.retry_after_ms.is_none(), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn connections_are_used_again_also_after_streams() {
+    let web = modern(|ask| {
+        if ask.body["params"]["name"] == "json" {
+            return echo(&ask);
+        }
+        let (answer, stream) = Answer::stream();
+        stream.say(&json!({"jsonrpc": "2.0", "id": ask.body["id"], "result": {}}));
+        answer
+    })
+    .await;
+    let lease = shared(&remote(&web), "h", "ann", Era::Modern).await.unwrap();
+    for name in ["json", "stream", "json", "stream", "json"] {
+        result(lease.call(tool("1", &json!({"name": name, "arguments": {}})))).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(web.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_connection_the_server_has_closed_costs_no_call() {
+    let web = modern(|ask| echo(&ask)).await;
+    let lease = shared(&remote(&web), "h", "ann", Era::Modern).await.unwrap();
+    for n in 0..20 {
+        let calls = (0..4).map(|_| result(lease.call(tool("1", &json!({"arguments": {"n": n}})))));
+        for answer in futures_util::future::join_all(calls).await {
+            assert_eq!(answer, json!({"n": n}));
+        }
+        web.hang_up();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_calls_at_once_over_http_never_cross() {
+    let web = modern(|ask| echo(&ask)).await;
+    let lease = shared(&remote(&web), "h", "ann", Era::Modern).await.unwrap();
+    for round in 0..5 {
+        let calls = (0..100).map(|n| result(lease.call(tool("1", &json!({"arguments": {"n": [round, n]}})))));
+        for (n, answer) in futures_util::future::join_all(calls).await.iter().enumerate() {
+            assert_eq!(*answer, json!({"n": [round, n]}));
+        }
+    }
+    let ids: std::collections::BTreeSet<u64> =
+        web.heard.lock().iter().filter_map(|ask| ask.body["id"].as_u64()).collect();
+    assert_eq!(ids.len(), 501, "every request has a number of its own");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_behind_https_is_a_refusal() {
+    let web = modern(|ask| echo(&ask)).await;
+    let url = web.url.replace("http://", "https://");
+    let (fleet, _) = fleet(&json!([{"name": "h", "kind": "http", "tier": "high", "url": url}]));
+    let refused = shared(&fleet, "h", "ann", Era::Modern).await.unwrap_err();
+    assert!(refused.detail.contains("cannot be reached"), "{refused}");
+    assert!(web.heard.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_question_taken_back_over_http_is_gone() {
+    let web = legacy(true, |ask| match ask.verb.as_str() {
+        "GET" => Answer::status(405),
+        _ if ask.method() == "tools/call" => {
+            let (answer, stream) = Answer::stream();
+            stream.say(&json!({"jsonrpc": "2.0", "id": "q", "method": "sampling/createMessage", "params": {}}));
+            stream.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "q"}}));
+            stream.say(&json!({"jsonrpc": "2.0", "id": ask.body["id"], "result": {}}));
+            answer
+        }
+        _ => Answer::status(202),
+    })
+    .await;
+    let lease = session(&remote(&web), "h", "one").await;
+    let mut one = lease.call(tool("1", &json!({"name": "t"})));
+    let Event::Ask(mut question) = next(&mut one).await else { panic!("a question is expected") };
+    result(one).await;
+    tokio::time::timeout(Duration::from_secs(5), question.answer.closed()).await.expect("it was taken back");
+    assert!(web.heard.lock().iter().all(|ask| ask.body["id"] != "q"), "what was taken back is not answered");
+}

@@ -98,6 +98,9 @@ impl Children {
         if let Some(link) = self.known(answer.child) {
             return Ok(link);
         }
+        if answer.inherited && &*key.principal == "*" {
+            circle.crowd();
+        }
         let child = Child { number: answer.child, outbox: Arc::clone(&fleet.outbox), gone: AtomicBool::new(false) };
         let (negotiated, pipe) = connect::child(peer, &answer, descriptors, spec.longest(), circle)?;
         let link = Link::new(negotiated, Arc::clone(circle), Transport::Pipe(pipe), Some(child));

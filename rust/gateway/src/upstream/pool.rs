@@ -87,10 +87,8 @@ impl Pool {
             Owner::Session { .. } => (base, Seat::Session),
             Owner::Call { capabilities } => return call(&mut places, spec, base, capabilities, grant, open),
         };
-        if matches!(key.own, Own::Session(..))
-            && !places.contains_key(&key)
-            && own_sessions(&mut places) >= most_own(spec.kind)
-        {
+        let another = matches!(key.own, Own::Session(..)) && !places.contains_key(&key);
+        if another && is_full(&mut places, spec.kind) {
             return Choice::Refused(full(spec));
         }
         match find(&mut places, &key) {
@@ -171,7 +169,11 @@ fn most_own(kind: Kind) -> usize {
     }
 }
 
-fn own_sessions(places: &mut HashMap<Key, Vec<Opening>>) -> usize {
+/// True if no more connections of single sessions may be opened, after those that have ended are let go.
+fn is_full(places: &mut HashMap<Key, Vec<Opening>>, kind: Kind) -> bool {
+    if places.len() < most_own(kind) {
+        return false;
+    }
     places.retain(|key, openings| {
         !matches!(key.own, Own::Session(..))
             || openings.iter().any(|opening| match &*opening.borrow() {
@@ -180,7 +182,7 @@ fn own_sessions(places: &mut HashMap<Key, Vec<Opening>>) -> usize {
                 None => true,
             })
     });
-    places.keys().filter(|key| matches!(key.own, Own::Session(..))).count()
+    places.keys().filter(|key| matches!(key.own, Own::Session(..))).count() >= most_own(kind)
 }
 
 fn full(spec: &ServerSpec) -> Refusal {

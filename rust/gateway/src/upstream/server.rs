@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -54,6 +57,7 @@ pub(super) struct Server {
     status: watch::Sender<Status>,
     pool: Pool,
     spoken: Mutex<Spoken>,
+    complained: AtomicBool,
     remote: Mutex<Option<Arc<Remote>>>,
 }
 
@@ -78,6 +82,7 @@ impl Server {
             status: watch::Sender::new(status),
             pool: Pool::default(),
             spoken: Mutex::default(),
+            complained: AtomicBool::new(false),
             remote: Mutex::default(),
         })
     }
@@ -102,6 +107,7 @@ impl Server {
             path: change.path.map(|path| Arc::from(Path::new(&path))),
             key,
         };
+        self.complained.store(false, Ordering::Relaxed);
         let flipped = is_up(before.state) != is_up(after.state);
         self.status.send_replace(after);
         flipped
@@ -231,12 +237,7 @@ impl Server {
                     strong.learn(key.era, link.negotiated.era);
                     strong.pool.settle(&key, link);
                 }
-                Err(refusal) if strong.spec.kind == Kind::Worker && is_up(strong.status().state) => {
-                    let down =
-                        ToOrchestrator::Down { server: strong.spec.name.clone(), reason: refusal.detail.clone() };
-                    fleet.outbox.send(&down);
-                }
-                Err(_) => {}
+                Err(refusal) => strong.complain(&fleet, refusal),
             }
             sender.send_replace(Some(opened));
         });
@@ -250,6 +251,15 @@ impl Server {
                 Era::Modern => known.no_modern = true,
                 Era::Legacy => known.no_legacy = true,
             }
+        }
+    }
+
+    /// Tells the orchestrator, once a change, that a worker it calls ready cannot be reached.
+    fn complain(&self, fleet: &Fleet, refusal: &Refusal) {
+        let news = self.spec.kind == Kind::Worker && is_up(self.status().state);
+        if news && !self.complained.swap(true, Ordering::Relaxed) {
+            let (server, reason) = (self.spec.name.clone(), refusal.detail.clone());
+            fleet.outbox.send(&ToOrchestrator::Down { server, reason });
         }
     }
 

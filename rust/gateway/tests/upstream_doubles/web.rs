@@ -1,6 +1,13 @@
 //! A server behind HTTP, driven by a closure.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -12,7 +19,11 @@ use hyper_util::{
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc},
+    task::AbortHandle,
+};
 
 /// One request as it was heard.
 #[derive(Debug, Clone)]
@@ -107,6 +118,9 @@ pub(crate) struct Web {
     pub(crate) url: String,
     /// What it has heard.
     pub(crate) heard: Arc<Mutex<Vec<Ask>>>,
+    /// Connections so far.
+    pub(crate) connections: Arc<AtomicUsize>,
+    hang_up: Arc<Notify>,
     task: AbortHandle,
 }
 
@@ -117,6 +131,11 @@ impl Drop for Web {
 }
 
 impl Web {
+    /// Closes the connections that rest.
+    pub(crate) fn hang_up(&self) {
+        self.hang_up.notify_waiters();
+    }
+
     /// How often this was asked: an HTTP verb, or a JSON-RPC method.
     pub(crate) fn times(&self, what: &str) -> usize {
         self.heard.lock().iter().filter(|ask| ask.method() == what || ask.verb.as_str() == what).count()
@@ -134,22 +153,31 @@ pub(crate) async fn serve(handle: impl Fn(Ask) -> Answer + Send + Sync + 'static
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let heard = Arc::<Mutex<Vec<Ask>>>::default();
     let handle = Arc::new(handle);
+    let (connections, hang_up) = (Arc::<AtomicUsize>::default(), Arc::<Notify>::default());
     let task = {
         let heard = Arc::clone(&heard);
+        let (count, hang_up) = (Arc::clone(&connections), Arc::clone(&hang_up));
         tokio::spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
+            let mut serving = tokio::task::JoinSet::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
-                let (heard, handle) = (Arc::clone(&heard), Arc::clone(&handle));
+                count.fetch_add(1, Ordering::Relaxed);
+                let (heard, handle, hang_up) = (Arc::clone(&heard), Arc::clone(&handle), Arc::clone(&hang_up));
                 let service = service_fn(move |request| respond(request, Arc::clone(&heard), Arc::clone(&handle)));
-                connections.spawn(async move {
-                    let _ =
-                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                serving.spawn(async move {
+                    let builder = auto::Builder::new(TokioExecutor::new());
+                    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+                    tokio::select! {
+                        _ = connection.as_mut() => return,
+                        () = hang_up.notified() => {}
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
                 });
             }
         })
     };
-    Web { url, heard, task: task.abort_handle() }
+    Web { url, heard, connections, hang_up, task: task.abort_handle() }
 }
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;

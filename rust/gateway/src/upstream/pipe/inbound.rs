@@ -6,6 +6,7 @@ use bytes::Bytes;
 use omnimind_wire::{
     Id, Limits, Malformed, Message, Notification, Reason, Refusal, Request, Response, RpcError,
     error::{INTERNAL_ERROR, METHOD_NOT_FOUND},
+    json,
 };
 use tokio::{io::AsyncRead, sync::oneshot, task::JoinHandle, time::Instant};
 
@@ -21,7 +22,7 @@ use crate::upstream::{
 };
 
 /// Questions one server may have open.
-const OPEN_QUESTIONS: usize = 64;
+const OPEN_QUESTIONS: usize = 16;
 
 /// Reads until the stream ends.
 pub(super) fn read<R>(core: Arc<Core>, stream: R, leftover: Bytes, inherited: bool) -> JoinHandle<()>
@@ -97,8 +98,8 @@ impl Core {
             slot.end(Err(self.refusal(Reason::ServerUnavailable, "has ended the request")));
             return;
         }
-        let id = omnimind_wire::json::find(params, &["requestId"]).ok().flatten().map(Bytes::copy_from_slice);
-        match id.and_then(|id| self.questions.lock().remove(&id)) {
+        let id = json::find(params, &["requestId"]).ok().flatten().and_then(Id::from_raw);
+        match id.and_then(|id| self.questions.lock().remove(&id.raw())) {
             Some(question) => question.abort(),
             None => self.late(),
         }

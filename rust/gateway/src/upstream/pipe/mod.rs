@@ -121,9 +121,12 @@ impl Pipe {
         begun
     }
 
-    /// Sends a notification.
+    /// Sends a notification. It is lost if the server does not read.
     pub(super) fn notify(&self, method: &str, params: &[u8]) {
-        self.core.outlet.force(|out| rewrite::push_notification(out, method, params));
+        let _ = self.core.outlet.push(|out, _| {
+            rewrite::push_notification(out, method, params);
+            Ok::<(), ()>(())
+        });
     }
 
     /// True if no call in flight could make the server ask.

@@ -5,14 +5,15 @@
 //! call. A stream that ends before its answer goes on by GET with the id of its last event. Dropping
 //! a call tells the server so; dropping the session deletes it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use omnimind_wire::{
-    Message, Request, RpcError,
+    Id, Message, Request, RpcError,
     error::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND},
+    json,
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::{
@@ -56,6 +57,7 @@ pub(super) struct Core {
     capabilities: Bytes,
     opened: RwLock<Arc<Opened>>,
     reopening: tokio::sync::Mutex<()>,
+    questions: Mutex<HashMap<Bytes, AbortHandle>>,
     /// Where questions of no call go while one leased call holds the session.
     pub(super) leased: Mutex<Option<mpsc::Sender<Question>>>,
 }
@@ -75,6 +77,7 @@ impl Session {
             capabilities,
             opened: RwLock::new(Arc::new(opened)),
             reopening: tokio::sync::Mutex::new(()),
+            questions: Mutex::default(),
             leased: Mutex::new(None),
         });
         let listener = tokio::spawn(listen::listen(Arc::clone(&core))).abort_handle();
@@ -174,6 +177,7 @@ impl Core {
                     Step::Message(Message::Response(_)) => {}
                     Step::Message(Message::Notification(notification)) => {
                         let params = notification.params.unwrap_or_default();
+                        self.withdraw(&notification.method, &params);
                         if let Some(note) = own_note(notification.method, params, number, token.as_ref(), &call) {
                             yield Event::Note(note);
                         }
@@ -283,16 +287,32 @@ impl Core {
             }
         }
         let (answer, answered) = oneshot::channel::<Result<Bytes, RpcError>>();
-        let core = Arc::clone(self);
-        tokio::spawn(async move {
-            let outcome =
-                answered.await.unwrap_or_else(|_| Err(RpcError::new(INTERNAL_ERROR, "the client did not answer")));
+        let (core, key) = (Arc::clone(self), id.clone());
+        // Held while the task is made, so that it cannot take itself out before it is in.
+        let mut open = self.questions.lock();
+        let waiting = tokio::spawn(async move {
+            let silent = |_| Err(RpcError::new(INTERNAL_ERROR, "the client did not answer"));
+            let outcome = answered.await.unwrap_or_else(silent);
+            core.questions.lock().remove(&key);
             core.post(match &outcome {
-                Ok(result) => omnimind_wire::message::result(&id, result),
-                Err(error) => omnimind_wire::message::error(&id, error),
+                Ok(result) => omnimind_wire::message::result(&key, result),
+                Err(error) => omnimind_wire::message::error(&key, error),
             });
         });
+        open.insert(id, waiting.abort_handle());
+        drop(open);
         Some(Question { method: request.method.into(), params: request.params.unwrap_or_default(), answer })
+    }
+
+    /// The server takes a question back.
+    pub(super) fn withdraw(&self, method: &str, params: &[u8]) {
+        if method != "notifications/cancelled" {
+            return;
+        }
+        let id = json::find(params, &["requestId"]).ok().flatten().and_then(Id::from_raw);
+        if let Some(question) = id.and_then(|id| self.questions.lock().remove(&id.raw())) {
+            question.abort();
+        }
     }
 
     /// Refuses a question that can be put to nobody.

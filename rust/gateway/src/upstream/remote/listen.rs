@@ -63,6 +63,7 @@ async fn follow(core: &Arc<Core>, replies: &mut Replies) -> bool {
 
 fn note(core: &Core, notification: Notification) {
     let params = notification.params.unwrap_or_default();
+    core.withdraw(&notification.method, &params);
     if rewrite::about(&notification.method, &params) != About::Nobody {
         return;
     }
