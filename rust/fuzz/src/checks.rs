@@ -9,7 +9,8 @@ use omnimind_wire::sse::{self, Parser};
 use omnimind_wire::{Edit, Message, bridge, message};
 use serde_json::Value;
 
-/// Nothing is accepted that `serde_json` refuses; more is refused only for repeated keys and depth; both read the same members.
+/// Nothing is accepted that `serde_json` refuses; more is refused only for repeated keys and depth; both read the same
+/// members.
 pub fn json(raw: &[u8]) {
     let ours = json::check(raw, &Limits::default());
     let theirs = serde_json::from_slice::<Value>(raw);
@@ -95,7 +96,8 @@ pub fn sse(raw: &[u8]) {
     assert_eq!(events.len(), 1);
 }
 
-/// The first byte cuts the input: a header value before, a body name (or a schema) after. Equal is what decodes to equal.
+/// The first byte cuts the input: a header value before, a body name (or a schema) after. Equal is what decodes to
+/// equal.
 pub fn headers(raw: &[u8]) {
     let Some((cut, rest)) = raw.split_first() else { return };
     let (header, body) = rest.split_at(usize::from(*cut).min(rest.len()));

@@ -1,7 +1,9 @@
 //! What every input must satisfy, one function a parser.
 //!
-//! `cargo +nightly fuzz run json` (from `rust/`, with cargo-fuzz) calls them with bytes that libFuzzer invents; the wire crate's tests call them with the
-//! files in `corpus/`, so that every `cargo test` repeats what was found once. They panic when a promise is broken: save the input as a file there.
+//! `cargo +nightly fuzz run json` (from `rust/`, with cargo-fuzz) calls them with bytes that libFuzzer invents; the
+//! wire crate's tests call them with the
+//! files in `corpus/`, so that every `cargo test` repeats what was found once. They panic when a promise is broken:
+//! save the input as a file there.
 
 #![forbid(unsafe_code)]
 

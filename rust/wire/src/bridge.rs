@@ -1,6 +1,7 @@
 //! Translations between the eras: pure functions from raw JSON to raw JSON.
 //!
-//! What one era has and the other lacks is added with the most careful default or taken away; everything else passes byte for byte.
+//! What one era has and the other lacks is added with the most careful default or taken away; everything else passes
+//! byte for byte.
 
 use bytes::Bytes;
 
@@ -24,7 +25,8 @@ pub fn is_cacheable(method: &str) -> bool {
     CACHEABLE.contains(&method)
 }
 
-/// A legacy server's result for a modern client: `resultType`, for cacheable methods `ttlMs` and `cacheScope` where they are absent, `_meta` with the server's info.
+/// A legacy server's result for a modern client: `resultType`, for cacheable methods `ttlMs` and `cacheScope` where
+/// they are absent, `_meta` with the server's info.
 /// A result that is no object is passed as it is, `null` counts as `{}`.
 pub fn result_to_modern(method: &str, result: &[u8], server_info: Option<&[u8]>) -> Result<Bytes, Malformed> {
     if !is_object(result) && !is_null(result) {
@@ -51,7 +53,8 @@ pub fn result_to_modern(method: &str, result: &[u8], server_info: Option<&[u8]>)
     edit.finish()
 }
 
-/// A modern server's result for a legacy client: what that era does not know is taken away, `structuredContent` only where it is no object.
+/// A modern server's result for a legacy client: what that era does not know is taken away, `structuredContent` only
+/// where it is no object.
 pub fn result_to_legacy(method: &str, result: &[u8]) -> Result<Bytes, Malformed> {
     if !is_object(result) {
         return Ok(Bytes::copy_from_slice(result));
@@ -71,7 +74,8 @@ pub fn result_to_legacy(method: &str, result: &[u8]) -> Result<Bytes, Malformed>
     edit.finish()
 }
 
-/// The tools without the output schemas that do not say they describe an object; none if all may stay. Legacy clients refuse the whole list for one of them,
+/// The tools without the output schemas that do not say they describe an object; none if all may stay. Legacy clients
+/// refuse the whole list for one of them,
 /// and what such a schema describes is not sent to them anyway.
 fn legacy_tools(result: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     let Some(tools) = find(result, &["tools"])?.filter(|tools| is_array(tools)) else { return Ok(None) };
@@ -99,7 +103,8 @@ fn legacy_tools(result: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     Ok(changed.then_some(out))
 }
 
-/// A legacy server's error for a modern client: a resource that is not there is -32602 with `data.uri`, and -32042 is no more.
+/// A legacy server's error for a modern client: a resource that is not there is -32602 with `data.uri`, and -32042 is
+/// no more.
 pub fn error_to_modern(method: &str, params: Option<&[u8]>, error: RpcError) -> RpcError {
     match error.code {
         RESOURCE_NOT_FOUND_LEGACY if method == "resources/read" => {
@@ -116,7 +121,8 @@ pub fn error_to_modern(method: &str, params: Option<&[u8]>, error: RpcError) -> 
     }
 }
 
-/// A modern server's error for a legacy client: -32602 with `data.uri` on `resources/read` is -32002; the modern codes become the nearest old ones.
+/// A modern server's error for a legacy client: -32602 with `data.uri` on `resources/read` is -32002; the modern codes
+/// become the nearest old ones.
 pub fn error_to_legacy(method: &str, error: RpcError) -> RpcError {
     let names_uri = || error.data.as_deref().is_some_and(|data| find(data, &["uri"]).ok().flatten().is_some());
     let code = match error.code {
@@ -128,7 +134,8 @@ pub fn error_to_legacy(method: &str, error: RpcError) -> RpcError {
     RpcError { code, ..error }
 }
 
-/// What `server/discover` says of a server that answered `initialize`. Its tasks are of the old kind, which the modern era does not have.
+/// What `server/discover` says of a server that answered `initialize`. Its tasks are of the old kind, which the modern
+/// era does not have.
 pub fn discover_from_initialize(initialize: &[u8], versions: &[&str]) -> Result<Bytes, Malformed> {
     let object = Object::parse(initialize)?;
     let mut supported = vec![b'['];
@@ -168,7 +175,8 @@ pub fn initialize_from_discover(discover: &[u8], version: &str) -> Result<Bytes,
     edit.finish()
 }
 
-/// The `_meta` of a modern request that is made for a legacy client. `client_info`, `capabilities` are raw JSON, `log_level` is a level's name.
+/// The `_meta` of a modern request that is made for a legacy client. `client_info`, `capabilities` are raw JSON,
+/// `log_level` is a level's name.
 pub fn request_meta(
     version: &str,
     client_info: Option<&[u8]>,
@@ -197,7 +205,8 @@ pub fn request_meta(
     out
 }
 
-/// Params of a modern request (or notification) for a legacy peer: the envelope keys of `_meta` go, the rest of it stays.
+/// Params of a modern request (or notification) for a legacy peer: the envelope keys of `_meta` go, the rest of it
+/// stays.
 pub fn strip_modern_meta(params: &[u8]) -> Result<Bytes, Malformed> {
     let keys = [META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION];
     keys.iter().fold(Edit::new(params), |edit, key| edit.remove_pruned(&["_meta", key])).finish()

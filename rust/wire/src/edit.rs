@@ -1,6 +1,7 @@
 //! Changes to an object without writing the rest of it anew.
 //!
-//! Members that are not named keep their bytes, literals of numbers and escapes included; an object on the path of a change is put together
+//! Members that are not named keep their bytes, literals of numbers and escapes included; an object on the path of a
+//! change is put together
 //! again from its members. Later changes win over earlier ones.
 
 use std::borrow::Cow;
@@ -61,7 +62,8 @@ impl<'a> Edit<'a> {
         self.changes.is_empty()
     }
 
-    /// Makes the changes. Fails if the text, a step on a path, or the object itself is not what it should be, or a value is not JSON.
+    /// Makes the changes. Fails if the text, a step on a path, or the object itself is not what it should be, or a
+    /// value is not JSON.
     pub fn finish(self) -> Result<Bytes, Malformed> {
         let mut out = Vec::with_capacity(self.raw.len() + 64);
         let base = if self.raw.is_empty() || json::is_null(self.raw) { None } else { Some(self.raw) };

@@ -1,7 +1,9 @@
 //! How the gateway says no: protocol errors, and refusals of its own.
 //!
-//! Protocol codes keep to what the specification assigns. Refusals lie outside -32768..-32000, which is closed to us, and each names its
-//! HTTP status: its first three digits are that status, or one close to it. A refusal is a value with a reason and, where waiting helps,
+//! Protocol codes keep to what the specification assigns. Refusals lie outside -32768..-32000, which is closed to us,
+//! and each names its
+//! HTTP status: its first three digits are that status, or one close to it. A refusal is a value with a reason and,
+//! where waiting helps,
 //! a `retry_after`.
 
 use std::fmt;
@@ -77,7 +79,8 @@ impl fmt::Display for RpcError {
 
 impl std::error::Error for RpcError {}
 
-/// The HTTP status under which a modern server sends an error; codes the specification says nothing of are an answer like any other (200).
+/// The HTTP status under which a modern server sends an error; codes the specification says nothing of are an answer
+/// like any other (200).
 pub fn http_status_of_modern_error(code: i64) -> u16 {
     match code {
         PARSE_ERROR | INVALID_REQUEST | INVALID_PARAMS | HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION => {

@@ -1,8 +1,11 @@
 //! HTTP headers of the modern era against the body they came with.
 //!
-//! A header that says something else than the body is how a request is routed or permitted as one thing and carried out as another. So whoever
-//! reads the body compares: the protocol version, the method and the name must be there once and be equal, byte for byte after the base64 sentinel is
-//! decoded (no Unicode normalisation: two spellings of one letter are two names). Which code answers what, in which order, follows the specification.
+//! A header that says something else than the body is how a request is routed or permitted as one thing and carried out
+//! as another. So whoever
+//! reads the body compares: the protocol version, the method and the name must be there once and be equal, byte for
+//! byte after the base64 sentinel is
+//! decoded (no Unicode normalisation: two spellings of one letter are two names). Which code answers what, in which
+//! order, follows the specification.
 
 use crate::era::{Era, LEGACY_VERSIONS, MODERN_VERSIONS};
 use crate::error::{HEADER_MISMATCH, INVALID_PARAMS, RpcError, UNSUPPORTED_VERSION};
@@ -75,7 +78,8 @@ pub fn name_key(method: &str) -> Option<&'static str> {
     }
 }
 
-/// Everything a modern request's head and envelope must be before anyone acts on it: headers there once and equal to the body (-32020),
+/// Everything a modern request's head and envelope must be before anyone acts on it: headers there once and equal to
+/// the body (-32020),
 /// the required `_meta` keys (-32602), a version that is served (-32022).
 pub fn check_modern(headers: Lookup<'_, '_>, request: &Request) -> Result<(), RpcError> {
     let version = single(headers, PROTOCOL_VERSION)?;
@@ -97,7 +101,8 @@ pub fn check_modern(headers: Lookup<'_, '_>, request: &Request) -> Result<(), Rp
     }
 }
 
-/// A request that its header (or the lack of one) makes legacy must not be modern in its body: else policy on headers could be walked around.
+/// A request that its header (or the lack of one) makes legacy must not be modern in its body: else policy on headers
+/// could be walked around.
 pub fn check_legacy(headers: Lookup<'_, '_>, request: &Request) -> Result<(), RpcError> {
     let header = single(headers, PROTOCOL_VERSION)?;
     let modern = request

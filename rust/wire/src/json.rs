@@ -1,11 +1,15 @@
 //! One pass over JSON text: everything is checked, nothing is built.
 //!
 //! Two readers that disagree about one text are how a gateway is smuggled past: most parsers take the last of two equal
-//! keys, some accept `NaN`, lone surrogates or overlong UTF-8. So this scanner accepts only text that every reader understands alike:
-//! RFC 8259 without a byte order mark, strict UTF-8, no repeated key at any level (compared after unescaping), no lone surrogate,
-//! every number finite as a double, at most [`Limits::max_depth`] containers inside each other. What is accepted is passed on byte for byte.
+//! keys, some accept `NaN`, lone surrogates or overlong UTF-8. So this scanner accepts only text that every reader
+//! understands alike:
+//! RFC 8259 without a byte order mark, strict UTF-8, no repeated key at any level (compared after unescaping), no lone
+//! surrogate,
+//! every number finite as a double, at most [`Limits::max_depth`] containers inside each other. What is accepted is
+//! passed on byte for byte.
 //!
-//! It borrows: a document without escaped keys and without objects of more than a dozen members is read without one allocation.
+//! It borrows: a document without escaped keys and without objects of more than a dozen members is read without one
+//! allocation.
 
 use std::borrow::Cow;
 use std::ops::Range;

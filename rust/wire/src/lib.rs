@@ -1,8 +1,10 @@
 //! The message: JSON-RPC and MCP envelopes of both protocol eras, headers, error codes. No I/O, no clock, no chance.
 //!
 //! Bytes come in, spans and bytes go out; what is not understood is passed on untouched.
-//! [`json`] reads, [`edit`] changes a member without rewriting the rest, [`message`] is the JSON-RPC envelope, [`era`] tells the two eras apart,
-//! [`headers`] compares HTTP headers with the body, [`sse`] frames events, [`seal`] makes tokens that survive a restart,
+//! [`json`] reads, [`edit`] changes a member without rewriting the rest, [`message`] is the JSON-RPC envelope, [`era`]
+//! tells the two eras apart,
+//! [`headers`] compares HTTP headers with the body, [`sse`] frames events, [`seal`] makes tokens that survive a
+//! restart,
 //! [`names`] maps names and URIs of the aggregate endpoint, [`bridge`] translates between the eras, [`error`] says no.
 
 #![forbid(unsafe_code)]

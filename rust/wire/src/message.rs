@@ -1,6 +1,7 @@
 //! The JSON-RPC envelope: one pass from bytes to a typed message, and back.
 //!
-//! Params, results and error data stay the bytes they were (slices of the body, not copies); only what the gateway decides by is read out:
+//! Params, results and error data stay the bytes they were (slices of the body, not copies); only what the gateway
+//! decides by is read out:
 //! kind, id, method, `_meta` and the name a request is about. Batches are refused: no revision that is served has them.
 
 use bytes::Bytes;

@@ -1,7 +1,9 @@
 //! Names and URIs of the aggregate endpoint, where many servers share one space.
 //!
-//! A tool is `server__tool` and must fit `[A-Za-z0-9_-]{1,64}`, as every model API demands. Where that is not possible, or where two pairs could give
-//! the same name, the name ends in a digest of the pair, the same on every run. Names are made here and resolved by the table of whoever made them,
+//! A tool is `server__tool` and must fit `[A-Za-z0-9_-]{1,64}`, as every model API demands. Where that is not possible,
+//! or where two pairs could give
+//! the same name, the name ends in a digest of the pair, the same on every run. Names are made here and resolved by the
+//! table of whoever made them,
 //! never by splitting. URIs are wrapped, and unwrapped exactly.
 
 use std::borrow::Cow;
@@ -22,7 +24,8 @@ const FIRST_DIGITS: &[u8; 6] = b"234567";
 
 /// The name of a server's tool (or prompt) on the aggregate endpoint.
 ///
-/// Plain names cannot collide with each other (the first `__` ends the server's part) nor with digested ones (a plain name that looks digested is digested).
+/// Plain names cannot collide with each other (the first `__` ends the server's part) nor with digested ones (a plain
+/// name that looks digested is digested).
 pub fn join(server: &str, tool: &str) -> String {
     let plain = format!("{server}__{tool}");
     let splits_once = !server.is_empty() && !tool.is_empty() && !server.contains("__") && !server.ends_with('_');

@@ -1,7 +1,9 @@
 //! Sealed tokens: what the gateway gives out and must recognise later, perhaps after a restart.
 //!
-//! A token carries kind, backend, expiry, a binding (for `requestState`: a digest of method and params) and a payload, under an HMAC-SHA256
-//! that also covers the principal, who is not written into it. It is signed, not hidden: a payload must hold nothing its holder may not see.
+//! A token carries kind, backend, expiry, a binding (for `requestState`: a digest of method and params) and a payload,
+//! under an HMAC-SHA256
+//! that also covers the principal, who is not written into it. It is signed, not hidden: a payload must hold nothing
+//! its holder may not see.
 //! The newest key of the ring seals, any of them opens, so that keys can be rotated while tokens are out.
 
 use std::fmt;

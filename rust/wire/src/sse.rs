@@ -1,7 +1,9 @@
 //! Server-sent events: a parser that takes any chunking, and the few frames the gateway writes.
 //!
-//! The parser keeps the event stream format of the HTML standard: lines end in LF, CR or CRLF, fields are cut at the first colon, one space after it
-//! is dropped, data lines join with LF, an event without data is none, an id with NUL is ignored. An event larger than the cap is an error, not a silent loss.
+//! The parser keeps the event stream format of the HTML standard: lines end in LF, CR or CRLF, fields are cut at the
+//! first colon, one space after it
+//! is dropped, data lines join with LF, an event without data is none, an id with NUL is ignored. An event larger than
+//! the cap is an error, not a silent loss.
 
 use std::fmt;
 
@@ -62,7 +64,8 @@ impl Parser {
         }
     }
 
-    /// Takes the next piece and gives the events it completes. Events that stand before one that is too large are still given out; the error then
+    /// Takes the next piece and gives the events it completes. Events that stand before one that is too large are still
+    /// given out; the error then
     /// comes with the next piece, as with every piece after it.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<Vec<Event>, TooLarge> {
         if self.broken {
@@ -144,7 +147,8 @@ impl Parser {
         }
     }
 
-    /// An empty line: the event is complete, if it is one. An id or a retry time without data is handed out too, with empty data.
+    /// An empty line: the event is complete, if it is one. An id or a retry time without data is handed out too, with
+    /// empty data.
     fn dispatch(&mut self) -> Option<Event> {
         let mut event = std::mem::take(&mut self.event);
         let data = self.data.take();

@@ -17,7 +17,8 @@ pub fn encode(value: &str) -> Cow<'_, str> {
     Cow::Owned(format!("=?base64?{}?=", STANDARD.encode(value)))
 }
 
-/// What a header's bytes say; none if the sentinel's inside is not canonical base64 of UTF-8, or a plain value is not ASCII.
+/// What a header's bytes say; none if the sentinel's inside is not canonical base64 of UTF-8, or a plain value is not
+/// ASCII.
 pub fn decode(value: &[u8]) -> Option<Cow<'_, str>> {
     match inside(value) {
         Some(coded) => {

@@ -88,7 +88,8 @@ pub fn elements(raw: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     Ok(found)
 }
 
-/// The value at a path of keys, without building anything; none if a step is missing or leads into something that is no object.
+/// The value at a path of keys, without building anything; none if a step is missing or leads into something that is no
+/// object.
 pub fn find<'a>(raw: &'a [u8], path: &[&str]) -> Result<Option<&'a [u8]>, Malformed> {
     read(raw, Limits::WIDEST, |scanner| descend(scanner, path))
 }

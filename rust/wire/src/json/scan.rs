@@ -208,7 +208,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Reads a string; says whether anything in it is escaped. What stands between the quotes ends one before the cursor.
+    /// Reads a string; says whether anything in it is escaped. What stands between the quotes ends one before the
+    /// cursor.
     #[inline]
     pub(crate) fn string(&mut self) -> Scan<bool> {
         let mut escaped = false;
@@ -379,7 +380,8 @@ fn plain_until(bytes: &[u8], from: usize) -> usize {
     at + stop.unwrap_or(tail.len())
 }
 
-/// Sets the high bit of the bytes that stop a run. Borrows can set bits above the first stop, never below it; bytes above 0x7F never stop.
+/// Sets the high bit of the bytes that stop a run. Borrows can set bits above the first stop, never below it; bytes
+/// above 0x7F never stop.
 #[inline]
 fn stops(word: u64) -> u64 {
     let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);

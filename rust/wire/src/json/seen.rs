@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use super::scan::Key;
 
-/// Objects of up to this many members are compared pairwise; larger ones by a keyed hash set, so that no one can make it slow.
+/// Objects of up to this many members are compared pairwise; larger ones by a keyed hash set, so that no one can make
+/// it slow.
 const FEW: usize = 12;
 
 /// Texts of up to this many bytes have offsets that fit 32 bits.

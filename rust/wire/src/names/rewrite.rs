@@ -58,7 +58,8 @@ fn question(method: &str) -> Option<Shape> {
     })
 }
 
-/// Puts every URI of a result (or of the params of a notification or request from a server) through `change`; none leaves it as it is.
+/// Puts every URI of a result (or of the params of a notification or request from a server) through `change`; none
+/// leaves it as it is.
 /// `method` is the request's, or the notification's own.
 pub fn rewrite_uris(
     method: &str,

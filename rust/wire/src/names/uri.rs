@@ -1,6 +1,7 @@
 //! `omnimind+<server>:<uri>`: a server's URI on the aggregate endpoint.
 //!
-//! The server's name stands in a URI scheme, so it is written in what schemes allow and what readers do not change: lower-case letters, digits, `-` and `.`;
+//! The server's name stands in a URI scheme, so it is written in what schemes allow and what readers do not change:
+//! lower-case letters, digits, `-` and `.`;
 //! any other byte is `+` and two hex digits. The URI behind the colon is untouched.
 
 use std::fmt::Write;

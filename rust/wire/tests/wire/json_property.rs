@@ -1,4 +1,5 @@
-//! The scanner beside `serde_json`: it accepts nothing that the other refuses, refuses more only for what it is meant to, and reads the same.
+//! The scanner beside `serde_json`: it accepts nothing that the other refuses, refuses more only for what it is meant
+//! to, and reads the same.
 use crate::common::{self, choices, object, value, written};
 use omnimind_wire::json::{self, Limits, MalformedKind as Kind, Object, check};
 use proptest::prelude::*;
