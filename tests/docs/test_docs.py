@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.fleet import ROOT, Fleet
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -78,12 +79,15 @@ def test_documented_configuration_loads(page: Path, text: str, tmp_path: Path) -
     file = tmp_path / "mcp_servers.json"
     file.write_text(json.dumps(document))
     names = set(re.findall(r"\$\{env:([A-Za-z_]+)\}", text))
+    for path in re.findall(r"\$\{file:~/([^}]+)\}", text):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x")
     done = subprocess.run(
         [sys.executable, "-m", "omnimind", "config", "check", str(file)],
         capture_output=True,
         text=True,
         timeout=30,
-        env={**os.environ, **dict.fromkeys(names, "x")},
+        env={**os.environ, "HOME": str(tmp_path), **dict.fromkeys(names, "x")},
     )
     assert done.returncode == 0, f"{page.name}\n{done.stdout}{done.stderr}"
 
