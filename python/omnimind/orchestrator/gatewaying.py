@@ -26,6 +26,9 @@ from omnimind.orchestrator.processes import Child, Family
 UP_S = 15.0
 STEADY_S = 10.0
 LONGEST_PAUSE_S = 5.0
+"""Before the next start of a gateway that did not come up."""
+SERVED_PAUSE_S = 0.3
+"""Before the next start of one that did: nothing is reachable meanwhile."""
 DRAIN_S = 10.0
 
 
@@ -59,6 +62,7 @@ class Gateway:
         self._link: Link | None = None
         self._child: Child | None = None
         self._stopping = False
+        self._was_up = False
         self._hurry = anyio.Event()
         self.epoch = 0
         self.state = "stopped"
@@ -87,7 +91,8 @@ class Gateway:
             if self._stopping:
                 return
             quick_deaths = 1 if clock() - started_s >= STEADY_S else quick_deaths + 1
-            pause_s = 0.0 if quick_deaths == 1 else min(LONGEST_PAUSE_S, 0.1 * 2.0**quick_deaths)
+            longest_s = SERVED_PAUSE_S if self._was_up else LONGEST_PAUSE_S
+            pause_s = 0.0 if quick_deaths == 1 else min(longest_s, 0.02 * 2.0**quick_deaths)
             self.state = "backoff"
             await anyio.sleep(pause_s * (0.5 + random.random() / 2))  # noqa: S311
 
@@ -120,6 +125,7 @@ class Gateway:
         read, write = os.pipe()
         self.epoch += 1
         self.state = "starting"
+        self._was_up = False
         with theirs:
             arguments = ["--link", str(theirs.fileno()), "--parent", str(os.getpid())]
             pid = spawn.spawn_module(
@@ -160,7 +166,7 @@ class Gateway:
             message, descriptors = heard
             seqpacket.close_all(descriptors)
             if message.get("t") == "up":
-                self.state = "ready"
+                self.state, self._was_up = "ready", True
                 self.up.set()
             else:
                 await self._fleet.heard(message)
