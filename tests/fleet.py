@@ -9,6 +9,7 @@ block, what the fleet said is printed with the failure.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -25,12 +26,19 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHON_PATH = ROOT / "python"
 FIXTURES = ROOT / "tests" / "fixtures"
 START_S = 60.0
 STOP_S = 20.0
 POLL_S = 0.02
 TAIL_BYTES = 6000
+
+
+def _home_of_omnimind() -> Path:
+    """Where this process has its omnimind from: the fleet runs the very same."""
+    found = importlib.util.find_spec("omnimind")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parents[1]
 
 
 class FleetError(Exception):
@@ -90,7 +98,7 @@ class Fleet:
         command += ["--state", str(self.state), "--port", "0", *self._arguments]
         if not self._auth:
             command.append("--no-auth")
-        environment = {**os.environ, "PYTHONPATH": str(PYTHON_PATH), **self._environment}
+        environment = {**os.environ, "PYTHONPATH": str(_home_of_omnimind()), **self._environment}
         with self.said.open("wb") as log:
             self._process = subprocess.Popen(
                 command,

@@ -63,7 +63,7 @@ def python_v2_modern(box: Toolbox, url: str, prefix: str) -> Report:
 async def _python_v2(url: str, prefix: str, era: str) -> Report:
     progress: list[list[float | None]] = []
 
-    async def progressed(done: float, total: float | None, message: str | None) -> None:
+    async def progressed(done: float, total: float | None = None, message: str | None = None) -> None:
         progress.append([done, total])
 
     async with visit(url, era) as client:

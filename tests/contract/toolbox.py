@@ -106,7 +106,7 @@ def _installer(target: Path) -> list[str]:
     uv = _uv()
     interpreter = str(target / "bin" / "python")
     if uv:
-        return [uv, "pip", "install", "--quiet", "--python", interpreter]
+        return [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", interpreter]
     return [interpreter, "-m", "pip", "install", "--quiet", "--no-input"]
 
 

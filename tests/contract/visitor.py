@@ -56,7 +56,7 @@ async def visit(
 ) -> AsyncIterator[Client]:
     """A connected client; a `mute` one declares no capability to answer anything."""
     who = visitor or Visitor()
-    answering = {
+    answering: dict[str, Any] = {
         "elicitation_callback": who.elicited,
         "sampling_callback": who.sampled,
         "list_roots_callback": who.rooted,
