@@ -17,7 +17,7 @@ import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import mcp_types as types
@@ -87,7 +87,9 @@ class _Worker:
             async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 tasks.start_soon(self._connected, reader, writer)
 
-            acceptor = await asyncio.start_unix_server(accepted, sock=listener, limit=1024 * 1024)
+            # The path belongs to the guard, which holds the socket for the next worker.
+            kept: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+            acceptor = await asyncio.start_unix_server(accepted, sock=listener, limit=1024 * 1024, **kept)
             await stop.wait()
             acceptor.close()
             # A thread stuck in the kernel cannot be cancelled; the process ends all the same.
