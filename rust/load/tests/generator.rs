@@ -116,7 +116,7 @@ fn an_open_loop_sends_by_the_clock() {
     (plan.count, plan.duration) = (None, Duration::from_millis(600));
     let report = run(&plan).unwrap();
     assert_all_right(&report, report.sent);
-    assert!((295..=300).contains(&report.sent), "{report}");
+    assert!((260..=300).contains(&report.sent), "{report}");
 }
 
 #[test]
