@@ -128,8 +128,8 @@ async def test_a_question_finds_its_way_through_the_aggregate(fleet: Fleet, era:
 async def test_progress_and_cancelling_pass_the_aggregate(fleet: Fleet, era: str) -> None:
     seen: list[float] = []
 
-    async def progressed(done: float, total: float | None = None, message: str | None = None) -> None:
-        seen.append(done)
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
 
     async with visit(fleet.aggregate, era) as client, visit(fleet.url("new"), era) as beside:
         await client.call_tool("old__count", {"steps": 3}, progress_callback=progressed)

@@ -61,10 +61,10 @@ def python_v2_modern(box: Toolbox, url: str, prefix: str) -> Report:
 
 
 async def _python_v2(url: str, prefix: str, era: str) -> Report:
-    progress: list[list[float | None]] = []
+    steps: list[list[float | None]] = []
 
-    async def progressed(done: float, total: float | None = None, message: str | None = None) -> None:
-        progress.append([done, total])
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:
+        steps.append([progress, total])
 
     async with visit(url, era) as client:
         counted = await client.call_tool(f"{prefix}test_tool_with_progress", {}, progress_callback=progressed)
@@ -78,7 +78,7 @@ async def _python_v2(url: str, prefix: str, era: str) -> Report:
             "tools": [tool.name for tool in (await client.list_tools()).tools],
             "simple": said(await client.call_tool(f"{prefix}test_simple_text", {})),
             "counted": said(counted),
-            "progress": progress,
+            "progress": steps,
             "failed": (await client.call_tool(f"{prefix}test_error_handling", {})).is_error,
             "asked": said(await client.call_tool(f"{prefix}test_elicitation", {"message": "Who are you?"})),
             "refused": refused,

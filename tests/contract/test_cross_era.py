@@ -90,8 +90,8 @@ async def test_the_client_learns_who_the_server_is(url: str, era: str) -> None:
 async def test_progress_arrives_in_order_and_before_the_result(url: str, era: str) -> None:
     seen: list[tuple[float, float | None]] = []
 
-    async def progressed(done: float, total: float | None = None, message: str | None = None) -> None:
-        seen.append((done, total))
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:
+        seen.append((progress, total))
 
     async with visit(url, era) as client:
         result = await client.call_tool("count", {"steps": 4}, progress_callback=progressed)
