@@ -80,6 +80,10 @@ wheel: $(VENV)/.packages
 lock: $(VENV)/.packages
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--group dev --group test pyproject.toml -o requirements/dev.txt
+	for name in node legacy servers check; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+			requirements/contract-$$name.in -o requirements/contract-$$name.txt || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .tools target dist data
