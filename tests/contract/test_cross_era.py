@@ -146,7 +146,7 @@ async def test_a_tool_may_ask_the_model_and_for_the_roots(url: str, era: str) ->
     async with visit(url, era) as client:
         sampled = await client.call_tool("ask_model", {"prompt": "The capital of France?"})
         assert said(sampled) == "small-model: Paris"
-        assert said(await client.call_tool("ask_roots", {})) == "file:///work"
+        assert said(await client.call_tool("ask_roots", {})) == "file:///home/ada"
 
 
 async def test_a_question_nobody_can_answer_ends_the_call_with_an_error(url: str, era: str) -> None:

@@ -41,7 +41,7 @@ class Visitor:
         return types.CreateMessageResult(role="assistant", content=said, model="small-model")
 
     async def rooted(self, _: Any) -> types.ListRootsResult:
-        return types.ListRootsResult(roots=[types.Root(uri=FileUrl("file:///work"), name="work")])
+        return types.ListRootsResult(roots=[types.Root(uri=FileUrl("file:///home/ada"), name="work")])
 
     async def heard(self, params: types.LoggingMessageNotificationParams) -> None:
         self.logged.append((params.level, params.data))
