@@ -554,3 +554,37 @@ async fn a_question_taken_back_over_http_is_gone() {
     tokio::time::timeout(Duration::from_secs(5), question.answer.closed()).await.expect("it was taken back");
     assert!(web.heard.lock().iter().all(|ask| ask.body["id"] != "q"), "what was taken back is not answered");
 }
+
+#[tokio::test]
+async fn a_server_that_writes_in_two_pieces_is_not_slow() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // As a simple server does: head and body apart, and the second waits for the first to be acknowledged.
+        stream.set_nodelay(false).unwrap();
+        let mut heard = vec![0u8; 1 << 16];
+        loop {
+            let count = stream.read(&mut heard).await.unwrap();
+            let text = String::from_utf8_lossy(&heard[..count]).into_owned();
+            let Some((_, body)) = text.split_once("\r\n\r\n") else { return };
+            let ask: Value = serde_json::from_str(body).unwrap();
+            let result = json!({"supportedVersions": ["2026-07-28"]});
+            let answer = json!({"jsonrpc": "2.0", "id": ask["id"], "result": result}).to_string();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                answer.len()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let (fleet, _) = fleet(&json!([{"name": "h", "kind": "http", "tier": "high", "url": url}]));
+    let lease = shared(&fleet, "h", "ann", Era::Modern).await.unwrap();
+    let begun = Instant::now();
+    for _ in 0..50 {
+        result(lease.call(tool("1", &json!({})))).await;
+    }
+    assert!(begun.elapsed() < Duration::from_millis(1000), "{:?}", begun.elapsed());
+}

@@ -12,6 +12,7 @@ mod listen;
 mod modern;
 mod negotiate;
 mod plain;
+mod quick;
 mod replies;
 
 use std::sync::{

@@ -22,14 +22,13 @@ use hyper::{
     body::{Body, Incoming},
     client::conn::http1::{self, Connection, SendRequest},
 };
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
 
-use super::client::Unanswered;
+use super::{client::Unanswered, quick::Quick};
 
 /// How long an unused connection is kept.
 const KEEP: Duration = Duration::from_secs(4);
@@ -38,7 +37,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Unused connections kept to one server.
 const KEPT: usize = 256;
 
-type Machine = Connection<TokioIo<TcpStream>, Full<Bytes>>;
+type Machine = Connection<Quick, Full<Bytes>>;
 
 /// Connections to one server.
 #[derive(Debug)]
@@ -135,8 +134,7 @@ impl Plain {
         let stream = timeout(CONNECT, TcpStream::connect((&*self.host, self.port))).await.map_err(|_| {
             io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", CONNECT.as_secs()))
         })??;
-        stream.set_nodelay(true)?;
-        let (sender, machine) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let (sender, machine) = http1::handshake(Quick::new(stream)?).await.map_err(io::Error::other)?;
         Ok(Line { sender, machine: Some(Box::pin(machine)) })
     }
 }
