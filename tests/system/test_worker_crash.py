@@ -166,3 +166,14 @@ def test_a_doubted_worker_that_answers_stays_and_one_that_hangs_is_replaced() ->
         ask(fleet, doubt)
         wait_until(lambda: is_ready(fleet, "filesystem", not_pid=worker), 20, "it is replaced")
         assert time.monotonic() - began_s < 15
+
+
+def test_a_worker_that_was_restarted_politely_is_reachable_under_the_same_path() -> None:
+    with doubled({"filesystem": {"port": 0}}) as fleet:
+        path = ask(fleet, {"do": "heard"})["servers"]["filesystem"]["path"]
+        for _ in range(2):
+            pid = row(fleet, "filesystem")["pid"]
+            control.ask(fleet.state, {"cmd": "restart", "server": "filesystem"})
+            wait_until(lambda p=pid: is_ready(fleet, "filesystem", not_pid=p), 10, "it is ready again")
+        assert "capabilities" in call_worker(fleet, "filesystem")
+        assert ask(fleet, {"do": "heard"})["servers"]["filesystem"]["path"] == path
