@@ -151,7 +151,7 @@ impl Gateway {
             .build()?;
         let outbox = Arc::new(Outbox::new()?);
         let places = Arc::new(Semaphore::new(start.snapshot.edge.connections));
-        let _inside = runtime.enter();
+        let inside = runtime.enter();
         let plane = Arc::new(Plane::new(start.epoch, start.snapshot, outbox));
         for (spec, descriptor) in start.listeners.iter().zip(listeners) {
             let listener = StdListener::from(descriptor);
@@ -161,7 +161,7 @@ impl Gateway {
         }
         runtime.spawn(crate::session::sweep(plane.clone()));
         plane.outbox.send(&ToOrchestrator::Up { pid: std::process::id() });
-        drop(_inside);
+        drop(inside);
         Ok(Self { plane, runtime })
     }
 

@@ -107,9 +107,12 @@ pub(super) struct Part {
     pub(super) items: Arc<[Item]>,
 }
 
+/// One principal's part of one server's list: principal, server, list.
+type Place = (Arc<str>, String, List);
+
 /// What servers said last, and which names that gave.
 pub(crate) struct Shelves {
-    shelves: Mutex<HashMap<(Arc<str>, String, List), Shelf>>,
+    parts: Mutex<HashMap<Place, Shelf>>,
     tables: Mutex<HashMap<(Arc<str>, List), Table>>,
     late: broadcast::Sender<List>,
 }
@@ -128,7 +131,7 @@ struct Table {
 
 impl Default for Shelves {
     fn default() -> Self {
-        Self { shelves: Mutex::default(), tables: Mutex::default(), late: broadcast::Sender::new(16) }
+        Self { parts: Mutex::default(), tables: Mutex::default(), late: broadcast::Sender::new(16) }
     }
 }
 
@@ -138,8 +141,8 @@ impl Shelves {
         self.late.subscribe()
     }
 
-    fn last(&self, key: &(Arc<str>, String, List)) -> (Option<Arc<[Item]>>, bool) {
-        self.shelves.lock().get(key).map_or((None, false), |shelf| (shelf.items.clone(), shelf.late))
+    fn last(&self, key: &Place) -> (Option<Arc<[Item]>>, bool) {
+        self.parts.lock().get(key).map_or((None, false), |shelf| (shelf.items.clone(), shelf.late))
     }
 }
 
@@ -191,7 +194,7 @@ async fn part(client: &Client, list: List, spec: Arc<ServerSpec>) -> Part {
             items
         }
         Err(_slow) => {
-            shelves.shelves.lock().entry(key.clone()).or_default().late = true;
+            shelves.parts.lock().entry(key.clone()).or_default().late = true;
             tokio::spawn(wait_for(client.clone(), list, key, asking));
             last.unwrap_or_default()
         }
@@ -200,20 +203,15 @@ async fn part(client: &Client, list: List, spec: Arc<ServerSpec>) -> Part {
 }
 
 /// Takes a slow server's part when it comes, and says that the list changed.
-async fn wait_for(
-    client: Client,
-    list: List,
-    key: (Arc<str>, String, List),
-    asking: tokio::task::JoinHandle<Arc<[Item]>>,
-) {
+async fn wait_for(client: Client, list: List, key: Place, asking: tokio::task::JoinHandle<Arc<[Item]>>) {
     let items = asking.await.unwrap_or_default();
     remember(&client, list, &key, &items);
     let _ = client.caller.plane.shelves.late.send(list);
 }
 
-fn remember(client: &Client, list: List, key: &(Arc<str>, String, List), items: &Arc<[Item]>) {
+fn remember(client: &Client, list: List, key: &Place, items: &Arc<[Item]>) {
     let shelves = &client.caller.plane.shelves;
-    *shelves.shelves.lock().entry(key.clone()).or_default() = Shelf { items: Some(items.clone()), late: false };
+    *shelves.parts.lock().entry(key.clone()).or_default() = Shelf { items: Some(items.clone()), late: false };
     let mut tables = shelves.tables.lock();
     let table = tables.entry((key.0.clone(), list)).or_default();
     if table.names.len() + items.len() > MOST_NAMES {

@@ -12,7 +12,7 @@ mod lists;
 mod pages;
 mod rename;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use omnimind_wire::{Edit, Era, RpcError, error, headers::META_SERVER_INFO, json, names};
@@ -36,22 +36,19 @@ pub async fn resolve(client: &Client, method: &str, params: Bytes) -> Result<Res
         "prompts/list" => list(client, List::Prompts, &params).await,
         "resources/list" => list(client, List::Resources, &params).await,
         "resources/templates/list" => list(client, List::Templates, &params).await,
-        "tools/call" => by_name(client, List::Tools, params, &["name"]).await,
-        "prompts/get" => by_name(client, List::Prompts, params, &["name"]).await,
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => by_uri(client, params, &["uri"]),
+        "tools/call" => by_name(client, List::Tools, &params, &["name"]).await,
+        "prompts/get" => by_name(client, List::Prompts, &params, &["name"]).await,
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => by_uri(client, &params, &["uri"]),
         "completion/complete" => match json::find(&params, &["ref", "type"]).ok().flatten().and_then(json::as_str) {
-            Some(kind) if kind == "ref/prompt" => by_name(client, List::Prompts, params, &["ref", "name"]).await,
-            _ => by_uri(client, params, &["ref", "uri"]),
+            Some(kind) if kind == "ref/prompt" => by_name(client, List::Prompts, &params, &["ref", "name"]).await,
+            _ => by_uri(client, &params, &["ref", "uri"]),
         },
         _ => Err(rpc(error::METHOD_NOT_FOUND, format!("no such method: {method}"))),
     }
 }
 
 /// What this endpoint says of itself, as the result of `server/discover`.
-///
-/// # Errors
-/// None today; the seam allows them.
-pub async fn hello(client: &Client) -> Result<Bytes, Failure> {
+pub fn hello(client: &Client) -> Bytes {
     let plane = &client.caller.plane;
     let snapshot = plane.snapshot.load();
     let servers: Vec<&str> = snapshot.servers.iter().map(|spec| spec.name.as_str()).collect();
@@ -78,7 +75,7 @@ pub async fn hello(client: &Client) -> Result<Bytes, Failure> {
         "cacheScope": "private",
         "_meta": {META_SERVER_INFO: server_info(client)},
     });
-    Ok(hello.to_string().into())
+    hello.to_string().into()
 }
 
 /// Who answers here, when no single server does.
@@ -117,31 +114,31 @@ fn source(spec: &Arc<ServerSpec>) -> Source {
 async fn list(client: &Client, list: List, params: &[u8]) -> Result<Resolved, Failure> {
     let from = pages::open(client, list, params)?;
     let merged = lists::gather(client, list).await;
-    Ok(Resolved::Answer(pages::cut(client, list, &merged, from)))
+    Ok(Resolved::Answer(pages::cut(client, list, &merged, &from)))
 }
 
-async fn by_name(client: &Client, list: List, params: Bytes, path: &[&str]) -> Result<Resolved, Failure> {
-    let name = text_at(&params, path)?;
+async fn by_name(client: &Client, list: List, params: &[u8], path: &[&str]) -> Result<Resolved, Failure> {
+    let name = text_at(params, path)?;
     let Some((server, inner)) = lists::find(client, list, &name).await else {
         return Err(rpc(error::INVALID_PARAMS, format!("Unknown {}: {name}", list.noun())));
     };
     forward(client, &server, params, path, &inner)
 }
 
-fn by_uri(client: &Client, params: Bytes, path: &[&str]) -> Result<Resolved, Failure> {
-    let uri = text_at(&params, path)?;
+fn by_uri(client: &Client, params: &[u8], path: &[&str]) -> Result<Resolved, Failure> {
+    let uri = text_at(params, path)?;
     match names::uri::unwrap(&uri) {
-        Some((server, inner)) => forward(client, &server, params.clone(), path, inner),
+        Some((server, inner)) => forward(client, &server, params, path, inner),
         None => Err(unknown_uri(&uri)),
     }
 }
 
-fn forward(client: &Client, server: &str, params: Bytes, path: &[&str], inner: &str) -> Result<Resolved, Failure> {
+fn forward(client: &Client, server: &str, params: &[u8], path: &[&str], inner: &str) -> Result<Resolved, Failure> {
     let snapshot = client.caller.plane.snapshot.load();
     let Some(spec) = snapshot.servers.iter().find(|spec| spec.name == server) else {
         return Err(unknown_uri(inner));
     };
-    let params = Edit::new(&params)
+    let params = Edit::new(params)
         .set(path, json::quote(inner))
         .finish()
         .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
@@ -153,7 +150,7 @@ fn text_at(params: &[u8], path: &[&str]) -> Result<String, Failure> {
         .ok()
         .flatten()
         .and_then(json::as_str)
-        .map(|text| text.into_owned())
+        .map(Cow::into_owned)
         .ok_or_else(|| rpc(error::INVALID_PARAMS, format!("params.{} must be a string", path.join("."))))
 }
 

@@ -51,7 +51,7 @@ pub(super) fn open(client: &Client, list: List, params: &[u8]) -> Result<From, F
 }
 
 /// The result for one page, in the modern form.
-pub(super) fn cut(client: &Client, list: List, parts: &[Part], from: From) -> Bytes {
+pub(super) fn cut(client: &Client, list: List, parts: &[Part], from: &From) -> Bytes {
     let room = if list == List::Tools { TOOLS_A_PAGE } else { ITEMS_A_PAGE };
     let mut page = Vec::with_capacity(4_096);
     page.extend_from_slice(b"{\"resultType\":\"complete\",\"");

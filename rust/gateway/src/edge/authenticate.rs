@@ -90,7 +90,8 @@ mod tests {
     use crate::config::{Class, Role};
 
     fn tokens() -> Tokens {
-        let sha256 = Sha256::digest(b"right").iter().map(|byte| format!("{byte:02x}")).collect();
+        // echo -n right | sha256sum
+        let sha256 = "27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9".into();
         let spec =
             TokenSpec { name: "ann".into(), sha256, tenant: "team".into(), class: Class::Normal, role: Role::User };
         Tokens::new(&Auth { required: true, tokens: vec![spec] })

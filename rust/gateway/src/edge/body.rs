@@ -64,11 +64,7 @@ async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, Refusal> {
 }
 
 fn too_large(most: usize) -> Refusal {
-    Refusal::new(
-        Reason::BodyTooLarge,
-        "request",
-        format!("the body is larger than {most} bytes (gateway.body_bytes)"),
-    )
+    Refusal::new(Reason::BodyTooLarge, "request", format!("the body is larger than {most} bytes (gateway.body_bytes)"))
 }
 
 /// Throws a body away beside the answer.

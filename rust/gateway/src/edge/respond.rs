@@ -213,9 +213,10 @@ fn event_bytes(
 
 fn event(item: &Outgoing) -> Bytes {
     match item {
-        Outgoing::Message(data) | Outgoing::End { body: data, .. } => sse::event(data),
         Outgoing::Event { id: Some(id), retry_ms, data } if data.is_empty() => sse::priming(id, *retry_ms),
         Outgoing::Event { id: Some(id), data, .. } => sse::event_with_id(id, data),
-        Outgoing::Event { id: None, data, .. } => sse::event(data),
+        Outgoing::Message(data) | Outgoing::End { body: data, .. } | Outgoing::Event { id: None, data, .. } => {
+            sse::event(data)
+        }
     }
 }

@@ -51,7 +51,7 @@ pub async fn discover(client: &Client, request: &Request) -> Result<Bytes, Failu
                     .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?,
             }
         }
-        Target::All => aggregate::hello(client).await?,
+        Target::All => aggregate::hello(client),
     };
     Edit::new(&result)
         .set(&["supportedVersions"], versions())
@@ -70,7 +70,7 @@ pub async fn initialize(client: &Client) -> Result<Bytes, Failure> {
                 Era::Legacy => Edit::new(&agreed.result).set(&["protocolVersion"], quote(client.version)).finish(),
             }
         }
-        Target::All => bridge::initialize_from_discover(&aggregate::hello(client).await?, client.version),
+        Target::All => bridge::initialize_from_discover(&aggregate::hello(client), client.version),
     };
     result.map_err(|malformed| Failure::Rpc(malformed.rpc_error()))
 }
