@@ -88,8 +88,31 @@ lock: $(VENV)/.packages
 clean:
 	rm -rf $(VENV) .tools target dist data
 
-# The bars of the project in full; `make test` runs a sample of each. Seeds and sizes go in ARGS or the environment.
-.PHONY: bars bar-conformance bar-clients bar-race bar-durability bar-kill bar-isolation bar-sessions bar-in-flight bar-passthrough bar-start
-BAR = OMNIMIND_FULL=1 $(PYTEST) -m "bar or not bar" --timeout 1800
+# The bars of the project in full; `make test` runs a sample of each.
+BARS := conformance clients race durability crash isolation sessions in-flight passthrough start
+FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
+.PHONY: bars $(BARS:%=bar-%)
 
-bars: bar-conformance bar-clients bar-race bar-durability bar-kill bar-isolation bar-sessions bar-in-flight bar-passthrough bar-start
+bars: $(BARS:%=bar-%)
+$(BARS:%=bar-%): $(VENV)/.extension target/release/omnimind-load tools
+
+bar-conformance:
+	$(FULL) tests/contract/test_conformance.py tests/contract/test_cross_era.py tests/contract/test_cancel.py tests/contract/test_mcpcheck.py
+bar-clients:
+	$(FULL) tests/contract/test_clients.py tests/contract/test_third_party.py
+bar-race:
+	$(FULL) tests/system/test_filesystem_race.py
+bar-durability:
+	$(FULL) tests/system/test_memory_durability.py
+bar-crash:
+	$(FULL) tests/system/test_worker_crash.py tests/system/test_guard.py tests/system/test_children.py tests/system/test_stop.py
+bar-isolation:
+	$(FULL) tests/chaos/test_gateway_kill.py
+bar-sessions:
+	$(FULL) tests/system/test_sessions.py
+bar-in-flight:
+	$(FULL) tests/system/test_in_flight.py
+bar-passthrough:
+	$(BIN)/python -m benches.passthrough
+bar-start:
+	$(FULL) tests/system/test_start.py
