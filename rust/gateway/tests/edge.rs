@@ -1,0 +1,79 @@
+//! A whole gateway on a real socket, without any server: HTTP/2 with prior knowledge, limits, drain.
+
+#![allow(clippy::unwrap_used, reason = "a test may say what it expects in the shortest way")]
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use omnimind_gateway::Gateway;
+
+/// A gateway on a free port.
+fn gateway() -> (Gateway, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = format!(
+        r#"{{"epoch":1,"listeners":[{{"name":"gateway","address":"{address}"}}],"snapshot":{{"version":"0.0.0",
+            "state_dir":"/nonexistent","keys":["{}"],"auth":{{"required":false}},"servers":[]}}}}"#,
+        "0".repeat(64)
+    );
+    (Gateway::start(start.as_bytes(), vec![listener.into()]).unwrap(), address)
+}
+
+fn request(address: SocketAddr, path: &str) -> Request<Full<Bytes>> {
+    Request::builder().uri(format!("http://{address}{path}")).body(Full::default()).unwrap()
+}
+
+#[tokio::test]
+async fn http2_with_prior_knowledge_is_served_many_streams_at_a_time() {
+    let (gateway, address) = gateway();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let calls = (0..200).map(|_| {
+        let mut sender = sender.clone();
+        async move {
+            let response = sender.send_request(request(address, "/healthz")).await.unwrap();
+            (response.status(), response.into_body().collect().await.unwrap().to_bytes())
+        }
+    });
+    for (status, body) in futures_util::future::join_all(calls).await {
+        assert_eq!((status, &body[..]), (StatusCode::OK, &b"ok\n"[..]));
+    }
+    drop(sender);
+    tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(5))).await.unwrap();
+    assert!(driver.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_foreign_authority_is_misdirected_over_http2_too() {
+    let (gateway, address) = gateway();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let foreign = Request::builder().uri("http://evil.example/healthz").body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(sender.send_request(foreign).await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
+    assert_eq!(sender.send_request(request(address, "/readyz")).await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(5))).await.unwrap();
+}
+
+#[test]
+fn a_drain_without_connections_takes_no_time_and_leaves_the_socket_to_its_holder() {
+    let (gateway, address) = gateway();
+    let began = Instant::now();
+    gateway.drain(Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_start_message_that_says_too_little_is_refused() {
+    let error = Gateway::start(br#"{"epoch":1}"#, Vec::new()).err().unwrap();
+    assert!(error.to_string().contains("snapshot"), "{error}");
+}
