@@ -4,16 +4,18 @@
 //! as `inputResponses` of the same call, with the upstream's state, until the upstream is content or
 //! [`MOST_ROUNDS`] are over. If the client refuses one question, its refusal ends the call.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use omnimind_wire::{
-    Edit, Object, RpcError,
+    Edit, Malformed, Object, RpcError,
     error::{INTERNAL_ERROR, INVALID_REQUEST},
-    json::{as_str, find, push_quoted},
+    json::{as_str, find, push_quoted, quote},
 };
 use tokio::sync::oneshot;
 
-use super::flight::Flight;
+use super::{flight::Flight, state};
 use crate::{reply::Outgoing, upstream::Question};
 
 /// An upstream that is still not content after this many rounds will not be.
@@ -23,6 +25,9 @@ const MOST_QUESTIONS: usize = 32;
 
 /// The only methods whose result may ask for input.
 const METHODS: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+
+/// What such a result has somewhere in its text.
+static INPUT_REQUIRED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("input_required"));
 
 /// One round: the questions, still open.
 pub(crate) struct Round {
@@ -40,7 +45,7 @@ impl Round {
     /// True for a result that asks for input.
     pub(crate) fn is_due(method: &str, result: &[u8]) -> bool {
         METHODS.contains(&method)
-            && memmem::find(result, b"input_required").is_some()
+            && INPUT_REQUIRED.find(result).is_some()
             && find(result, &["resultType"]).ok().flatten().and_then(as_str).as_deref() == Some("input_required")
     }
 
@@ -81,6 +86,7 @@ impl Round {
                 return Err(RpcError::new(INVALID_REQUEST, message));
             }
             let (answer, answered) = oneshot::channel();
+            let params = named(&method, params).map_err(|malformed| broken(&malformed.to_string()))?;
             let question = Question { method: method.as_ref().into(), params, answer };
             let session = flight.client.session.as_ref().ok_or_else(|| broken("came without a session"))?;
             let (asked, message) = session
@@ -102,6 +108,24 @@ impl Round {
         }
         Ok(Answers { answers, state: self.state })
     }
+}
+
+/// A question as legacy clients know it: one that opens a URL has an id there, which the modern era dropped.
+fn named(method: &str, params: Bytes) -> Result<Bytes, Malformed> {
+    if method != "elicitation/create" || params.is_empty() {
+        return Ok(params);
+    }
+    let url = find(&params, &["mode"])?.and_then(as_str).is_some_and(|mode| mode == "url");
+    if !url || find(&params, &["elicitationId"])?.is_some() {
+        return Ok(params);
+    }
+    let id: [u8; 16] = state::random();
+    let id: String = id
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect();
+    Edit::new(&params).set(&["elicitationId"], quote(&id)).finish()
 }
 
 impl Answers {
@@ -128,5 +152,22 @@ impl Answers {
             None => edit.remove(&["requestState"]),
         };
         edit.finish().map_err(|malformed| malformed.rpc_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_question_that_opens_a_url_gets_an_id() {
+        let form = Bytes::from_static(br#"{"message":"who?","requestedSchema":{}}"#);
+        assert_eq!(named("elicitation/create", form.clone()).unwrap(), form);
+        assert_eq!(named("roots/list", Bytes::new()).unwrap(), Bytes::new());
+        let url = Bytes::from_static(br#"{"mode":"url","url":"https://example.com","message":"go"}"#);
+        let named = named("elicitation/create", url).unwrap();
+        let id = find(&named, &["elicitationId"]).unwrap().and_then(as_str).unwrap();
+        assert_eq!(id.len(), 32);
+        assert_eq!(find(&named, &["url"]).unwrap(), Some(&br#""https://example.com""#[..]));
     }
 }
