@@ -65,7 +65,11 @@ def _converse(link: socket.socket, plane: Gateway) -> int:
                 message, descriptors = packet
                 if message.get("t") == "drain":
                     return int(message.get("timeout_ms", DRAIN_MS))
-                plane.tell(translation.to_plane(message), descriptors)
+                try:
+                    plane.tell(translation.to_plane(message), descriptors)
+                except ValueError as error:
+                    # One message that the plane cannot read must not end everybody's connections.
+                    sys.stderr.write(f"control message {message.get('t')!r} dropped: {error}\n")
 
 
 if __name__ == "__main__":
