@@ -9,7 +9,7 @@
 
 use crate::era::{Era, LEGACY_VERSIONS, MODERN_VERSIONS};
 use crate::error::{HEADER_MISMATCH, INVALID_PARAMS, RpcError, UNSUPPORTED_VERSION};
-use crate::json::{Object, as_str, push_quoted};
+use crate::json::{as_str, push_quoted};
 use crate::message::Request;
 
 mod annotations;
@@ -37,6 +37,8 @@ pub const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities"
 pub const META_CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 /// The `_meta` key with the level from which the request wants log messages.
 pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// What the `_meta` keys between a client and the gateway begin with.
+pub const META_OWN: &str = "omnimind/";
 /// The `_meta` key of results with the server's name and version.
 pub const META_SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// The `_meta` key of notifications on a subscription stream.
@@ -105,10 +107,8 @@ pub fn check_modern(headers: Lookup<'_, '_>, request: &Request) -> Result<(), Rp
 /// could be walked around.
 pub fn check_legacy(headers: Lookup<'_, '_>, request: &Request) -> Result<(), RpcError> {
     let header = single(headers, PROTOCOL_VERSION)?;
-    let modern = request
-        .meta_value(META_VERSION)
-        .and_then(as_str)
-        .is_some_and(|version| Era::of_version(&version) == Some(Era::Modern));
+    let modern =
+        request.meta_version().and_then(as_str).is_some_and(|version| Era::of_version(&version) == Some(Era::Modern));
     if modern {
         Err(mismatch("MCP-Protocol-Version", "the protocol version in params._meta", header.is_none()))
     } else {
@@ -134,10 +134,11 @@ pub fn unsupported_version(requested: &str) -> RpcError {
 /// The version in `_meta`; none if it is there but no string, which no header can equal.
 fn meta_version(request: &Request) -> Result<Option<std::borrow::Cow<'_, str>>, RpcError> {
     let wrong = |what: &str| RpcError::new(INVALID_PARAMS, format!("params._meta must be an object with {what}"));
-    let meta = request.meta.as_deref().ok_or_else(|| wrong(&format!("{META_VERSION} and {META_CAPABILITIES}")))?;
-    let meta = Object::parse(meta).map_err(|malformed| malformed.rpc_error())?;
-    let version = meta.get(META_VERSION).ok_or_else(|| wrong(META_VERSION))?;
-    let capabilities = meta.get(META_CAPABILITIES).ok_or_else(|| wrong(META_CAPABILITIES))?;
+    if request.meta.is_none() {
+        return Err(wrong(&format!("{META_VERSION} and {META_CAPABILITIES}")));
+    }
+    let version = request.meta_version().ok_or_else(|| wrong(META_VERSION))?;
+    let capabilities = request.meta_capabilities().ok_or_else(|| wrong(META_CAPABILITIES))?;
     if !crate::json::is_object(capabilities) {
         return Err(wrong(&format!("an object as {META_CAPABILITIES}")));
     }

@@ -10,6 +10,7 @@ use crate::error::RpcError;
 use crate::json::{Limits, Malformed};
 
 mod id;
+mod noted;
 mod parse;
 mod write;
 
@@ -40,12 +41,17 @@ impl Message {
 pub struct Request {
     /// The sender's id.
     pub id: Id,
+    /// The same id as the sender wrote it, for the answer.
+    pub id_raw: Bytes,
     /// The method.
     pub method: String,
     /// The parameters, always an object.
     pub params: Option<Bytes>,
     /// `params._meta`, always an object.
     pub meta: Option<Bytes>,
+    /// True if there is a `params.requestState`, of any type.
+    pub has_state: bool,
+    noted: noted::Noted,
     /// What the request is about, as raw JSON of any type: `params.name`, `.uri` or `.taskId` where the method has one.
     pub subject: Option<Bytes>,
 }
@@ -68,7 +74,7 @@ impl Request {
 
     /// The message as bytes, under another id if one is given.
     pub fn to_bytes(&self, id_raw: Option<&[u8]>) -> Bytes {
-        request(id_raw.unwrap_or(&self.id.raw()), &self.method, self.params.as_deref())
+        request(id_raw.unwrap_or(&self.id_raw), &self.method, self.params.as_deref())
     }
 }
 

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use omnimind_wire::{
-    Era, MODERN_VERSION, Object, Refusal, Request,
-    headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, Values},
+    Era, MODERN_VERSION, Refusal, Request,
+    headers::{METHOD, NAME, PROTOCOL_VERSION, Values},
     json::{find, is_object},
 };
 use tokio::time::Instant;
@@ -24,6 +24,11 @@ use crate::{
 
 /// The methods in the course of which a server may ask its client something.
 const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+
+const PROTOCOL_VERSION_HEADER: HeaderName = HeaderName::from_static(PROTOCOL_VERSION);
+const METHOD_HEADER: HeaderName = HeaderName::from_static(METHOD);
+/// The header that names the tool, prompt or resource.
+pub(crate) const NAME_HEADER: HeaderName = HeaderName::from_static(NAME);
 
 /// The sender of one request.
 #[derive(Clone)]
@@ -48,18 +53,18 @@ impl Client {
     /// The sender of a modern request that passed its checks.
     pub(crate) fn modern(caller: Caller, request: &Request) -> Self {
         let meta = request.meta.clone().unwrap_or_default();
-        let members = Object::parse(&meta).ok();
-        let member = |key: &str| members.as_ref().and_then(|members| members.get(key));
         Self {
             caller: Arc::new(caller),
             era: Era::Modern,
             version: MODERN_VERSION,
-            capabilities: member(META_CAPABILITIES)
+            capabilities: request
+                .meta_capabilities()
                 .map_or_else(|| Bytes::from_static(b"{}"), |raw| meta.slice_ref(raw)),
-            info: member(META_CLIENT_INFO)
+            info: request
+                .meta_client_info()
                 .filter(|raw| is_object(raw))
                 .map_or_else(Bytes::new, |raw| meta.slice_ref(raw)),
-            log_level: member(META_LOG_LEVEL).and_then(Level::from_raw),
+            log_level: request.meta_log_level().and_then(Level::from_raw),
             session: None,
         }
     }
@@ -98,9 +103,10 @@ impl Client {
 
     /// True if the client can answer any question at all.
     fn can_answer_some(&self) -> bool {
-        ["sampling/createMessage", "roots/list", "elicitation/create"]
-            .iter()
-            .any(|method| self.can_answer(method, b"{}"))
+        self.capabilities != "{}"
+            && ["sampling/createMessage", "roots/list", "elicitation/create"]
+                .iter()
+                .any(|method| self.can_answer(method, b"{}"))
     }
 
     /// A connection to a server for this client: its session's own place on it, or, for a modern call in
@@ -124,10 +130,17 @@ impl Client {
 
 /// All values of a header, as the wire crate wants them.
 pub(crate) fn values<'h>(headers: &'h HeaderMap, name: &str) -> Values<'h> {
-    headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
+    let values = match name {
+        // Names that every request is asked for are ready made.
+        PROTOCOL_VERSION => headers.get_all(&PROTOCOL_VERSION_HEADER),
+        METHOD => headers.get_all(&METHOD_HEADER),
+        NAME => headers.get_all(&NAME_HEADER),
+        name => headers.get_all(name),
+    };
+    values.iter().map(http::HeaderValue::as_bytes).collect()
 }
 
 /// The value of a header that names a protocol version; what cannot be read is a version nobody knows.
 pub(crate) fn version_header(headers: &HeaderMap) -> Option<&str> {
-    headers.get(omnimind_wire::headers::PROTOCOL_VERSION).map(|value| value.to_str().unwrap_or("?"))
+    headers.get(&PROTOCOL_VERSION_HEADER).map(|value| value.to_str().unwrap_or("?"))
 }

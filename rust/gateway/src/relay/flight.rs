@@ -19,7 +19,13 @@ use omnimind_wire::{
 };
 use tokio::time::Instant;
 
-use super::{Client, Route, Source, meta, notes, parked, paused, rounds::Round, schemas, state};
+use super::{
+    Client, Route, Source,
+    meta::{self, Sent},
+    notes, parked, paused,
+    rounds::Round,
+    schemas, state,
+};
 use crate::{
     reply::{Outflow, Outgoing, Reply},
     session::{Asked, Ticket},
@@ -84,7 +90,7 @@ pub(crate) enum Step {
 
 /// Carries a request to the server it was resolved to.
 pub(crate) async fn fly(client: &Client, route: Route, request: &Request) -> Reply {
-    let id = request.id.raw();
+    let id = request.id_raw.clone();
     match take_off(client, route, request).await {
         Ok(flight) => Reply::Flow { flow: flow(flight), headers: Vec::new(), always_stream: false },
         Err(Failure::Refused(refusal)) => Reply::Refused { refusal, id },
@@ -94,16 +100,16 @@ pub(crate) async fn fly(client: &Client, route: Route, request: &Request) -> Rep
 
 async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Flight, Failure> {
     let ticket = client.session.as_ref().map(|session| session.begin(&request.id.raw())).transpose()?;
-    let patience = meta::patience(request.meta.as_ref(), route.source.spec.longest());
+    let patience = meta::patience(Sent::of(request), route.source.spec.longest());
     let lease = client.lease(&route.source.spec, &request.method).await?;
     let era = lease.negotiated().era;
-    let params = meta::upward(client, era, &route.params, request.meta.as_ref())
+    let params = meta::upward(client, era, &route.params, Sent::of(request))
         .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
-    let headers = schemas::headers(client, &route.source.spec, &lease, &request.method, &params).await?;
+    let headers = schemas::headers(client, &route.source, &lease, &request.method, &params).await?;
     let method: Arc<str> = request.method.as_str().into();
     let deadline = Instant::now() + patience;
     let exchange = lease.call(Call {
-        id: request.id.raw(),
+        id: request.id_raw.clone(),
         method: method.clone(),
         params: params.clone(),
         headers: headers.clone(),
@@ -115,7 +121,7 @@ async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Fl
         client: client.clone(),
         source: route.source,
         method,
-        id: request.id.raw(),
+        id: request.id_raw.clone(),
         asked: request.params.clone().unwrap_or_default(),
         params,
         headers,
@@ -140,11 +146,8 @@ async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Fl
 /// The result is in the modern form and in the server's own names.
 pub async fn ask(client: &Client, source: &Source, method: &str, params: Bytes) -> Result<Bytes, Failure> {
     let lease = client.lease(&source.spec, "").await?;
-    let sent = find(if params.is_empty() { b"{}" } else { &params }, &["_meta"])
-        .ok()
-        .flatten()
-        .map(|meta| params.slice_ref(meta));
-    let params = meta::upward(client, lease.negotiated().era, &params, sent.as_ref())
+    let sent = find(if params.is_empty() { b"{}" } else { &params }, &["_meta"]).ok().flatten();
+    let params = meta::upward(client, lease.negotiated().era, &params, Sent::read(sent))
         .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
     let call = Call {
         id: Bytes::from_static(b"0"),

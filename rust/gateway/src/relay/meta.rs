@@ -1,28 +1,48 @@
 //! The `_meta` of a request on its way up: what may not travel is taken out, what the other era needs is put in.
 //!
 //! `omnimind/*` is between a client and us: an upstream that saw it could be told who calls by whoever
-//! calls. The test that decides whether anything has to be rewritten looks at bytes only and errs on the
-//! side of rewriting: a key can hide behind escapes, so a backslash in `_meta` is reason enough.
+//! calls. Whether a client's request has such a key is noted when it is parsed, escapes resolved; where only
+//! bytes are at hand the test errs on the side of rewriting: a backslash in `_meta` is reason enough.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use memchr::{memchr, memmem};
 use omnimind_wire::{
-    Edit, Era, MODERN_VERSION, Malformed, Object, bridge,
-    headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION},
+    Edit, Era, MODERN_VERSION, Malformed, Object, Request, bridge,
+    headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_OWN, META_SUBSCRIPTION, META_VERSION},
     json::{as_u64, find, push_quoted},
 };
 
 use super::{Client, level::Level};
 
-const OURS: &str = "omnimind/";
 const MODERN_KEYS: [&str; 5] = [META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION];
 
-/// Params as an upstream of `era` is to see them. `meta` is the `_meta` in them.
-pub(crate) fn upward(client: &Client, era: Era, params: &Bytes, meta: Option<&Bytes>) -> Result<Bytes, Malformed> {
-    let meta: &[u8] = meta.map_or(b"{}", |meta| meta);
-    let ours = |key: &str| key.starts_with(OURS);
+/// The `_meta` that came with params.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    raw: &'a [u8],
+    /// Nothing in it can be a key of ours.
+    clean: bool,
+}
+
+impl<'a> Sent<'a> {
+    /// That of a request.
+    pub(crate) fn of(request: &'a Request) -> Self {
+        Self { raw: request.meta.as_deref().unwrap_or(b"{}"), clean: !request.has_own_meta() }
+    }
+
+    /// Any, or none.
+    pub(crate) fn read(raw: Option<&'a [u8]>) -> Self {
+        let raw = raw.unwrap_or(b"{}");
+        Self { raw, clean: memmem::find(raw, META_OWN.as_bytes()).is_none() && memchr(b'\\', raw).is_none() }
+    }
+}
+
+/// Params as an upstream of `era` is to see them. `sent` is the `_meta` in them.
+pub(crate) fn upward(client: &Client, era: Era, params: &Bytes, sent: Sent<'_>) -> Result<Bytes, Malformed> {
+    let meta = sent.raw;
+    let ours = |key: &str| key.starts_with(META_OWN);
     match (client.era, era) {
         (Era::Modern, Era::Legacy) => rewritten(params, meta, |key| !ours(key) && !MODERN_KEYS.contains(&key), &[]),
         // A request of ours (a list to merge) has no envelope yet, whoever it is made for.
@@ -32,20 +52,18 @@ pub(crate) fn upward(client: &Client, era: Era, params: &Bytes, meta: Option<&By
             let add = bridge::request_meta(MODERN_VERSION, info, Some(&client.capabilities), level);
             rewritten(params, meta, |key| !ours(key) && !MODERN_KEYS.contains(&key), &add)
         }
-        _ if is_clean(meta) => Ok(params.clone()),
+        _ if sent.clean => Ok(params.clone()),
         _ => rewritten(params, meta, |key| !ours(key), &[]),
     }
 }
 
 /// The time a client gives its request (`omnimind/timeoutMs`); it can only shorten what is configured.
-pub(crate) fn patience(meta: Option<&Bytes>, longest: Duration) -> Duration {
-    let said = meta.filter(|meta| !is_clean(meta)).and_then(|meta| find(meta, &["omnimind/timeoutMs"]).ok().flatten());
+pub(crate) fn patience(sent: Sent<'_>, longest: Duration) -> Duration {
+    if sent.clean {
+        return longest;
+    }
+    let said = find(sent.raw, &["omnimind/timeoutMs"]).ok().flatten();
     said.and_then(as_u64).filter(|ms| *ms > 0).map_or(longest, |ms| longest.min(Duration::from_millis(ms)))
-}
-
-/// True if nothing in `_meta` can be a key of ours.
-fn is_clean(meta: &[u8]) -> bool {
-    memmem::find(meta, OURS.as_bytes()).is_none() && memchr(b'\\', meta).is_none()
 }
 
 /// Params whose `_meta` has the kept members of `meta`, then those of `add` (a raw object, or nothing).

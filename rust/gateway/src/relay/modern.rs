@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use memchr::memmem;
 use omnimind_wire::{
     Edit, Era, Message, Request, RpcError, UnsupportedVersion,
     error::{INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND},
@@ -38,14 +37,14 @@ pub(super) async fn post(caller: Caller, message: Message) -> Reply {
 /// Answers a message in a version nobody here speaks.
 pub(super) fn unsupported(version: &UnsupportedVersion, message: &Message) -> Reply {
     let id = match message {
-        Message::Request(request) => request.id.raw(),
+        Message::Request(request) => request.id_raw.clone(),
         _ => Bytes::from_static(b"null"),
     };
     super::whole(Era::Modern, &id, Err(unsupported_version(&version.requested)))
 }
 
 async fn answer(caller: Caller, request: &Request) -> Reply {
-    let id = request.id.raw();
+    let id = request.id_raw.clone();
     if let Err(error) = check_modern(&|name| client::values(&caller.headers, name), request) {
         return super::whole(Era::Modern, &id, Err(error));
     }
@@ -71,7 +70,7 @@ async fn carry(client: &Client, request: &Request) -> Result<Reply, Failure> {
         return Ok(parked::resume(client, request, backend, *id));
     }
     match endpoint::resolve(client, request).await? {
-        Resolved::Answer(result) => Ok(finished(&request.id.raw(), Ok(result))),
+        Resolved::Answer(result) => Ok(finished(&request.id_raw, Ok(result))),
         Resolved::Forward(mut route) => {
             if let Some(Held { backend, what: What::Upstream(own) }) = held {
                 if backend != route.source.spec.name {
@@ -86,13 +85,12 @@ async fn carry(client: &Client, request: &Request) -> Result<Reply, Failure> {
     }
 }
 
-/// The state a request brings, opened. A key can hide behind escapes, so a backslash is looked into too.
+/// The state a request brings, opened.
 fn held(client: &Client, request: &Request) -> Result<Option<Held>, RpcError> {
-    let Some(params) = &request.params else { return Ok(None) };
-    if memmem::find(params, b"requestState").is_none() && memmem::find(params, b"\\u").is_none() {
-        return Ok(None);
+    match &request.params {
+        Some(params) if request.has_state => state::open(client, &request.method, params),
+        _ => Ok(None),
     }
-    state::open(client, &request.method, params)
 }
 
 fn finished(id: &Bytes, outcome: Result<Bytes, Failure>) -> Reply {

@@ -17,7 +17,10 @@ use omnimind_wire::{
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
-use super::{Client, client};
+use super::{
+    Client, Source,
+    client::{self, NAME_HEADER},
+};
 use crate::{
     config::{Kind, ServerSpec, Sharing},
     upstream::{Call, Failure, Lease},
@@ -87,7 +90,7 @@ impl Schemas {
 /// The headers a call goes up with; for a modern client also the check that its headers say what its arguments say.
 pub(crate) async fn headers(
     client: &Client,
-    spec: &Arc<ServerSpec>,
+    source: &Source,
     lease: &Lease,
     method: &str,
     params: &Bytes,
@@ -95,9 +98,10 @@ pub(crate) async fn headers(
     if method != "tools/call" {
         return Ok(Vec::new());
     }
+    let spec = &source.spec;
     let over_http = spec.kind == Kind::Http && lease.negotiated().era == Era::Modern;
     match (client.era, over_http) {
-        (Era::Modern, true) => Ok(forwarded(client)),
+        (Era::Modern, true) => Ok(forwarded(client, source)),
         (Era::Legacy, false) => Ok(Vec::new()),
         (era, _) => {
             let Some(expected) = expected(client, spec, lease, params).await else { return Ok(Vec::new()) };
@@ -195,9 +199,13 @@ fn annotated(result: &[u8]) -> Vec<(String, Expected)> {
     found
 }
 
-fn forwarded(client: &Client) -> Vec<(HeaderName, HeaderValue)> {
+/// The headers of a modern client that repeat its arguments; its `Mcp-Name` too, which has been compared with the
+/// body, where the server knows the tool by the same name.
+fn forwarded(client: &Client, source: &Source) -> Vec<(HeaderName, HeaderValue)> {
     let headers = &client.caller.headers;
-    let parameters = headers.iter().filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX));
+    let same_name = source.rename.is_none();
+    let repeats = |name: &HeaderName| name.as_str().starts_with(PARAM_PREFIX) || (same_name && *name == NAME_HEADER);
+    let parameters = headers.iter().filter(|(name, _)| repeats(name));
     parameters.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

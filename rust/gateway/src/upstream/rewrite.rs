@@ -4,10 +4,10 @@
 //! choose the same, or guess another's. On the way up both become the call's number; on the way down the
 //! number in a notification finds the call, and the client's own value is put back, byte for byte.
 
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
 
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use omnimind_wire::{
     Edit, Malformed, Object,
     json::{self, push_quoted},
@@ -82,6 +82,10 @@ fn push_params(
     stamp: Option<Stamp<'_>>,
 ) -> Result<Option<Bytes>, Malformed> {
     let params: &[u8] = if params.is_empty() { b"{}" } else { params };
+    if stamp.is_none() && may_stay(params) {
+        out.extend_from_slice(params);
+        return Ok(None);
+    }
     let meta = if may_have_meta(params) { member(params, "_meta")? } else { None };
     let Some(meta) = meta else {
         push_without_meta(out, params, stamp);
@@ -117,9 +121,23 @@ fn push_params(
     Ok(token)
 }
 
-/// An escaped key could spell `_meta` in other bytes, so a text with any `\u` is read properly.
+/// Keys that decide how params are written, and what could spell them in other bytes: a text with any `\u` is read
+/// properly.
+static META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"_meta\""));
+static TOKEN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"progressToken\""));
+static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u"));
+
 fn may_have_meta(params: &[u8]) -> bool {
-    memmem::find(params, b"\"_meta\"").is_some() || memmem::find(params, b"\\u").is_some()
+    META.find(params).is_some() || ESCAPE.find(params).is_some()
+}
+
+/// True if no `_meta` in the text has a progress token, or is anything but an object.
+fn may_stay(params: &[u8]) -> bool {
+    let is_object = |at: usize| {
+        let after = params.get(at + META.needle().len()..).unwrap_or_default().trim_ascii_start();
+        after.strip_prefix(b":").is_some_and(json::is_object)
+    };
+    TOKEN.find(params).is_none() && ESCAPE.find(params).is_none() && META.find_iter(params).all(is_object)
 }
 
 fn push_without_meta(out: &mut Vec<u8>, params: &[u8], stamp: Option<Stamp<'_>>) {
@@ -276,6 +294,27 @@ mod tests {
         let (text, token) = written(r#"{"_meta":{"progressToken":"t\u00e9","a":1},"name":"x"}"#, None);
         assert!(text.ends_with(r#""params":{"_meta":{"progressToken":30064771073,"a":1},"name":"x"}}"#), "{text}");
         assert_eq!(token.as_deref(), Some(&br#""t\u00e9""#[..]));
+    }
+
+    #[test]
+    fn a_meta_without_a_progress_token_stays_as_it_is() {
+        let params = r#"{ "_meta" : {"a":1} ,"arguments":{"_meta":{ }}}"#;
+        let (text, token) = written(params, None);
+        assert!(text.ends_with(&format!("\"params\":{params}}}")), "{text}");
+        assert_eq!(token, None);
+    }
+
+    #[test]
+    fn a_meta_that_is_no_object_becomes_one() {
+        let (text, _) = written(r#"{"arguments":{"_meta":{}},"_meta": null}"#, None);
+        assert!(text.ends_with(r#""params":{"arguments":{"_meta":{}},"_meta": {}}}"#), "{text}");
+    }
+
+    #[test]
+    fn a_token_key_in_disguise_is_found() {
+        let (text, token) = written(r#"{"_meta":{"pro\u0067ressToken":5}}"#, None);
+        assert_eq!(token.as_deref(), Some(&b"5"[..]));
+        assert!(text.contains(":30064771073}"), "{text}");
     }
 
     #[test]

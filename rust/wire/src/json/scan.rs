@@ -13,7 +13,7 @@ const PLAIN_NUMBER: usize = 300;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key<'a> {
     /// What stands between the quotes.
-    pub(super) inside: &'a [u8],
+    pub(super) inside: &'a str,
     /// Where it begins.
     pub(super) start: usize,
     /// True if it must be unescaped to be read.
@@ -23,14 +23,13 @@ pub(crate) struct Key<'a> {
 impl<'a> Key<'a> {
     /// The key, unescaped.
     pub(crate) fn text(&self) -> Cow<'a, str> {
-        let inside = std::str::from_utf8(self.inside).unwrap_or_default();
-        if self.escaped { unescape(inside) } else { Cow::Borrowed(inside) }
+        if self.escaped { unescape(self.inside) } else { Cow::Borrowed(self.inside) }
     }
 
     /// The key's bytes, unescaped.
     pub(crate) fn bytes(&self) -> Cow<'a, [u8]> {
         if !self.escaped {
-            return Cow::Borrowed(self.inside);
+            return Cow::Borrowed(self.inside.as_bytes());
         }
         match self.text() {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -166,7 +165,7 @@ impl<'a> Scanner<'a> {
             }
             let start = self.at + 1;
             let escaped = self.string()?;
-            let inside = self.bytes.get(start..self.at - 1).unwrap_or_default();
+            let inside = self.slice(&(start..self.at - 1));
             let key = Key { inside, start, escaped };
             if !seen.note(self.bytes, &key) {
                 return Err(self.fail_at(Kind::DuplicateKey, start - 1));
@@ -365,7 +364,7 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// The first byte from `from` on that ends a run of plain string text: a quote, a backslash or a control character.
 #[inline]
-fn plain_until(bytes: &[u8], from: usize) -> usize {
+pub(super) fn plain_until(bytes: &[u8], from: usize) -> usize {
     let Some(rest) = bytes.get(from..) else { return bytes.len() };
     let (words, tail) = rest.as_chunks::<8>();
     let mut at = from;

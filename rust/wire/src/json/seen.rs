@@ -42,14 +42,16 @@ impl<'a> Seen<'a> {
         reason = "offsets fit, as `note` has checked; a length's low bits will do"
     )]
     fn note_few(&mut self, text: &'a [u8], key: &Key<'a>) -> bool {
-        let (first, last) = match key.inside {
+        let (first, last) = match key.inside.as_bytes() {
             [] => (0, 0),
             [only] => (*only, *only),
             [first, .., last] => (*first, *last),
         };
         let outer = first.wrapping_add(last.wrapping_mul(3)).wrapping_add((key.inside.len() as u8).wrapping_mul(5));
         let bit = 1u64 << (outer & 63);
-        if self.filter & bit != 0 && self.few.iter().take(self.count).any(|other| at(text, *other) == key.inside) {
+        if self.filter & bit != 0
+            && self.few.iter().take(self.count).any(|other| at(text, *other) == key.inside.as_bytes())
+        {
             return false;
         }
         self.filter |= bit;

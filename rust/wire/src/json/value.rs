@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 
+use super::scan::plain_until;
 use super::{Limits, read, unescape};
 
 /// The text of a string literal.
 pub fn as_str(raw: &[u8]) -> Option<Cow<'_, str>> {
+    if let Some(plain) = plain_str(raw) {
+        return Some(Cow::Borrowed(plain));
+    }
     if !is_string(raw) {
         return None;
     }
@@ -15,6 +19,15 @@ pub fn as_str(raw: &[u8]) -> Option<Cow<'_, str>> {
         Ok(scanner.slice(&(start..scanner.at() - 1)))
     });
     inside.ok().map(unescape)
+}
+
+/// The text of a string literal without space around it and without escapes in it.
+fn plain_str(raw: &[u8]) -> Option<&str> {
+    let inside = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if plain_until(inside, 0) < inside.len() {
+        return None;
+    }
+    std::str::from_utf8(inside).ok()
 }
 
 /// An integer literal (no fraction, no exponent) that fits.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::id::BadId;
+use super::noted::Noted;
 use super::{Id, Message, Notification, Request, Response, name_key};
 use crate::error::RpcError;
 use crate::json::{Key, Limits, Malformed, MalformedKind as Kind, Object, Scan, Scanner, Span, as_i64, as_str, read};
@@ -26,6 +27,8 @@ struct Params {
     name: Option<Span>,
     uri: Option<Span>,
     task: Option<Span>,
+    state: bool,
+    noted: Noted,
 }
 
 pub(super) fn message(raw: &Bytes, limits: Limits) -> Result<Message, Malformed> {
@@ -88,13 +91,15 @@ impl Envelope {
         }
     }
 
-    fn judge(self, raw: &Bytes, id: Option<Id>) -> Result<Message, Malformed> {
+    fn judge(mut self, raw: &Bytes, id: Option<Id>) -> Result<Message, Malformed> {
         match &self.jsonrpc {
+            Some(span) if text(raw, span) == b"\"2.0\"" => {}
             Some(span) if as_str(text(raw, span)).as_deref() == Some("2.0") => {}
             span => return Err(Malformed::new(Kind::Version, span.as_ref().map_or(0, |span| span.start))),
         }
+        let noted = std::mem::take(&mut self.inner.noted);
         match (&self.method, &self.result, &self.error, id) {
-            (Some(method), None, None, id) => self.call(raw, method, id),
+            (Some(method), None, None, id) => self.call(raw, method, id, noted),
             (None, Some(result), None, Some(id)) => {
                 Ok(Message::Response(Response { id: Some(id), outcome: Ok(raw.slice(result.clone())) }))
             }
@@ -107,7 +112,7 @@ impl Envelope {
         }
     }
 
-    fn call(&self, raw: &Bytes, method: &Span, id: Option<Id>) -> Result<Message, Malformed> {
+    fn call(&self, raw: &Bytes, method: &Span, id: Option<Id>, noted: Noted) -> Result<Message, Malformed> {
         let name = as_str(text(raw, method)).filter(|name| !name.is_empty());
         let method = name.ok_or_else(|| Malformed::new(Kind::MethodType, method.start))?.into_owned();
         let params = object(raw, self.params.as_ref(), Kind::ParamsType)?;
@@ -115,7 +120,9 @@ impl Envelope {
         Ok(match id {
             Some(id) => {
                 let subject = self.inner.subject(&method).map(|span| raw.slice(span));
-                Message::Request(Request { id, method, params, meta, subject })
+                let id_raw = self.id.clone().map_or_else(Bytes::new, |span| raw.slice(span));
+                let has_state = self.inner.state;
+                Message::Request(Request { id, id_raw, method, params, meta, has_state, noted, subject })
             }
             None => Message::Notification(Notification { method, params, meta }),
         })
@@ -125,10 +132,22 @@ impl Envelope {
 impl Params {
     fn member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Scan {
         let slot = match key.bytes().as_ref() {
-            b"_meta" => &mut self.meta,
             b"name" => &mut self.name,
             b"uri" => &mut self.uri,
             b"taskId" => &mut self.task,
+            b"_meta" => {
+                let start = scanner.at();
+                match scanner.peek() {
+                    Some(b'{') => scanner.members(|scanner, key| self.noted.member(scanner, key, start))?,
+                    _ => scanner.value()?,
+                }
+                self.meta = Some(start..scanner.at());
+                return Ok(());
+            }
+            b"requestState" => {
+                self.state = true;
+                return scanner.value();
+            }
             _ => return scanner.value(),
         };
         *slot = Some(scanner.span()?);

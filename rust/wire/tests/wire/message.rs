@@ -171,3 +171,28 @@ proptest! {
         let _ = Message::parse(Bytes::from(raw), &Limits::default());
     }
 }
+
+#[test]
+fn what_a_request_is_judged_by_is_read_from_the_outermost_meta_alone() {
+    let found = request(
+        r#"{"jsonrpc":"2.0","id":"a\u0062","method":"tools/call","params":{"arguments":{"requestState":"s",
+        "_meta":{"omnimind/x":1,"io.modelcontextprotocol/protocolVersion":"nested"}},
+        "_meta": {"a":{"omnimind/x":1}, "io.modelcontextprotocol/protocolVersion" : "v",
+        "io.modelcontextprotocol/clientC\u0061pabilities":{"roots":{}},"io.modelcontextprotocol/clientInfo":[],
+        "io.modelcontextprotocol/logLevel":"debug"},"name":"x"}}"#,
+    );
+    assert_eq!(&found.id_raw[..], br#""a\u0062""#);
+    assert_eq!(found.meta_version(), Some(&b"\"v\""[..]));
+    assert_eq!(found.meta_capabilities(), Some(&br#"{"roots":{}}"#[..]));
+    assert_eq!(found.meta_client_info(), Some(&b"[]"[..]));
+    assert_eq!(found.meta_log_level(), Some(&b"\"debug\""[..]));
+    assert!(!found.has_own_meta() && !found.has_state);
+
+    let hidden = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"re\u0071uestState":null,"\u005fmeta":{"\u006fmnimind/t":1}}}"#;
+    let found = request(hidden);
+    assert!(found.has_own_meta() && found.has_state);
+    assert_eq!(found.meta_version(), None);
+
+    let found = request(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":null}}"#);
+    assert!(found.meta.is_none() && found.meta_version().is_none() && !found.has_own_meta());
+}

@@ -34,7 +34,8 @@ impl Remote {
                 }
             };
             let mut request = self.post(body);
-            envelope(request.headers_mut(), &call.method, &call.params);
+            let named = call.headers.iter().any(|(name, _)| *name == NAME);
+            envelope(request.headers_mut(), &call.method, if named { b"{}" } else { &call.params });
             request.headers_mut().extend(call.headers.iter().cloned());
             let mut replies = match self.begin(request).await {
                 Ok(replies) => replies,

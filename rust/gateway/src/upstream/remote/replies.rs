@@ -34,6 +34,7 @@ enum Kind {
 
 /// One step of a response.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a step is taken apart at once, never kept")]
 pub(super) enum Step {
     /// A message.
     Message(Message),
