@@ -59,7 +59,10 @@ async fn a_foreign_authority_is_misdirected_over_http2_too() {
     tokio::spawn(connection);
     let foreign = Request::builder().uri("http://evil.example/healthz").body(Full::<Bytes>::default()).unwrap();
     assert_eq!(sender.send_request(foreign).await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
-    assert_eq!(sender.send_request(request(address, "/readyz")).await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        sender.send_request(request(address, "/readyz")).await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(5))).await.unwrap();
 }
 
