@@ -21,15 +21,17 @@ help:
 	@sed -n '2,8s/^# *//p' Makefile
 
 $(VENV)/.packages: requirements/dev.txt
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "OmniMind needs Python 3.11 or newer")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "OmniMind needs Python 3.11 or newer")'
+	@echo "installing Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # The extension and the package, editable; rebuilt only when Rust changed.
 $(VENV)/.extension: $(VENV)/.packages $(RUST_SOURCES) pyproject.toml
 	@echo "building the release extension (a few minutes the first time)"
-	PATH="$(CURDIR)/$(BIN):$$PATH" MATURIN_PEP517_ARGS="--locked --profile $(CARGO_PROFILE)" \
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --skip-install --locked --profile $(CARGO_PROFILE)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" MATURIN_PEP517_ARGS="--locked --profile $(CARGO_PROFILE)" \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -41,7 +43,7 @@ up: $(VENV)/.extension
 	@exec $(BIN)/omnimind up $(ARGS)
 
 tools: $(VENV)/.packages
-	$(BIN)/python tests/contract/toolbox.py
+	@$(BIN)/python tests/contract/toolbox.py
 
 test: test-rust test-python
 
