@@ -26,7 +26,7 @@ LONG = "a-server-with-a-name-that-nobody-should-have-chosen-really-not"
 SERVERS = ("old", "new", LONG)
 COUNTER = "test://counter"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-PATIENCE_S = 5.0
+PATIENCE_S = 6.5  # a meeting and an answer, as in rust/gateway/src/aggregate/lists.rs
 
 
 @pytest.fixture

@@ -96,6 +96,18 @@ async fn a_modern_call_repeats_its_body_in_its_headers() {
 }
 
 #[tokio::test]
+async fn a_name_header_that_was_checked_goes_up_once_and_as_it_came() {
+    let web = modern(|ask| echo(&ask)).await;
+    let lease = shared(&remote(&web), "h", "ann", Era::Modern).await.unwrap();
+    let mut one = tool("1", &json!({"name": "echo", "arguments": {}}));
+    let checked = "=?base64?ZWNobw==?=";
+    one.headers.push(("mcp-name".parse().unwrap(), checked.parse().unwrap()));
+    assert_eq!(result(lease.call(one)).await, json!({}));
+    let ask = web.last("tools/call");
+    assert_eq!(ask.headers.get_all("mcp-name").iter().collect::<Vec<_>>(), [checked]);
+}
+
+#[tokio::test]
 async fn a_modern_stream_gives_notes_then_the_answer() {
     let web = modern(|ask| {
         let (answer, stream) = Answer::stream();
@@ -586,5 +598,5 @@ async fn a_server_that_writes_in_two_pieces_is_not_slow() {
     for _ in 0..50 {
         result(lease.call(tool("1", &json!({})))).await;
     }
-    assert!(begun.elapsed() < Duration::from_millis(1000), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }

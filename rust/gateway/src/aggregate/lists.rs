@@ -1,8 +1,10 @@
 //! Asking every server for its part of a list, and remembering what it said.
 //!
-//! Each list is asked for afresh; what a server said last only stands in while it is slow. A server that
-//! missed the patience of one list is not waited for again until its answer has come, so a hanging server
-//! costs one client one wait. The shelf is kept per principal: two principals may see different tools.
+//! Each list is asked for afresh; what a server said last only stands in while it is slow or gone. A server
+//! that missed the patience of one list is not waited for again until its answer has come, so a hanging
+//! server costs one client one wait; a child that has to be started for a principal first gets longer, or
+//! the first list of a new principal would lack its tools. The shelf is kept per principal: two principals
+//! may see different tools.
 
 use std::{
     collections::HashMap,
@@ -14,16 +16,18 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use omnimind_wire::{json, names};
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, task::JoinHandle};
 
 use crate::{
     config::{Kind, ServerSpec},
     control::State,
     relay::{Client, Source, flight},
-    upstream::ServerView,
+    upstream::{Failure, ServerView},
 };
 
-/// How long a list waits for a server that answered its last one.
+/// How long a list waits for a connection to a server, which may mean the start of a child.
+const MEETING: Duration = Duration::from_secs(5);
+/// And then for the server's answer.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Pages asked of one server for one list.
 const MOST_PAGES: usize = 64;
@@ -186,13 +190,20 @@ async fn part(client: &Client, list: List, spec: Arc<ServerSpec>) -> Part {
     if late {
         return Part { server: spec, items: last.unwrap_or_default() };
     }
-    let mut asking = tokio::spawn(ask(client.clone(), list, spec.clone()));
-    let items = match tokio::time::timeout(PATIENCE, &mut asking).await {
-        Ok(answered) => {
-            let items = answered.unwrap_or_default();
+    let asked = ask(client.clone(), list, spec.clone());
+    let mut asking = tokio::spawn(asked);
+    let meeting = tokio::time::timeout(MEETING, client.lease(&spec, ""));
+    let answered = match meeting.await {
+        Ok(Ok(_met)) => tokio::time::timeout(PATIENCE, &mut asking).await,
+        Ok(Err(_refused)) => tokio::time::timeout(Duration::ZERO, &mut asking).await,
+        Err(slow) => Err(slow),
+    };
+    let items = match answered {
+        Ok(Ok(Some(items))) => {
             remember(client, list, &key, &items);
             items
         }
+        Ok(_lost) => last.unwrap_or_default(),
         Err(_slow) => {
             shelves.parts.lock().entry(key.clone()).or_default().late = true;
             tokio::spawn(wait_for(client.clone(), list, key, asking));
@@ -202,11 +213,22 @@ async fn part(client: &Client, list: List, spec: Arc<ServerSpec>) -> Part {
     Part { server: spec, items }
 }
 
-/// Takes a slow server's part when it comes, and says that the list changed.
-async fn wait_for(client: Client, list: List, key: Place, asking: tokio::task::JoinHandle<Arc<[Item]>>) {
-    let items = asking.await.unwrap_or_default();
-    remember(&client, list, &key, &items);
-    let _ = client.caller.plane.shelves.late.send(list);
+/// Takes a slow server's part when it comes, and says that the list changed if it did.
+async fn wait_for(client: Client, list: List, key: Place, asking: JoinHandle<Option<Arc<[Item]>>>) {
+    let items = asking.await.ok().flatten();
+    let shelves = &client.caller.plane.shelves;
+    let (last, _) = shelves.last(&key);
+    match items {
+        Some(items) => {
+            let same =
+                last.is_some_and(|last| last.iter().map(|item| &item.raw).eq(items.iter().map(|item| &item.raw)));
+            remember(&client, list, &key, &items);
+            if !same {
+                let _ = shelves.late.send(list);
+            }
+        }
+        None => shelves.parts.lock().entry(key).or_default().late = false,
+    }
 }
 
 fn remember(client: &Client, list: List, key: &Place, items: &Arc<[Item]>) {
@@ -222,13 +244,18 @@ fn remember(client: &Client, list: List, key: &Place, items: &Arc<[Item]>) {
     }
 }
 
-/// One server's whole list, page by page; what cannot be had is nothing.
-async fn ask(client: Client, list: List, spec: Arc<ServerSpec>) -> Arc<[Item]> {
+/// One server's whole list, page by page. A server without such a list has an empty one; none means that it
+/// could not be asked.
+async fn ask(client: Client, list: List, spec: Arc<ServerSpec>) -> Option<Arc<[Item]>> {
     let source = Source { spec: spec.clone(), rename: None };
     let mut items = Vec::new();
     let mut params = Bytes::from_static(b"{}");
     for _ in 0..MOST_PAGES {
-        let Ok(result) = flight::ask(&client, &source, list.method(), params).await else { break };
+        let result = match flight::ask(&client, &source, list.method(), params).await {
+            Ok(result) => result,
+            Err(Failure::Rpc(_)) => break,
+            Err(Failure::Refused(_)) => return None,
+        };
         let Ok(page) = json::Object::parse(&result) else { break };
         let raws = page.get(list.member()).and_then(|raw| json::elements(raw).ok()).unwrap_or_default();
         items.extend(raws.into_iter().filter_map(|raw| item(list, &spec.name, raw)));
@@ -238,7 +265,7 @@ async fn ask(client: Client, list: List, spec: Arc<ServerSpec>) -> Arc<[Item]> {
         }
     }
     items.truncate(MOST_ITEMS);
-    items.into()
+    Some(items.into())
 }
 
 fn item(list: List, server: &str, raw: &[u8]) -> Option<Item> {
