@@ -47,13 +47,14 @@ pub(super) enum Step {
 impl Replies {
     /// Reads the messages of a successful response.
     pub(super) fn new(response: Response<Arriving>) -> Self {
-        let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
-        let kind = match kind.as_deref() {
-            Some(kind) if kind.starts_with(b"text/event-stream") => {
-                Kind::Events(sse::Parser::new(LINE_BYTES), VecDeque::new())
-            }
-            Some(kind) if kind.starts_with(b"application/json") => Kind::Json,
-            _ => Kind::Empty,
+        let said = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+        let is = |kind: &[u8]| said.get(..kind.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(kind));
+        let kind = if is(b"text/event-stream") {
+            Kind::Events(sse::Parser::new(LINE_BYTES), VecDeque::new())
+        } else if is(b"application/json") {
+            Kind::Json
+        } else {
+            Kind::Empty
         };
         Self { body: Some(response.into_body()), kind, last_id: None, retry_ms: None }
     }
