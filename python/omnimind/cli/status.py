@@ -30,18 +30,41 @@ def run(argv: Sequence[str]) -> int:
     state = settings.state_dir(arguments.state)
     answer = fleet.ask(state, {"cmd": "status"})
     answer.pop("ok", None)
+    for row in _rows(answer):
+        row["rss_bytes"] = _rss_bytes(row.get("pid"))
     if arguments.json:
         terminal.print_json(answer)
         return Exit.OK
-    rows = [row for row in answer.get("servers", []) if isinstance(row, dict)]
-    cells = [
-        [row.get(key) for key in ("name", "state", "tier", "kind", "pid", "restarts", "port")] for row in rows
-    ]
-    print(terminal.table(("NAME", "STATE", "TIER", "KIND", "PID", "RESTARTS", "PORT"), cells, _COLORS))
+    rows = _rows(answer)
+    keys = ("name", "state", "tier", "kind", "pid", "memory", "restarts", "port")
+    cells = [[row.get(key) for key in keys] for row in ({**row, "memory": _memory(row)} for row in rows)]
+    print(terminal.table([key.upper() for key in keys], cells, _COLORS))
     for row in rows:
         _explain(row)
     _print_gateway(answer.get("gateway"))
     return Exit.OK
+
+
+def _rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in answer.get("servers", []) if isinstance(row, dict)]
+
+
+def _rss_bytes(pid: object) -> int | None:
+    """The resident memory of a server's process; None without a process to ask."""
+    if not isinstance(pid, int):
+        return None
+    import psutil
+
+    try:
+        rss: int = psutil.Process(pid).memory_info().rss
+    except psutil.Error:
+        return None
+    return rss
+
+
+def _memory(row: dict[str, Any]) -> str | None:
+    rss_bytes = row["rss_bytes"]
+    return None if rss_bytes is None else f"{rss_bytes / 2**20:.0f} MB"
 
 
 def _print_gateway(gateway: object) -> None:

@@ -30,7 +30,7 @@ STATUS = {
             "state": "ready",
             "tier": "critical",
             "kind": "worker",
-            "pid": 7,
+            "pid": os.getpid(),
             "restarts": 0,
             "port": 4321,
         },

@@ -70,20 +70,24 @@ def test_status_is_a_table_with_reasons_and_no_raw_control_characters(
     assert cli.main(["status"]) == Exit.OK
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert lines[0].split() == ["NAME", "STATE", "TIER", "KIND", "PID", "RESTARTS", "PORT"]
-    assert lines[1].split() == ["memory", "ready", "critical", "worker", "7", "0", "4321"]
+    assert lines[0].split() == ["NAME", "STATE", "TIER", "KIND", "PID", "MEMORY", "RESTARTS", "PORT"]
+    cells = lines[1].split()
+    assert cells[:4] + cells[-2:] == ["memory", "ready", "critical", "worker", "0", "4321"]
+    assert int(cells[5]) > 10  # MB: this process stands in for the server
+    assert cells[6] == "MB"
     assert "thinking: why: 3 crashes" in out
     assert "ImportError: no\\x1b[31m" in out
     assert "\x1b" not in out
     assert "gateway up, endpoint http://127.0.0.1:4320/mcp, restarts 1" in out
 
 
-def test_status_as_json_is_what_the_fleet_said(fleet: FakeFleet, capsys: Capture) -> None:
+def test_status_as_json_is_what_the_fleet_said_and_the_memory(fleet: FakeFleet, capsys: Capture) -> None:
     assert cli.main(["status", "--json"]) == Exit.OK
-    assert json.loads(capsys.readouterr().out) == {
-        "servers": STATUS["servers"],
-        "gateway": STATUS["gateway"],
-    }
+    shown = json.loads(capsys.readouterr().out)
+    memory = [row.pop("rss_bytes") for row in shown["servers"]]
+    assert shown == {"servers": STATUS["servers"], "gateway": STATUS["gateway"]}
+    assert memory[0] > 10_000_000
+    assert memory[1] is None
 
 
 def test_restart_knows_aliases_and_suggests_names(fleet: FakeFleet, capsys: Capture) -> None:
@@ -201,7 +205,12 @@ def write_log(state: Path, *lines: str) -> Path:
     path = state / "logs" / "memory.log"
     with path.open("a") as file:
         for line in lines:
-            record = {"time": "2026-11-21T10:11:12.345+00:00", "server": "memory", "pid": 7, "line": line}
+            record = {
+                "time": "2026-11-21T10:11:12.345+00:00",
+                "server": "memory",
+                "pid": os.getpid(),
+                "line": line,
+            }
             file.write(json.dumps(record) + "\n")
     return path
 
