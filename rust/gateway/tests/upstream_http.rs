@@ -568,7 +568,7 @@ async fn a_question_taken_back_over_http_is_gone() {
 }
 
 #[tokio::test]
-async fn a_server_that_writes_in_two_pieces_is_not_slow() {
+async fn a_server_that_writes_in_pieces_is_not_slow() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -576,7 +576,7 @@ async fn a_server_that_writes_in_two_pieces_is_not_slow() {
         let (mut stream, _) = listener.accept().await.unwrap();
         // As a simple server does: head and body apart, and the second waits for the first to be acknowledged.
         stream.set_nodelay(false).unwrap();
-        let mut heard = vec![0u8; 1 << 16];
+        let (mut heard, mut answered) = (vec![0u8; 1 << 16], 0);
         loop {
             let count = stream.read(&mut heard).await.unwrap();
             let text = String::from_utf8_lossy(&heard[..count]).into_owned();
@@ -588,8 +588,12 @@ async fn a_server_that_writes_in_two_pieces_is_not_slow() {
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 answer.len()
             );
-            stream.write_all(head.as_bytes()).await.unwrap();
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            // The head itself may come in two as well.
+            let (begins, ends) = head.split_at(if answered % 2 == 0 { 20 } else { 0 });
+            answered += 1;
+            for piece in [begins, ends, &answer] {
+                stream.write_all(piece.as_bytes()).await.unwrap();
+            }
         }
     });
     let (fleet, _) = fleet(&json!([{"name": "h", "kind": "http", "tier": "high", "url": url}]));

@@ -28,7 +28,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{client::Unanswered, quick::Quick};
+use super::{
+    client::Unanswered,
+    quick::{Quick, Rest},
+};
 
 /// How long an unused connection is kept.
 const KEEP: Duration = Duration::from_secs(4);
@@ -58,6 +61,7 @@ struct Idle {
 struct Line {
     sender: SendRequest<Full<Bytes>>,
     machine: Option<Pin<Box<Machine>>>,
+    rest: Arc<Rest>,
 }
 
 /// The body of a response, with the connection it comes over.
@@ -134,8 +138,10 @@ impl Plain {
         let stream = timeout(CONNECT, TcpStream::connect((&*self.host, self.port))).await.map_err(|_| {
             io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", CONNECT.as_secs()))
         })??;
-        let (sender, machine) = http1::handshake(Quick::new(stream)?).await.map_err(io::Error::other)?;
-        Ok(Line { sender, machine: Some(Box::pin(machine)) })
+        let stream = Quick::new(stream)?;
+        let rest = stream.rest();
+        let (sender, machine) = http1::handshake(stream).await.map_err(io::Error::other)?;
+        Ok(Line { sender, machine: Some(Box::pin(machine)), rest })
     }
 }
 
@@ -163,10 +169,13 @@ impl Line {
 
     /// Lets the connection go on; a finished one is put away.
     fn turn(&mut self, cx: &mut Context<'_>) {
-        if let Some(machine) = &mut self.machine
-            && machine.as_mut().poll(cx).is_ready()
-        {
-            self.machine = None;
+        turn(&mut self.machine, cx);
+    }
+
+    /// Hurries the rest of an answer of which a part is here.
+    fn hurry(&mut self, cx: &mut Context<'_>) {
+        if self.rest.is_wanted() {
+            self.turn(cx);
         }
     }
 
@@ -183,22 +192,30 @@ impl Line {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, (String, Option<Request<Full<Bytes>>>)> {
         let mut sent = pin!(self.sender.try_send_request(request));
-        let machine = &mut self.machine;
+        let (machine, rest) = (&mut self.machine, &self.rest);
         let outcome = poll_fn(|cx| {
             if let Poll::Ready(done) = sent.as_mut().poll(cx) {
                 return Poll::Ready(done);
             }
-            if let Some(running) = machine
-                && running.as_mut().poll(cx).is_ready()
-            {
-                *machine = None;
+            turn(machine, cx);
+            let polled = sent.as_mut().poll(cx);
+            if polled.is_pending() && rest.is_wanted() {
+                turn(machine, cx);
             }
-            sent.as_mut().poll(cx)
+            polled
         });
         outcome.await.map_err(|mut error| {
             let unsent = error.take_message();
             (super::client::chain(&error.into_error()), unsent)
         })
+    }
+}
+
+fn turn(machine: &mut Option<Pin<Box<Machine>>>, cx: &mut Context<'_>) {
+    if let Some(running) = machine
+        && running.as_mut().poll(cx).is_ready()
+    {
+        *machine = None;
     }
 }
 
@@ -213,7 +230,10 @@ impl Coming {
             let body = &mut self.body;
             let Some(line) = &mut self.line else { return Poll::Ready(None) };
             match line.poll(cx, |_, cx| Pin::new(&mut *body).poll_frame(cx)) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    line.hurry(cx);
+                    return Poll::Pending;
+                }
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(piece) = frame.into_data() {
                         return Poll::Ready(Some(Ok(piece)));

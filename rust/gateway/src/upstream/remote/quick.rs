@@ -1,13 +1,17 @@
-//! A TCP stream that acknowledges at once.
+//! A TCP stream that acknowledges at once what is only a part.
 //!
 //! A server that writes head and body in two pieces, with Nagle's algorithm on, sends the second only when the
 //! first is acknowledged, and the kernel waits 40 ms with that in the hope of sending it along with data. A
-//! call would take 45 ms instead of 1. So after every request the kernel is told not to wait; it forgets
-//! this by itself, which is why once a connection is not enough.
+//! call would take 45 ms instead of 1. So when a part of an answer is here and the rest is waited for, the kernel
+//! is told to acknowledge now; an answer that comes whole is acknowledged by the next request, which costs nothing.
 
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -17,19 +21,57 @@ use tokio::net::TcpStream;
 
 /// The stream.
 #[derive(Debug)]
-pub(super) struct Quick(TokioIo<TcpStream>);
+pub(super) struct Quick {
+    stream: TokioIo<TcpStream>,
+    rest: Arc<Rest>,
+}
+
+/// What the reader of answers tells the stream, which sees bytes only.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// Something has come since the last request and is not acknowledged as far as we know.
+    heard: AtomicBool,
+    /// The next read that finds nothing is to acknowledge.
+    wanted: AtomicBool,
+}
+
+impl Rest {
+    /// Notes that the rest of an answer is waited for; true if the connection must be polled for that.
+    pub(super) fn is_wanted(&self) -> bool {
+        let heard = self.heard.load(Ordering::Relaxed);
+        if heard {
+            self.wanted.store(true, Ordering::Relaxed);
+        }
+        heard
+    }
+}
 
 impl Quick {
     /// Takes a stream, which from now on also sends at once.
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self(TokioIo::new(stream)))
+        Ok(Self { stream: TokioIo::new(stream), rest: Arc::default() })
+    }
+
+    /// For whoever reads the answers.
+    pub(super) fn rest(&self) -> Arc<Rest> {
+        Arc::clone(&self.rest)
+    }
+
+    fn read(&self, polled: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if polled.is_ready() {
+            self.rest.heard.store(true, Ordering::Relaxed);
+        } else if self.rest.wanted.swap(false, Ordering::Relaxed) {
+            self.rest.heard.store(false, Ordering::Relaxed);
+            // A kernel that refuses is only slower.
+            let _ = rustix::net::sockopt::set_tcp_quickack(self.stream.inner(), true);
+        }
+        polled
     }
 
     fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if polled.is_ready() {
-            // A kernel that refuses is only slower.
-            let _ = rustix::net::sockopt::set_tcp_quickack(self.0.inner(), true);
+            self.rest.heard.store(false, Ordering::Relaxed);
         }
         polled
     }
@@ -37,13 +79,14 @@ impl Quick {
 
 impl Read for Quick {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.read(polled)
     }
 }
 
 impl Write for Quick {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.0).poll_write(cx, bytes);
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(polled)
     }
 
@@ -52,19 +95,19 @@ impl Write for Quick {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.0).poll_write_vectored(cx, pieces);
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
         self.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
