@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.fleet import Fleet, wait_until
+from tests.fleet import Fleet, fixture_entry, wait_until
 
 MODERN = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -46,6 +46,7 @@ class Person:
         session: str | None = None,
         legacy: bool = False,
         meta: dict[str, Any] | None = None,
+        path: str = "/servers/memory/mcp",
     ) -> tuple[int, str | None, dict[str, Any]]:
         params = dict(message.get("params", {}))
         headers = {
@@ -64,7 +65,7 @@ class Person:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, **message, "params": params})
         connection = HTTPConnection(*self.address, timeout=20)
         try:
-            connection.request("POST", "/servers/memory/mcp", body, headers)
+            connection.request("POST", path, body, headers)
             response = connection.getresponse()
             raw = response.read()
         finally:
@@ -92,7 +93,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    with Fleet({"memory": {"port": 0}}, auth=True) as running:
+    with Fleet({"memory": {"port": 0}, "echo": fixture_entry("slow_echo")}, auth=True) as running:
         yield running
 
 
@@ -166,3 +167,11 @@ def test_a_removed_token_opens_nothing(fleet: Fleet) -> None:
         env={**os.environ, "OMNIMIND_STATE": str(fleet.state)},
     )
     wait_until(lambda: person.post({"method": "tools/list"})[0] == 401, 5, "the token is refused")
+
+
+def test_the_first_list_of_a_new_principal_holds_servers_that_start_for_it_first(fleet: Fleet) -> None:
+    person = Person(fleet, "zoe")
+    children = len(fleet.descendants())
+    _, _, answer = person.post({"method": "tools/list"}, path="/mcp")
+    assert "echo__echo" in {tool["name"] for tool in answer["result"]["tools"]}
+    assert len(fleet.descendants()) == children + 1
