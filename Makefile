@@ -109,7 +109,7 @@ bar-durability:
 bar-crash:
 	$(FULL) tests/system/test_worker_crash.py tests/system/test_guard.py tests/system/test_children.py tests/system/test_stop.py
 bar-isolation:
-	$(FULL) tests/chaos/test_gateway_kill.py
+	$(FULL) tests/chaos
 bar-sessions:
 	$(FULL) tests/system/test_sessions.py
 bar-in-flight:
