@@ -135,6 +135,7 @@ class Fleet:
             for server in self.servers.values():
                 await server.at_rest()
         await self.gateway.up.wait()
+        await self.gateway.caught_up()
 
     async def stop(self) -> None:
         """The gateway first, so that nothing is refused by a server that is gone; then tiers in reverse."""

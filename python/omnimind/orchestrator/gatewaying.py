@@ -8,6 +8,7 @@ takes.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -30,6 +31,7 @@ LONGEST_PAUSE_S = 5.0
 SERVED_PAUSE_S = 0.3
 """Before the next start of one that did: nothing is reachable meanwhile."""
 DRAIN_S = 10.0
+CATCH_UP_S = 2.0
 
 
 class Fleet(Protocol):
@@ -68,6 +70,8 @@ class Gateway:
         self.state = "stopped"
         self.reason: str | None = None
         self.up = anyio.Event()
+        self._asked = itertools.count(1)
+        self._counted: dict[int, anyio.Event] = {}
 
     @property
     def pid(self) -> int | None:
@@ -78,6 +82,16 @@ class Gateway:
         """Pass a message on; dropped while no gateway runs, because the next one is told everything."""
         if self._link is not None:
             self._link.tell(message, descriptors)
+
+    async def caught_up(self) -> None:
+        """Wait until the gateway has heard all it was told so far: it answers in order, so its answer to
+        one more question says so. One that dies meanwhile, or is slow, is not waited for."""
+        number = next(self._asked)
+        self._counted[number] = anyio.Event()
+        self.tell({"t": "stats", "request": number})
+        with anyio.move_on_after(CATCH_UP_S):
+            await self._counted[number].wait()
+        del self._counted[number]
 
     async def run(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Keep a gateway until `drain`."""
@@ -168,6 +182,10 @@ class Gateway:
             if message.get("t") == "up":
                 self.state, self._was_up = "ready", True
                 self.up.set()
+            elif message.get("t") == "stats":
+                counted = self._counted.get(int(message.get("request", 0)))
+                if counted is not None:
+                    counted.set()
             else:
                 await self._fleet.heard(message)
 

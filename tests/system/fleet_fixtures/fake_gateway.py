@@ -58,6 +58,8 @@ class FakeGateway:
                     self.gone.append(message)
                 case "apply":
                     self.applied.append(message)
+                case "stats":
+                    packets.send(self.link, {"t": "stats", "request": message["request"]})
                 case "drain":
                     break
         os._exit(0)
