@@ -72,6 +72,7 @@ fmt:
 	cargo fmt --all
 
 bench: $(VENV)/.extension target/release/omnimind-load
+	@mkdir -p data
 	cargo bench --quiet -p omnimind-limits
 	$(PYTEST) benches/python --benchmark-only --benchmark-json=data/benchmarks.json
 	$(BIN)/python -m benches.passthrough --json data/passthrough.json

@@ -19,6 +19,7 @@ use http_body::{Frame, SizeHint};
 use omnimind_wire::sse;
 use tokio::sync::watch;
 
+use super::refuse;
 use crate::{
     config::Edge,
     plane::Plane,
@@ -104,10 +105,11 @@ impl Pace {
     }
 }
 
-/// Renders everything but refusals.
+/// Renders a handler's answer.
 pub(crate) async fn render(reply: Reply, accepts: Accepts, pace: Pace) -> Response<Body> {
     match reply {
-        Reply::Accepted | Reply::Refused { .. } => status_only(StatusCode::ACCEPTED),
+        Reply::Accepted => status_only(StatusCode::ACCEPTED),
+        Reply::Refused { refusal, id } => refuse::render(&refusal, &id),
         Reply::Whole(whole) => json(whole),
         Reply::Flow { flow, headers, always_stream } => render_flow(flow, headers, always_stream, accepts, pace).await,
     }

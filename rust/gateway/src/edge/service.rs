@@ -82,10 +82,7 @@ async fn answer(
         Method::DELETE => relay::delete(&caller(parts.headers)),
         _ => return Err(Refusal::new(Reason::MethodNotAllowed, "request", "this endpoint takes POST, GET and DELETE")),
     };
-    Ok(match reply {
-        Reply::Refused { refusal, id } => refuse::render(&refusal, &id),
-        other => respond::render(other, accepts, keepalive).await,
-    })
+    Ok(respond::render(reply, accepts, keepalive).await)
 }
 
 /// The endpoints that are not MCP.
