@@ -92,7 +92,7 @@ def fleet_of_two() -> Iterator[Fleet]:
         "thinking": {"port": 0, "restart": {"max_attempts": 100}},
         "echo": fixture_entry("slow_echo"),
     }
-    with Fleet(servers, orchestrator={"backoff_max_ms": 1000}) as fleet:
+    with Fleet(servers, orchestrator={"restart": {"backoff_max_ms": 1000}}) as fleet:
         yield fleet
 
 

@@ -336,7 +336,7 @@ SERVERS = '{"mcpServers": %s}'
         (SERVERS % '{"a": {"command": "x", "cwd": "~nobody-here/x"}}', "OM0106", "1:46", "absolute"),
         (SERVERS % '{"/": {"command": "x"}}', "OM0105", "1:17", None),
         ('{"gateway": {"host": "0.0.0.0"}}', "OM0105", "1:22", "127.0.0.1"),
-        ('{"orchestrator": {"backoff_min_ms": 9, "backoff_max_ms": 8}}', "OM0105", "1:18", None),
+        ('{"orchestrator": {"restart": {"backoff_min_ms": 9, "backoff_max_ms": 8}}}', "OM0105", "1:30", None),
         (SERVERS % '{"a": {"command": "${env:NOPE}"}}', "OM0106", "1:34", "export NOPE"),
         (SERVERS % '{"a": {"command": "x", "args": ["ok", "${NOPE}"]}}', "OM0106", "1:54", "NOPE"),
         (

@@ -32,6 +32,8 @@ def test_schema_and_loader_have_the_same_keys() -> None:
     assert set(SCHEMA["properties"]) == set(fields.TOP)
     assert keys("entry") == set(fields.ENTRY) | set(fields.SPELLINGS) | fields.CLIENT_KEYS
     assert keys("restart") == set(fields.RESTART)
+    assert keys("recycle") == set(fields.RECYCLE)
+    assert keys("resources") == set(fields.RESOURCES)
     assert keys("gateway") == set(fields.GATEWAY)
     assert keys("orchestrator") == set(fields.ORCHESTRATOR)
 
@@ -70,7 +72,7 @@ def test_a_good_file_is_valid_by_the_schema(value: Any) -> None:
 
 def _bounds() -> list[tuple[str, str, int, bool]]:
     found = []
-    for name in ("gateway", "orchestrator", "restart", "entry"):
+    for name in ("gateway", "orchestrator", "restart", "recycle", "resources", "entry"):
         for key, declared in SCHEMA["$defs"][name]["properties"].items():
             if isinstance(declared, dict) and declared.get("$ref") == "#/$defs/milliseconds":
                 declared = SCHEMA["$defs"]["milliseconds"]
@@ -96,6 +98,8 @@ def test_schema_and_loader_draw_the_same_bounds(
     file: dict[str, Any] = {name: section}
     if name == "restart":
         file = {"orchestrator": {"restart": section}}
+    if name in ("recycle", "resources"):
+        file = {"mcpServers": {"x": {"command": "x", name: section}}}
     if name == "entry":
         file = {"mcpServers": {"x": {"command": "x", **section}}}
     path = tmp_path / "mcp_servers.json"

@@ -84,8 +84,8 @@ class Fleet:
         policy = Policy(
             max_attempts=settings.restart.max_attempts,
             window_s=settings.restart.window_s,
-            backoff_min_s=patience.backoff_min_ms / 1000,
-            backoff_max_s=patience.backoff_max_ms / 1000,
+            backoff_min_s=settings.restart.backoff_min_ms / 1000,
+            backoff_max_s=settings.restart.backoff_max_ms / 1000,
             probe_s=patience.probe_ms / 1000,
         )
         log = self.log(settings.name)

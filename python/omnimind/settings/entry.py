@@ -19,7 +19,13 @@ from omnimind.settings import fields
 from omnimind.settings.document import Member, Node
 from omnimind.settings.expand import Expander, Unexpandable, read_env_file
 from omnimind.settings.fields import Spot
-from omnimind.settings.model import Kind, RestartSettings, ServerSettings
+from omnimind.settings.model import (
+    Kind,
+    RecycleSettings,
+    ResourceSettings,
+    RestartSettings,
+    ServerSettings,
+)
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _HTTP_URL = re.compile(r"https?://(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:[/?#][!-~]*)?")
@@ -37,6 +43,8 @@ _ONLY_FOR: Final[dict[str, tuple[Kind, ...]]] = {
     "envFile": ("stdio",),
     "cwd": ("stdio",),
     "user": ("stdio",),
+    "recycle": ("stdio", "worker"),
+    "resources": ("stdio", "worker"),
     "headers": ("http",),
 }
 
@@ -69,7 +77,7 @@ def read_entry(title: str, member: Member, spot: Spot, expander: Expander, resta
         notes.append(f"{name}: without effect for its kind ({kind}): {', '.join(idle)}")
     notes.extend(
         f"{name}: {key} is accepted and has no effect in this version"
-        for key in ("after", "limits", "cache", "compress")
+        for key in ("limits", "cache", "compress")
         if key in values
     )
     if kind == "http" and values.get("type") == "sse":
@@ -309,6 +317,8 @@ def _common(
         port=values.get("port", server.port),
         enabled=values.get("enabled", True),
         restart=replace(restart, **values.get("restart", {})),
+        recycle=RecycleSettings(**values.get("recycle", {})),
+        resources=ResourceSettings(**values.get("resources", {})),
         sessions=values.get("sessions", server.sessions),
         trust=values.get("trust", server.trust),
         after=tuple(catalog.canonical(name) for name in values.get("after", ())),

@@ -174,6 +174,30 @@ _MILLISECONDS: Final = integer(1, 7 * 24 * 3600 * 1000)
 RESTART: Final[dict[str, Check]] = {
     "max_attempts": integer(0, 1000),
     "window_s": integer(1, 7 * 24 * 3600),
+    "backoff_min_ms": integer(0, 3_600_000),
+    "backoff_max_ms": integer(0, 24 * 3_600_000),
+}
+
+
+def restart(spot: Spot) -> dict[str, Any]:
+    """How to restart; a ceiling alone also lowers the floor."""
+    found = dict(section(RESTART)(spot))
+    if found.get("backoff_min_ms", 0) > found.get("backoff_max_ms", 24 * 3_600_000):
+        raise spot.bad("has a backoff_min_ms larger than its backoff_max_ms", "exchange them")
+    return found
+
+
+RECYCLE: Final[dict[str, Check]] = {
+    "memory_mb": integer(1, 1024 * 1024),
+    "age_s": integer(1, 365 * 24 * 3600),
+    "requests": integer(1, 1_000_000_000),
+}
+
+RESOURCES: Final[dict[str, Check]] = {
+    "memory_mb": integer(16, 1024 * 1024),
+    "open_files": integer(16, 1024 * 1024),
+    "processes": integer(1, 1024 * 1024),
+    "cpu_weight": integer(1, 10_000),
 }
 
 ENTRY: Final[dict[str, Check]] = {
@@ -189,7 +213,9 @@ ENTRY: Final[dict[str, Check]] = {
     "tier": choice(*catalog.TIERS),
     "port": port,
     "enabled": boolean,
-    "restart": section(RESTART),
+    "restart": restart,
+    "recycle": section(RECYCLE),
+    "resources": section(RESOURCES),
     "sessions": choice("shared", "principal", "own"),
     "trust": every(choice("annotations", "public")),
     "after": every(text),
@@ -259,14 +285,17 @@ GATEWAY: Final[dict[str, Check]] = {
 }
 
 ORCHESTRATOR: Final[dict[str, Check]] = {
-    "restart": section(RESTART),
+    "restart": restart,
     "start_timeout_ms": integer(100, 3_600_000),
     "drain_timeout_ms": integer(0, 3_600_000),
-    "backoff_min_ms": integer(0, 3_600_000),
-    "backoff_max_ms": integer(0, 24 * 3_600_000),
     "probe_ms": integer(1000, 7 * 24 * 3600 * 1000),
+    "give_up": choice("park", "exit"),
+    "heartbeat_ms": integer(100, 600_000),
+    "watch": boolean,
     "log_bytes": integer(4096, 1024 * 1024 * 1024),
     "log_files": integer(1, 1000),
+    "log_age_s": integer(60, 365 * 24 * 3600),
+    "log_lines_per_s": integer(1, 1_000_000),
 }
 
 TOP: Final[tuple[str, ...]] = ("$schema", "mcpServers", "servers", "gateway", "orchestrator")

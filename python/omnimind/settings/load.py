@@ -226,10 +226,7 @@ def _orchestrator(member: Member | None, found: Document) -> OrchestratorSetting
     values: dict[str, Any] = fields.section(fields.ORCHESTRATOR)(spot)
     if "restart" in values:
         values["restart"] = replace(RestartSettings(), **values["restart"])
-    settings = OrchestratorSettings(**values)
-    if settings.backoff_min_ms > settings.backoff_max_ms:
-        raise spot.bad("has a backoff_min_ms larger than its backoff_max_ms", "exchange them")
-    return settings
+    return OrchestratorSettings(**values)
 
 
 def _working_directory_hint(path: Path | None) -> str | None:

@@ -18,6 +18,7 @@ from omnimind.catalog import Tier
 
 Kind = Literal["worker", "stdio", "http", "unix"]
 Sessions = Literal["shared", "principal", "own"]
+GiveUp = Literal["park", "exit"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -28,13 +29,40 @@ def _nothing() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class RestartSettings:
-    """How often a server may crash before it is parked.
+    """How often a server may crash before it is parked, and how long it waits before it is started again.
 
-    `max_attempts` crashes within `window_s` seconds park it; 0 parks it at its first crash.
+    `max_attempts` crashes within `window_s` seconds park it; 0 parks it at its first crash. The first restart
+    is immediate; later ones wait a random time below a ceiling that doubles from `backoff_min_ms` to
+    `backoff_max_ms`.
     """
 
     max_attempts: int = 3
     window_s: float = 60.0
+    backoff_min_ms: int = 250
+    backoff_max_ms: int = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSettings:
+    """What one server's processes may use together; None is no limit.
+
+    `memory_mb` counts their private memory, `open_files` and `processes` are per process tree where the system
+    can count so (a cgroup), else per process and per user. `cpu_weight` is relative to the others' 100.
+    """
+
+    memory_mb: int | None = None
+    open_files: int | None = None
+    processes: int | None = None
+    cpu_weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecycleSettings:
+    """When a healthy server is replaced by a fresh process; None is never."""
+
+    memory_mb: int | None = None
+    age_s: int | None = None
+    requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +71,7 @@ class ServerSettings:
 
     `name` matches `[A-Za-z0-9_-]{1,64}`; `title` is the name as the file has it. `port` is None for a
     server without a port of its own and 0 for any free one. `limits`, `cache` and `compress` are kept
-    as they stand in the file.
+    as they stand in the file. `after` names servers that are started first.
     """
 
     name: str
@@ -60,6 +88,8 @@ class ServerSettings:
     url: str | None = None
     headers: Mapping[str, str] = field(default_factory=_nothing)
     restart: RestartSettings = RestartSettings()
+    recycle: RecycleSettings = RecycleSettings()
+    resources: ResourceSettings = ResourceSettings()
     sessions: Sessions = "principal"
     trust: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -113,18 +143,23 @@ class GatewaySettings:
 class OrchestratorSettings:
     """How servers are started, restarted and stopped.
 
-    `restart` is what an entry without a `restart` of its own gets. A restart waits from
-    `backoff_min_ms` to `backoff_max_ms`; a parked server is tried again every `probe_ms`.
+    `restart` is what an entry without a `restart` of its own gets. A parked server is tried again every
+    `probe_ms`; with `give_up` "exit" the fleet ends instead. A worker says every `heartbeat_ms` that it is
+    alive; three that are missing in a row mean that it hangs. `watch` reloads the file when it changes.
+    Of what a server prints, `log_lines_per_s` are kept in the long run.
     """
 
     restart: RestartSettings = RestartSettings()
     start_timeout_ms: int = 30_000
     drain_timeout_ms: int = 5_000
-    backoff_min_ms: int = 250
-    backoff_max_ms: int = 30_000
     probe_ms: int = 60_000
+    give_up: GiveUp = "park"
+    heartbeat_ms: int = 1_000
+    watch: bool = True
     log_bytes: int = 10 * 1024 * 1024
     log_files: int = 5
+    log_age_s: int = 7 * 24 * 3600
+    log_lines_per_s: int = 50
 
 
 @dataclass(frozen=True, slots=True)
