@@ -1,0 +1,244 @@
+"""A throw-away machine for tests: systemd as pid 1 in namespaces of its own, and a real user manager in it.
+
+    with Machine() as machine:
+        machine.run("systemctl --user is-system-running --wait")
+
+What runs in it is the host's own systemd, D-Bus and journald over a layer of the host's files that is thrown away,
+with loopback as its only network; the checkout and its interpreter are visible at their own paths. Commands run as
+an unprivileged user whose manager was started by lingering, as on a server without logins. Everything dies with the
+block, also when the test is killed. By hand: python -m tests.system.systemd.machine [--root] COMMAND
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from tests.fleet import ROOT, wait_until
+
+USER, UID = "omni", 4321
+HOME = f"/home/{USER}"
+RUNTIME = f"/run/user/{UID}"
+BOOT = Path(__file__).with_name("boot.py")
+BOOT_S = 60.0
+NEEDED = ("unshare", "nsenter", "setpriv", "systemctl", "journalctl", "dbus-daemon")
+PROGRAMS = Path(sys.executable).parent
+ROOT_LACKS = "-sys_time,-sys_module,-sys_rawio,-sys_boot"
+"""What root of the machine must not have: the host has one clock and one kernel for all."""
+USER_IDENTITY = [
+    f"--reuid={UID}",
+    f"--regid={UID}",
+    "--clear-groups",
+    "--inh-caps=-all",
+    "--bounding-set=-all",
+]
+USER_ENVIRONMENT = {
+    "HOME": HOME,
+    "USER": USER,
+    "LOGNAME": USER,
+    "SHELL": "/bin/bash",
+    "LANG": "C.UTF-8",
+    "PATH": f"{PROGRAMS}:/usr/local/bin:/usr/bin:/bin",
+    "XDG_RUNTIME_DIR": RUNTIME,
+    "DBUS_SESSION_BUS_ADDRESS": f"unix:path={RUNTIME}/bus",
+    "NO_COLOR": "1",
+    "SYSTEMD_PAGER": "",
+}
+
+
+def why_not() -> str | None:
+    """Why no machine can be made here; None if one can."""
+    if sys.platform != "linux":
+        return "systemd is a Linux thing"
+    if os.geteuid() != 0:
+        return "a machine of its own needs root (namespaces, overlayfs)"
+    missing = [name for name in NEEDED if shutil.which(name) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    if not Path("/usr/lib/systemd/user/dbus.socket").exists():
+        return "not installed: dbus-user-session"
+    kinds = Path("/proc/filesystems").read_text().split()
+    lacking = [kind for kind in ("overlay", "cgroup2", "tmpfs") if kind not in kinds]
+    if lacking:
+        return f"the kernel has no {', '.join(lacking)}"
+    return _no_mounts()
+
+
+def _no_mounts() -> str | None:
+    tried = subprocess.run(
+        ["unshare", "--mount", "--pid", "--net", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+        capture_output=True,
+        text=True,
+    )
+    return None if tried.returncode == 0 else f"namespaces are refused here: {tried.stderr.strip()}"
+
+
+class MachineError(Exception):
+    """The machine did not come up, or a command in it failed; the text says what was said."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    command: str
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Machine:
+    """One machine; a context manager."""
+
+    _outside: subprocess.Popen[str] | None = None
+    _console: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    _init: int = 0
+    _background: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __enter__(self) -> Machine:
+        visible = [str(ROOT), sys.prefix, sys.base_prefix]
+        wish = {"parent": os.getpid(), "user": USER, "uid": UID, "visible": visible}
+        self._outside = subprocess.Popen(
+            [
+                "unshare",
+                "--mount",
+                "--propagation=private",
+                sys.executable,
+                "-I",
+                str(BOOT),
+                json.dumps(wish),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._console,
+            text=True,
+        )
+        assert self._outside.stdout is not None
+        try:
+            self._init = int(self._outside.stdout.readline() or 0)
+            wait_until(self._has_manager, BOOT_S, "the user's manager runs")
+            self.check("systemctl --user is-system-running --wait >/dev/null || systemctl --user --failed")
+        except Exception as error:
+            said = self.console()
+            self.__exit__()
+            raise MachineError(f"{error}\n{said}") from error
+        return self
+
+    def _has_manager(self) -> bool:
+        assert self._outside is not None
+        if self._outside.poll() is not None:
+            raise MachineError("the machine ended while it booted")
+        runtime = Path(f"/proc/{self._init}/root{RUNTIME}")
+        return (runtime / "systemd/private").exists() and (runtime / "bus").exists()
+
+    def __exit__(self, *_: object) -> None:
+        assert self._outside is not None
+        self._outside.send_signal(signal.SIGTERM)
+        self._outside.wait(30)
+        for process in self._background:
+            process.kill()
+            process.communicate()
+        if self._outside.stdout is not None:
+            self._outside.stdout.close()
+        self._console.close()
+
+    def console(self) -> str:
+        """What pid 1 said."""
+        self._console.seek(0)
+        return self._console.read().decode(errors="replace")
+
+    def file(self, path: str) -> Path:
+        """A file of the machine, seen from outside."""
+        return Path(f"/proc/{self._init}/root{path}")
+
+    def run(
+        self,
+        script: str,
+        *,
+        root: bool = False,
+        timeout_s: float = 60,
+        environment: Mapping[str, str] | None = None,
+    ) -> Done:
+        """Run a shell script as the user (or as the machine's root) and say how it ended."""
+        process = subprocess.run(
+            self._command(script, root, environment or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+        return Done(script, process.returncode, process.stdout, process.stderr)
+
+    def check(self, script: str, **options: bool) -> str:
+        """The standard output of a script that must succeed."""
+        done = self.run(script, root=options.get("root", False))
+        if done.code != 0:
+            raise MachineError(f"{script}: exit code {done.code}\n{done.out}{done.err}")
+        return done.out
+
+    def start(self, script: str) -> subprocess.Popen[str]:
+        """A script in the background; it ends with the machine at the latest."""
+        process = subprocess.Popen(
+            self._command(script, False, {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._background.append(process)
+        return process
+
+    def _command(self, script: str, root: bool, environment: Mapping[str, str]) -> list[str]:
+        inside = [
+            "nsenter",
+            f"--target={self._init}",
+            "--pid",
+            "--mount",
+            "--cgroup",
+            "--uts",
+            "--ipc",
+            "--net",
+        ]
+        identity = [f"--bounding-set={ROOT_LACKS}"] if root else USER_IDENTITY
+        known = {"PATH": USER_ENVIRONMENT["PATH"], "HOME": "/root"} if root else USER_ENVIRONMENT
+        said = [f"{name}={value}" for name, value in {**known, **environment}.items()]
+        home = "/root" if root else HOME
+        return [
+            *inside,
+            "setpriv",
+            *identity,
+            "env",
+            "-i",
+            *said,
+            "bash",
+            "-c",
+            f"cd {home} && {{ {script}\n}}",
+        ]
+
+
+def main(argv: list[str]) -> int:
+    """Run one command in a fresh machine; its exit code."""
+    root = argv[:1] == ["--root"]
+    if reason := why_not():
+        print(reason, file=sys.stderr)
+        return 97
+    with Machine() as machine:
+        done = machine.run(shlex.join(argv[root:]) if len(argv) > 1 + root else argv[-1], root=root)
+    print(done.out, end="")
+    print(done.err, end="", file=sys.stderr)
+    return done.code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
