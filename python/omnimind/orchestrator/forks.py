@@ -33,6 +33,16 @@ class Job:
     env: Mapping[str, str]
     state_dir: Path
     key: bytes
+    heartbeat_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The descriptors that a worker inherits: its held socket, its log pipe, its pulse."""
+
+    listener: int
+    output: int
+    pulse: int
 
 
 class Zygote:
@@ -99,17 +109,17 @@ class Zygote:
         seqpacket.close_all(heard[1])
         return heard[0].get("t") == "ready"
 
-    async def start(self, job: Job, listener: int, output: int, environ: Mapping[str, str]) -> Child:
+    async def start(self, job: Job, ends: Ends, environ: Mapping[str, str]) -> Child:
         """A new worker; forked if there is a zygote, else exec'd. Raises OSError."""
         await self._settled.wait()
         if self._ready and self._link is not None:
             with anyio.move_on_after(BIRTH_S):
-                child = await self._fork(self._link, job, listener, output)
+                child = await self._fork(self._link, job, ends)
                 if child is not None:
                     return child
-        return self._family.adopt(_execute(job, listener, output, environ))
+        return self._family.adopt(_execute(job, ends, environ))
 
-    async def _fork(self, link: Link, job: Job, listener: int, output: int) -> Child | None:
+    async def _fork(self, link: Link, job: Job, ends: Ends) -> Child | None:
         ours, theirs = seqpacket.pair()
         with theirs:
             link.tell({"t": "fork"}, [theirs.fileno()])
@@ -127,8 +137,9 @@ class Zygote:
                 "env": dict(job.env),
                 "state_dir": str(job.state_dir),
                 "key": job.key,
+                "heartbeat_ms": job.heartbeat_ms,
             }
-            packets.send(ours, work, [listener, output])
+            packets.send(ours, work, [ends.listener, ends.output, ends.pulse])
         except OSError:
             return None
         else:
@@ -137,18 +148,19 @@ class Zygote:
             newborn.close()
 
 
-def _execute(job: Job, listener: int, output: int, environ: Mapping[str, str]) -> int:
+def _execute(job: Job, ends: Ends, environ: Mapping[str, str]) -> int:
     """Start a worker without a zygote; its key goes through a pipe."""
     read, write = os.pipe()
     try:
         os.write(write, job.key)
-        numbers = ["--listen-fd", str(listener), "--key-fd", str(read)]
+        numbers = ["--listen-fd", str(ends.listener), "--key-fd", str(read)]
+        numbers += ["--pulse-fd", str(ends.pulse), "--heartbeat-ms", str(job.heartbeat_ms)]
         arguments = [job.name, *numbers, "--state", str(job.state_dir), "--", *job.args]
         return spawn.spawn_tied_module(
             "omnimind.servers",
             arguments,
-            inherit=[listener, read],
-            output=output,
+            inherit=[ends.listener, ends.pulse, read],
+            output=ends.output,
             environ=environ,
             env=job.env,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from anyio.abc import TaskGroup
 from omnimind.linux import seqpacket
 from omnimind.orchestrator import exits, logs, negotiate, spawn
 from omnimind.orchestrator.exits import Cause
-from omnimind.orchestrator.forks import Job, Zygote
+from omnimind.orchestrator.forks import Ends, Job, Zygote
+from omnimind.orchestrator.heartbeat import Heartbeat
 from omnimind.orchestrator.negotiate import Lines, Mode, Negotiated
 from omnimind.orchestrator.processes import Child, Family
 from omnimind.settings import ServerSettings
@@ -31,6 +33,8 @@ from omnimind.settings import ServerSettings
 _LAST_WORDS_S = 0.2
 _EOF_GRACE_S = 0.5
 ABORT_GRACE_S = 0.5
+_STACKS_S = 0.5
+"""For a hung worker to write its stacks, before SIGKILL."""
 
 T = TypeVar("T")
 
@@ -66,6 +70,7 @@ class House:
     state_dir: Path
     environ: Mapping[str, str]
     version: str
+    heartbeat_ms: int = 1000
 
 
 class Instance(Protocol):
@@ -164,23 +169,52 @@ class Worker:
     life: _Life
     path: str
     key: bytes
+    heartbeat: Heartbeat
 
     @property
     def child(self) -> Child:
         """Its process."""
         return self.life.child
 
+    def requests(self) -> int:
+        """Requests that it has answered."""
+        return self.heartbeat.requests()
+
     async def check(self) -> None:
         """Ask it over a new connection."""
         await negotiate.with_worker(self.path, self.key, self.life.house.version)
 
     async def gone(self) -> Cause:
-        """Wait for its end."""
-        return await self.life.cause()
+        """Wait for its end, or end it when it hangs."""
+        silent_s: list[float] = []
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                silent_s.append(await self.heartbeat.hangs(self.child.pid))
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            await self.child.exited.wait()
+            group.cancel_scope.cancel()
+        if self.child.status is not None or not silent_s:
+            return await self.life.cause()
+        return await self._end_hung(silent_s[0])
+
+    async def _end_hung(self, silent_s: float) -> Cause:
+        """Have it write its stacks into its log, then end it."""
+        self.child.signal(signal.SIGABRT)
+        self.child.signal(signal.SIGCONT)
+        with anyio.move_on_after(_STACKS_S):
+            await self.child.exited.wait()
+        self.child.signal(signal.SIGKILL)
+        with anyio.move_on_after(_STACKS_S):
+            await self.life.cause()
+        return Cause(f"hangs: no heartbeat for {silent_s:.1f} s; its stacks are in the log")
 
     async def end(self, grace_s: float) -> None:
         """SIGTERM, then SIGKILL."""
         await self.life.end(grace_s)
+        self.heartbeat.close()
 
 
 async def launch_worker(
@@ -189,19 +223,24 @@ async def launch_worker(
     """Start a built-in server on its held socket and wait for its answer."""
     key = secrets.token_bytes(32)
     env = spawn.reduced(house.environ, server.env)
-    job = Job(server.builtin or server.name, server.args, env, house.state_dir, key)
+    job = Job(server.builtin or server.name, server.args, env, house.state_dir, key, house.heartbeat_ms)
     read, write = os.pipe()
+    heard, beaten = os.pipe()
     try:
-        child = await house.zygote.start(job, listener, write, house.environ)
+        child = await house.zygote.start(job, Ends(listener, write, beaten), house.environ)
     except BaseException as fault:
-        os.close(read)
+        seqpacket.close_all([read, heard])
         if isinstance(fault, OSError):
             raise StartFailed(Cause(f"the system refused a process: {fault.strerror}")) from fault
         raise
     finally:
-        os.close(write)
-    worker = Worker(_Life(house, log, child, read), path, key)
-    await worker.life.until_ready(worker.check)
+        seqpacket.close_all([write, beaten])
+    worker = Worker(_Life(house, log, child, read), path, key, Heartbeat(heard, house.heartbeat_ms))
+    try:
+        await worker.life.until_ready(worker.check)
+    except BaseException:
+        worker.heartbeat.close()
+        raise
     return worker
 
 
@@ -222,6 +261,10 @@ class StdioChild:
     def child(self) -> Child:
         """Its process."""
         return self.life.child
+
+    def requests(self) -> int:
+        """None that we know of: the gateway counts those."""
+        return 0
 
     async def check(self) -> None:
         """Its pipes belong to the gateway: a process that lives is all that can be asked for."""

@@ -9,7 +9,7 @@ Cost: the imports once (about a second), then a fork of a few milliseconds, and 
 
 Run as `python -m omnimind.orchestrator.zygote --link N --parent PID`. Orchestrator to zygote: `fork {}` with
 the newborn's link. Zygote to orchestrator: `ready {}`. Newborn to orchestrator: `born {pid}`; back: `work
-{name, args, env, state_dir, key}` with [listener, output].
+{name, args, env, state_dir, key, heartbeat_ms}` with [listener, output, pulse].
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ def _live(link: int, orchestrator: int) -> int:
     with socket.socket(fileno=link) as told:
         packets.send(told, {"t": "born", "pid": os.getpid()})
         packet = packets.receive(told)
-    if packet is None or len(packet[1]) != 2 or os.getppid() != orchestrator:
+    if packet is None or len(packet[1]) != 3 or os.getppid() != orchestrator:
         return 0
-    work, (listener, output) = packet
+    work, (listener, output, beats) = packet
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
@@ -101,8 +101,9 @@ def _live(link: int, orchestrator: int) -> int:
     process.set_name(work["name"])
     process.hide_memory()
     worker = importlib.import_module("omnimind.servers.worker")
+    pulse = importlib.import_module("omnimind.servers.pulse").Pulse(beats, work["heartbeat_ms"])
     with socket.socket(fileno=listener) as held:
-        worker.run(work["name"], held, work["key"], Path(work["state_dir"]), list(work["args"]))
+        worker.run(work["name"], held, work["key"], Path(work["state_dir"]), list(work["args"]), pulse)
     return 0
 
 

@@ -55,6 +55,7 @@ def preload() -> None:
     import importlib
 
     importlib.import_module("omnimind.servers.worker")
+    importlib.import_module("omnimind.servers.pulse")
     for name in names():
         importlib.import_module(f"omnimind.servers.{name}.server")
     with contextlib.suppress(ImportError):  # the SDK imports it late, if it is installed

@@ -1,7 +1,7 @@
 """`python -m omnimind.servers NAME`: one built-in server, started without the orchestrator's zygote.
 
     python -m omnimind.servers memory --stdio --state DIR -- ARGS
-    python -m omnimind.servers memory --listen-fd N --key-fd M --state DIR -- ARGS
+    python -m omnimind.servers memory --listen-fd N --key-fd M [--pulse-fd P] --state DIR -- ARGS
 
 The first speaks MCP on its standard streams, to one user. The second serves an inherited, listening Unix
 socket; the instance key (32 bytes, or 64 hex characters) is read from a pipe, so that it stands in no
@@ -32,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("say either --stdio, or both --listen-fd and --key-fd")
     from omnimind.servers import worker
     from omnimind.servers.problem import Problem
+    from omnimind.servers.pulse import Pulse
 
     try:
         if options.stdio:
@@ -39,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
             build(ServerContext(options.name, options.state, args)).run("stdio")
         else:
             listener = socket.socket(fileno=options.listen_fd)
-            worker.run(options.name, listener, read_key(options.key_fd), options.state, args)
+            pulse = None if options.pulse_fd is None else Pulse(options.pulse_fd, options.heartbeat_ms)
+            worker.run(options.name, listener, read_key(options.key_fd), options.state, args, pulse)
     except (KeyError, ValueError, Problem) as refusal:
         parser.error(str(refusal.args[0]))
     return 0
@@ -60,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state", type=Path, required=True, help="the state folder")
     parser.add_argument("--listen-fd", type=int, help="an inherited, listening Unix socket")
     parser.add_argument("--key-fd", type=int, help="an inherited pipe with the instance key")
+    parser.add_argument("--pulse-fd", type=int, help="an inherited pipe that takes the heartbeat")
+    parser.add_argument("--heartbeat-ms", type=int, default=1000, help="how often it beats")
     parser.add_argument("--stdio", action="store_true", help="speak MCP on the standard streams instead")
     parser.epilog = "What follows -- are the server's own arguments."
     return parser

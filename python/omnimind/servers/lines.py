@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -48,8 +49,10 @@ class Connection:
         self._writer = writer
         self._refuse = refuse
         self._settled = settled
-        self.unanswered: set[types.RequestId] = set()
+        self.unanswered: dict[types.RequestId, float] = {}
+        """Requests under way, oldest first, each with the time it came (monotonic, seconds)."""
         self.requests = 0
+        self.answered = 0
         to_server: tuple[
             MemoryObjectSendStream[SessionMessage | Exception],
             MemoryObjectReceiveStream[SessionMessage | Exception],
@@ -88,7 +91,7 @@ class Connection:
             case types.JSONRPCRequest():
                 self.requests += 1
                 if message.method not in _ENDLESS:
-                    self.unanswered.add(message.id)
+                    self.unanswered[message.id] = time.monotonic()
                 refusal = self._refuse()
                 if refusal is not None:
                     await answers.send(_failure(message.id, refusal))
@@ -117,11 +120,12 @@ class Connection:
                 await self._writer.drain()
                 for written in batch:
                     if isinstance(written.message, types.JSONRPCResponse | types.JSONRPCError):
+                        self.answered += 1
                         self._forget(written.message.id)
 
     def _forget(self, request: Any) -> None:
         if isinstance(request, int | str) and request in self.unanswered:
-            self.unanswered.discard(request)
+            del self.unanswered[request]
             if not self.unanswered:
                 self._settled()
 

@@ -3,7 +3,8 @@
 Rules: a connection says the instance key first or is closed; a broken connection ends nothing but itself;
 SIGTERM means no new work, five seconds for what is under way, exit 0. A request that arrives while the
 worker drains is refused with a code that says it was not started, so that the gateway may send it to the
-next worker whatever it does.
+next worker whatever it does. SIGABRT writes the stacks of all threads to stderr, also while one of them holds
+the interpreter.
 
 asyncio's streams carry the bytes (they are the fast path on a socket); all else is anyio, as in the SDK.
 """
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import hmac
 import logging
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -24,6 +27,7 @@ import mcp_types as types
 from mcp.server.lowlevel import Server
 
 from omnimind.linux import process
+from omnimind.linux.pulse import Beat
 from omnimind.servers import ServerContext, build, principal
 from omnimind.servers.lines import Connection
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp.server import MCPServer
+
+    from omnimind.servers.pulse import Pulse
 
 KEY_BYTES: Final = 32
 KEY_TIMEOUT_S: Final = 5.0
@@ -44,15 +50,23 @@ _DRAINING: Final = 50300
 log = logging.getLogger("omnimind.worker")
 
 
-def run(name: str, listener: socket.socket, key: bytes, state_dir: Path, args: list[str]) -> None:
+def run(
+    name: str,
+    listener: socket.socket,
+    key: bytes,
+    state_dir: Path,
+    args: list[str],
+    pulse: Pulse | None = None,
+) -> None:
     """Serve `name` on an inherited, listening Unix socket until SIGTERM. Blocks; returns when drained."""
     if len(key) != KEY_BYTES:
         raise ValueError(f"an instance key has {KEY_BYTES} bytes, not {len(key)}")
     process.hide_memory()
     log_to_stderr()
+    faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the orchestrator decides
     server = build(ServerContext(name, state_dir, args))
-    anyio.run(_Worker(server, key).serve, listener)
+    anyio.run(_Worker(server, key).serve, listener, pulse)
 
 
 def log_to_stderr() -> None:
@@ -73,10 +87,11 @@ class _Worker:
         self._server = lowlevel(server)
         self._key_line = key.hex().encode()
         self._connections: set[Connection] = set()
+        self._answered_before = 0
         self._draining = False
         self._idle = asyncio.Event()
 
-    async def serve(self, listener: socket.socket) -> None:
+    async def serve(self, listener: socket.socket, pulse: Pulse | None = None) -> None:
         """Accept until SIGTERM, then finish what is under way."""
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
@@ -90,6 +105,8 @@ class _Worker:
             # The path belongs to the guard, which holds the socket for the next worker.
             kept: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
             acceptor = await asyncio.start_unix_server(accepted, sock=listener, limit=1024 * 1024, **kept)
+            if pulse is not None:
+                tasks.start_soon(pulse.beat, self._measured)
             await stop.wait()
             acceptor.close()
             # A thread stuck in the kernel cannot be cancelled; the process ends all the same.
@@ -111,6 +128,15 @@ class _Worker:
 
     def _requests_seen(self) -> int:
         return sum(connection.requests for connection in self._connections)
+
+    def _measured(self) -> Beat:
+        under_way = [connection.unanswered for connection in self._connections if connection.unanswered]
+        oldest_s = min((next(iter(requests.values())) for requests in under_way), default=None)
+        return Beat(
+            self._answered_before + sum(connection.answered for connection in self._connections),
+            sum(len(requests) for requests in under_way),
+            0 if oldest_s is None else int((time.monotonic() - oldest_s) * 1000),
+        )
 
     def _refusal(self) -> types.ErrorData | None:
         if not self._draining:
@@ -158,6 +184,7 @@ class _Worker:
                 )
         finally:
             self._connections.discard(connection)
+            self._answered_before += connection.answered
             connection.unanswered.clear()
             self._idle.set()
 

@@ -1,0 +1,52 @@
+"""What a process uses: processor time, time spent waiting for a processor, memory of its own.
+
+All of it is read from `/proc`; None stands for a process that is gone or a file that is not for us.
+Cost: `schedstat` and `statm` ~15 µs each, `smaps_rollup` ~1 ms for a process of 50 MB.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Times(NamedTuple):
+    """Seconds that a process's first thread ran, and seconds that it was ready to run but had to wait."""
+
+    ran_s: float
+    waited_s: float
+
+
+def times(pid: int) -> Times | None:
+    """What the scheduler says of a process."""
+    try:
+        with open(f"/proc/{pid}/schedstat", "rb") as file:
+            ran_ns, waited_ns, *_ = file.read().split()
+        return Times(int(ran_ns) / 1e9, int(waited_ns) / 1e9)
+    except (OSError, ValueError):
+        return None
+
+
+def private_bytes(pid: int) -> int | None:
+    """Memory that only this process has, swapped pages included.
+
+    `smaps_rollup` tells it exactly, but not of a process that hides its memory unless we are root. Then
+    `statm` answers: resident pages that are no file's, among them those shared with the process that forked it.
+    """
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            return sum(
+                int(line.split()[1]) * 1024
+                for line in file
+                if line.startswith((b"Private_Clean:", b"Private_Dirty:", b"Swap:"))
+            )
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            _, resident, shared, *_ = file.read().split()
+        return (int(resident) - int(shared)) * _PAGE_BYTES
+    except (OSError, ValueError):
+        return None
