@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -37,6 +38,7 @@ _RESERVED_HEADERS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"}
 )
 _EXPANDED: Final = ("command", "args", "env", "envFile", "cwd", "url", "headers", "user")
+_MAY_HOLD_SECRETS: Final = ("args", "env", "url", "headers")
 _ONLY_FOR: Final[dict[str, tuple[Kind, ...]]] = {
     "env": ("stdio", "worker"),
     "args": ("stdio", "worker"),
@@ -65,8 +67,11 @@ def read_entry(title: str, member: Member, spot: Spot, expander: Expander, resta
         builtin.name if builtin and builtin.name == catalog.canonical(title) else _slug(title, member, spot)
     )
     enabled = values.get("enabled", True)
+    secrets: tuple[str, ...] = ()
     if enabled:
+        written = values
         values = {key: _expand(key, value, spots[key], expander) for key, value in values.items()}
+        secrets = tuple(_secrets(written, expander))
     idle = [key for key in values if kind not in _ONLY_FOR.get(key, (kind,))]
     notes = []
     if name != title:
@@ -89,7 +94,7 @@ def read_entry(title: str, member: Member, spot: Spot, expander: Expander, resta
         if builtin is None
         else _builtin(builtin, values, spots)
     )
-    server = _common(replace(server, name=name, title=title), values, spots, restart)
+    server = _common(replace(server, name=name, title=title, secrets=secrets), values, spots, restart)
     if builtin and name != builtin.name and "port" not in values:
         server = replace(server, port=None)
     return Entry(server, tuple(notes))
@@ -199,6 +204,15 @@ def _expand(key: str, value: Any, spot: Spot, expander: Expander) -> Any:
         at = _where(spot, expander)
         raise spot.document.error("OM0106", f"{spot.path}: {error.what}", at, help=error.help) from None
     return expanded
+
+
+def _secrets(written: dict[str, Any], expander: Expander) -> Iterator[str]:
+    """What references yield where secrets are handed over; all of them can be expanded."""
+    for key in _MAY_HOLD_SECRETS:
+        value = written.get(key, ())
+        texts = (value,) if isinstance(value, str) else value.values() if hasattr(value, "values") else value
+        for text in texts:
+            yield from expander.secrets(text)
 
 
 def _where(spot: Spot, expander: Expander) -> int:

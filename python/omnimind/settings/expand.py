@@ -19,6 +19,8 @@ from typing import Final
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PRIVATE = re.compile(r"(?:env|file):|[A-Za-z_][A-Za-z0-9_]*(?::-|$)")
+"""References whose value the file keeps out of itself: whoever wrote it may want it kept out of logs too."""
 _FILE_BYTES = 64 * 1024
 _EDITOR_ONLY: Final = ("workspaceFolder", "workspaceRoot", "workspaceFolderBasename", "relativeFile", "file")
 
@@ -42,6 +44,11 @@ class Expander:
     def expand(self, text: str) -> str:
         """The text with every reference replaced; raises `Unexpandable`."""
         return _REFERENCE.sub(self._replace, text)
+
+    def secrets(self, text: str) -> list[str]:
+        """What the references of a text to the environment and to files yield; raises `Unexpandable`."""
+        found = (match for match in _REFERENCE.finditer(text) if match.group(1) is not None)
+        return [self._replace(match) for match in found if _PRIVATE.match(match.group(1))]
 
     def path(self, name: str) -> Path:
         """A path of the settings file: `~` is the home folder, a relative one starts beside the file."""

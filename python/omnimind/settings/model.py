@@ -71,7 +71,8 @@ class ServerSettings:
 
     `name` matches `[A-Za-z0-9_-]{1,64}`; `title` is the name as the file has it. `port` is None for a
     server without a port of its own and 0 for any free one. `limits`, `cache` and `compress` are kept
-    as they stand in the file. `after` names servers that are started first.
+    as they stand in the file. `after` names servers that are started first. `secrets` are the values that
+    `${env:...}` and `${file:...}` yielded, so that nobody reads them in a log.
     """
 
     name: str
@@ -87,6 +88,7 @@ class ServerSettings:
     cwd: str | None = None
     url: str | None = None
     headers: Mapping[str, str] = field(default_factory=_nothing)
+    secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
     restart: RestartSettings = RestartSettings()
     recycle: RecycleSettings = RecycleSettings()
     resources: ResourceSettings = ResourceSettings()
