@@ -17,7 +17,15 @@ from typing import Any
 import anyio
 
 from omnimind.orchestrator import logs, negotiate
-from omnimind.orchestrator.instances import Failing, House, StartFailed, StdioChild, launch_child
+from omnimind.orchestrator.instances import (
+    ABORT_GRACE_S,
+    Failing,
+    House,
+    Instance,
+    StartFailed,
+    StdioChild,
+    launch_child,
+)
 from omnimind.orchestrator.lifecycle import Policy
 from omnimind.orchestrator.negotiate import Mode
 from omnimind.settings import ServerSettings
@@ -27,6 +35,8 @@ NOBODY = "*"
 LOCAL = "local"
 GRACE_S = 2.0
 """Between SIGTERM and SIGKILL for a child that the server itself does not depend on."""
+_RELEASE_S = 1.0
+"""How much longer than its own patience the gateway is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +66,89 @@ class Children:
         log: logs.LogFile,
         policy: Policy,
         number: Iterator[int],
-        gone: Callable[[int, str], None],
+        tell: Callable[[int | None, Mapping[str, Any]], bool],
         clock: Callable[[], float],
     ) -> None:
         self._house = house
-        self._server = server
+        self._server = self._wanted = server
         self._log = log
         self._policy = policy
         self._number = number
-        self._gone = gone
+        self._tell = tell
         self._clock = clock
         self._by_key: dict[Key, StdioChild] = {}
         self._starts: dict[Key, tuple[float, ...]] = {}
         self._locks: dict[Key, anyio.Lock] = {}
         self._first: StdioChild | None = None
+        self._leaving: list[StdioChild] = []
+        self._released: dict[int, anyio.Event] = {}
         self._mode = Mode.ANY
         self._speaks: dict[str, bool] = {}
 
     # --- the first child, whose life is the server's
 
-    async def launch_first(self) -> StdioChild:
+    def configure(self, server: ServerSettings) -> None:
+        """The next first child is started by this; others follow once it answers."""
+        self._wanted = server
+
+    async def launch(self) -> StdioChild:
         """Start the child that makes the server ready. Raises StartFailed."""
+        if self._wanted is not self._server:
+            self._mode = Mode.ANY
+        server, capabilities = self._wanted, negotiate.CAPABILITIES
         try:
-            child = await self._launch(self._mode, negotiate.CAPABILITIES)
+            child = await self._launch(server, self._mode, capabilities)
         except StartFailed as failed:
             if failed.how is Failing.SILENT and self._mode is Mode.ANY:
-                child = await self._launch(Mode.LEGACY, negotiate.CAPABILITIES)
+                child = await self._launch(server, Mode.LEGACY, capabilities)
                 self._mode = Mode.LEGACY
             else:
                 died_of_question = failed.how is Failing.EXITED and self._mode is Mode.ANY
                 self._mode = Mode.LEGACY if died_of_question else Mode.ANY
                 raise
-        principal = NOBODY if self._server.sessions == "shared" else LOCAL
+        if self._first is not None:
+            # It succeeds one that still serves: whoever is asked for from now on is a new one.
+            self._leaving += self._by_key.values()
+            self._by_key.clear()
+        if server is not self._server:
+            self._server, self._speaks = server, {}
         if child.negotiated.era == "legacy":
             self._speaks["modern"] = False
         self._first = child
-        self._by_key[Key(principal, child.negotiated.era)] = child
+        self._by_key[Key(NOBODY if server.sessions == "shared" else LOCAL, child.negotiated.era)] = child
         return child
+
+    async def retire(self, old: Instance, patience_s: float) -> None:
+        """End what a successor replaced, or everything, once the gateway has nothing in flight there."""
+        if old is self._first:
+            self._first = None
+            self._leaving += self._by_key.values()
+            self._by_key.clear()
+        leaving, self._leaving = self._leaving, []
+        async with anyio.create_task_group() as group:
+            for child in leaving:
+                group.start_soon(self._let_go, child, patience_s)
+
+    async def _let_go(self, child: StdioChild, patience_s: float) -> None:
+        told = {"t": "child_retire", "child": child.number, "timeout_ms": int(patience_s * 1000)}
+        released = self._released[child.number] = anyio.Event()
+        if child.handed_to is not None and self._tell(child.handed_to, told):
+            async with anyio.create_task_group() as group:
+
+                async def until(event: anyio.Event) -> None:
+                    await event.wait()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(until, released)
+                group.start_soon(until, child.child.exited)
+                group.cancel_scope.deadline = anyio.current_time() + patience_s + _RELEASE_S
+        del self._released[child.number]
+        if not released.is_set():
+            self._gone(child, "the server was replaced or stopped")
+        await child.end(GRACE_S)
+
+    def _gone(self, child: StdioChild, reason: str) -> None:
+        self._tell(child.handed_to, {"t": "child_gone", "child": child.number, "reason": reason})
 
     def forget_first(self, reason: str) -> None:
         """The first child is gone."""
@@ -124,15 +180,25 @@ class Children:
 
     async def release(self, number: object) -> None:
         """End a child that the gateway no longer uses; the first one stays."""
+        if isinstance(number, int) and number in self._released:
+            self._released[number].set()
+            return
         child = self._numbered(number)
         if child is not None and child is not self._first:
             self._forget(child, "released")
             await child.end(GRACE_S)
 
-    async def end_sessions(self) -> None:
+    async def end_stuck(self, number: object, reason: str) -> None:
+        """End a child that answers nothing; whoever follows it sees its end and starts the next one."""
+        child = self._numbered(number)
+        if child is not None:
+            self._log.write(child.child.pid, f"omnimind: ended, {reason}")
+            await child.end(ABORT_GRACE_S)
+
+    async def end_sessions(self, epoch: int) -> None:
         """A gateway is gone: end the children of its sessions."""
         for key, child in list(self._by_key.items()):
-            if key.session is not None:
+            if key.session is not None and child.handed_to == epoch:
                 self._forget(child, "its session ended with the gateway")
                 await child.end(GRACE_S)
 
@@ -167,7 +233,7 @@ class Children:
         if len(starts) >= most:
             raise TooManyStarts(starts[-most] + self._policy.window_s - now_s)
         self._starts[key] = (*starts, now_s)
-        child = await self._launch(Mode(key.era), capabilities)
+        child = await self._launch(self._server, Mode(key.era), capabilities)
         self._by_key[key] = child
         self._house.tasks.start_soon(self._follow, child)
         return child
@@ -177,8 +243,10 @@ class Children:
         if self._forget(child, cause.reason):
             self._log.write(child.child.pid, f"omnimind: {cause.reason}")
 
-    async def _launch(self, mode: Mode, capabilities: Mapping[str, Any]) -> StdioChild:
-        child = await launch_child(self._house, self._server, self._log, mode, capabilities)
+    async def _launch(
+        self, server: ServerSettings, mode: Mode, capabilities: Mapping[str, Any]
+    ) -> StdioChild:
+        child = await launch_child(self._house, server, self._log, mode, capabilities)
         child.number = next(self._number)
         return child
 
@@ -188,6 +256,6 @@ class Children:
             if known is child:
                 del self._by_key[key]
                 self._locks.pop(key, None)
-                self._gone(child.number, reason)
+                self._gone(child, reason)
                 return True
         return False

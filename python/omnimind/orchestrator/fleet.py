@@ -10,32 +10,35 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from omnimind import catalog, tokens
-from omnimind.errors import FleetError, OmniMindError, closest
+from omnimind import tokens
 from omnimind.linux.packets import Message
-from omnimind.orchestrator import instances, logs, status
+from omnimind.orchestrator import logs, order
 from omnimind.orchestrator.children import Children, TooManyStarts
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.forks import Zygote
 from omnimind.orchestrator.gatewaying import Gateway
-from omnimind.orchestrator.instances import House, Instance, StartFailed, StdioChild, Worker
+from omnimind.orchestrator.guardlink import GuardLink
+from omnimind.orchestrator.instances import House, StartFailed, StdioChild, Worker
 from omnimind.orchestrator.lifecycle import Event, Phase, Policy
 from omnimind.orchestrator.ports import Ports, authority
 from omnimind.orchestrator.processes import Family
 from omnimind.orchestrator.progress import Progress
+from omnimind.orchestrator.seats import Seats
 from omnimind.orchestrator.snapshot import in_tier_order, snapshot
-from omnimind.orchestrator.supervise import Server
+from omnimind.orchestrator.supervise import Server, Source
 from omnimind.settings import ServerSettings, Settings
 
 WANT_S = 30.0
 """Longest wait of a request for a child whose server is still starting."""
 _SOON_S = 5.0
+_LAST_S = 15.0
+"""How long the word that the fleet is ready waits for a server that does not answer."""
 _UP = frozenset({Phase.READY, Phase.DEGRADED})
 _ON_THE_WAY = frozenset({Phase.STARTING, Phase.BACKOFF})
 
@@ -48,6 +51,7 @@ class Fleet:
         settings: Settings,
         version: str,
         ports: Ports,
+        guard: GuardLink,
         family: Family,
         zygote: Zygote,
         tasks: TaskGroup,
@@ -57,20 +61,25 @@ class Fleet:
     ) -> None:
         self.settings = settings
         self.ports = ports
+        self.gave_up = False
         self.stop_asked = anyio.Event()
-        self._version = version
-        self._zygote = zygote
+        self.version = version
+        self._guard = guard
+        self.zygote = zygote
         self._tasks = tasks
-        self._progress = progress
-        self._guard_pid = guard_pid
-        self._began_s = time.monotonic()
-        self._snapshot = self._read_snapshot()
-        self._house = House(family, zygote, tasks, settings.state_dir, os.environ, version)
+        self.progress = progress
+        self.guard_pid = guard_pid
+        self._snapshot = self._read_snapshot(settings)
+        beat_ms = settings.orchestrator.heartbeat_ms
+        self.house = House(family, zygote, tasks, settings.state_dir, os.environ, version, beat_ms)
         self._numbers = itertools.count(1)
         self._children: dict[str, Children] = {}
-        self._news = anyio.Event()
+        self._seats: dict[str, Seats] = {}
+        self.news = anyio.Event()
         self.gateway = Gateway(family, self.log("gateway"), self, os.environ, gateway_module)
-        self.servers = {server.name: self._supervised(server) for server in in_tier_order(settings)}
+        self.servers: dict[str, Server] = {}
+        for server in in_tier_order(settings):
+            self.supervise(server)
 
     # --- building
 
@@ -79,92 +88,147 @@ class Fleet:
         kept = self.settings.orchestrator
         return logs.LogFile(self.settings.state_dir / "logs", name, kept.log_bytes, kept.log_files)
 
-    def _supervised(self, settings: ServerSettings) -> Server:
-        patience = self.settings.orchestrator
-        policy = Policy(
-            max_attempts=settings.restart.max_attempts,
-            window_s=settings.restart.window_s,
-            backoff_min_s=settings.restart.backoff_min_ms / 1000,
-            backoff_max_s=settings.restart.backoff_max_ms / 1000,
-            probe_s=patience.probe_ms / 1000,
+    def _policy(self, settings: ServerSettings) -> Policy:
+        restart = settings.restart
+        return Policy(
+            max_attempts=restart.max_attempts,
+            window_s=restart.window_s,
+            backoff_min_s=restart.backoff_min_ms / 1000,
+            backoff_max_s=restart.backoff_max_ms / 1000,
+            probe_s=self.settings.orchestrator.probe_ms / 1000,
         )
+
+    def supervise(self, settings: ServerSettings) -> Server:
+        """A server of these settings, among the others from now on, not started yet."""
+        patience = self.settings.orchestrator
         log = self.log(settings.name)
-        if settings.kind == "stdio":
-            self._children[settings.name] = Children(
-                self._house, settings, log, policy, self._numbers, self._child_gone, time.monotonic
-            )
-        return Server(
+        server = Server(
             settings,
             log,
-            policy,
-            self._launch_of(settings, log),
+            self._policy(settings),
+            self._source(settings, log),
             self._changed,
             start_timeout_s=patience.start_timeout_ms / 1000,
             stop_timeout_s=patience.drain_timeout_ms / 1000,
         )
+        self.servers[settings.name] = server
+        return server
 
-    def _launch_of(self, settings: ServerSettings, log: logs.LogFile) -> instances.Launch | None:
+    def _source(self, settings: ServerSettings, log: logs.LogFile) -> Source | None:
+        if settings.kind == "worker":
+            told = self.gateway.caught_up
+            return self._seats.setdefault(settings.name, Seats(self.house, self._guard, settings, log, told))
         if settings.kind == "stdio":
-            return self._children[settings.name].launch_first
-        if settings.kind != "worker":
-            return None
-        listener, path = self.ports.workers[settings.name]
-
-        async def launch() -> Instance:
-            return await instances.launch_worker(self._house, settings, log, listener.descriptor, path)
-
-        return launch
+            policy, tell = self._policy(settings), self.gateway.tell_one
+            return self._children.setdefault(
+                settings.name,
+                Children(self.house, settings, log, policy, self._numbers, tell, time.monotonic),
+            )
+        return None
 
     # --- order
 
+    def begin(self, name: str) -> None:
+        """Keep this server from now on."""
+        self._tasks.start_soon(self.servers[name].run)
+
     async def start(self) -> None:
-        """Start the gateway, then the servers tier by tier; returns when all have come to something."""
+        """Start the gateway, then the servers wave by wave; returns when all have come to something."""
         self._tasks.start_soon(self.gateway.run)
-        for server in self.servers.values():
-            self._tasks.start_soon(server.run)
-        for tier in catalog.TIERS:
-            members = [server for server in self.servers.values() if server.settings.tier == tier]
-            for server in members:
-                server.post(Event.START)
-            with anyio.move_on_after(_SOON_S if tier != catalog.TIERS[-1] else None):
-                for server in members:
-                    await server.settled()
-        for server in self.servers.values():
-            await server.settled()
+        for name in self.servers:
+            self.begin(name)
+        for wave in order.waves(server.settings for server in self.servers.values()):
+            with anyio.move_on_after(_SOON_S):
+                await self.start_some(wave)
+        with anyio.move_on_after(_LAST_S):
+            for server in self.servers.values():
+                await server.settled()
         with anyio.move_on_after(_SOON_S):
             for server in self.servers.values():
-                await server.at_rest()
+                if server.state.failures:
+                    await server.at_rest()
         await self.gateway.up.wait()
         await self.gateway.caught_up()
 
+    async def start_some(self, names: Iterable[str]) -> None:
+        """Start these and wait until each has come to something."""
+        started = [self.servers[name] for name in names]
+        for server in started:
+            server.post(Event.START)
+        for server in started:
+            await server.settled()
+
     async def stop(self) -> None:
-        """The gateway first, so that nothing is refused by a server that is gone; then tiers in reverse."""
+        """The gateway first, so that nothing is refused by a server that is gone; then waves in reverse."""
         await self.gateway.drain()
-        for tier in reversed(catalog.TIERS):
-            members = [server for server in self.servers.values() if server.settings.tier == tier]
-            for server in members:
-                server.post(Event.STOP)
-            for server in members:
-                while server.phase is not Phase.STOPPED:
-                    await server.moved()
-        for children in self._children.values():
-            await children.end_extra()
+        for wave in reversed(order.waves(server.settings for server in self.servers.values())):
+            await self.stop_some(wave)
+
+    async def stop_some(self, names: Iterable[str]) -> None:
+        """Stop these and wait until nothing of them is left."""
+        stopped = [self.servers[name] for name in names]
+        for server in stopped:
+            server.post(Event.STOP)
+        for server in stopped:
+            while server.phase is not Phase.STOPPED:
+                await server.moved()
+            children = self._children.get(server.settings.name)
+            if children is not None:
+                await children.end_extra()
+
+    async def forget(self, name: str) -> None:
+        """A stopped server is no longer part of the fleet."""
+        server = self.servers.pop(name)
+        server.dismiss()
+        server.log.close()
+        self._children.pop(name, None)
+        seats = self._seats.pop(name, None)
+        if seats is not None:
+            await seats.leave()
+
+    # --- a new configuration
+
+    def configure(self, new: Settings) -> None:
+        """These are the settings from now on; a process that they change is not touched yet."""
+        self.settings = new
+        for settings in new.servers:
+            server = self.servers.get(settings.name)
+            if server is not None:
+                server.configure(settings, self._policy(settings))
+                for source in (self._seats.get(settings.name), self._children.get(settings.name)):
+                    if source is not None:
+                        source.configure(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Tell the gateway what to serve, by these settings."""
+        self._snapshot = self._read_snapshot(settings)
+        self.gateway.tell({"t": "apply", "snapshot": self._snapshot})
+
+    async def listen(self, settings: ServerSettings) -> None:
+        """Serve a server's own port, if it wants one and it is free."""
+        listener = await self.ports.add(settings)
+        if listener is not None:
+            named = {"t": "listen", "name": settings.name, "address": authority(listener)}
+            self.gateway.tell(named, [listener.descriptor])
+
+    async def unlisten(self, name: str) -> None:
+        """Give a server's own port up."""
+        if await self.ports.remove(name):
+            self.gateway.tell({"t": "unlisten", "name": name})
 
     # --- what servers do
 
     def _changed(self, server: Server) -> None:
-        self._progress.moved(server)
+        self.progress.moved(server)
         children = self._children.get(server.settings.name)
-        if children is not None and server.phase not in _UP:
+        if children is not None and server.phase in (Phase.BACKOFF, Phase.PARKED):
             children.forget_first(server.reason or server.phase.value)
-            if server.phase is Phase.DRAINING:
-                self._tasks.start_soon(children.end_extra)
+        if server.phase is Phase.PARKED and self.settings.orchestrator.give_up == "exit":
+            self.gave_up = True
+            self.stop_asked.set()
         self.gateway.tell(self._server_message(server))
-        self._news.set()
-        self._news = anyio.Event()
-
-    def _child_gone(self, number: int, reason: str) -> None:
-        self.gateway.tell({"t": "child_gone", "child": number, "reason": reason})
+        self.news.set()
+        self.news = anyio.Event()
 
     # --- what the gateway is told
 
@@ -185,14 +249,11 @@ class Fleet:
 
     def reload_tokens(self) -> None:
         """Tell the gateway who may call now. Raises StateError for a damaged file; the old ones stay."""
-        self._snapshot = self._read_snapshot()
-        self.gateway.tell({"t": "apply", "snapshot": self._snapshot})
+        self.apply(self.settings)
 
-    def _read_snapshot(self) -> dict[str, Any]:
-        state_dir = self.settings.state_dir
-        return snapshot(
-            self.settings, tokens.principals(state_dir), tokens.key_ring(state_dir), self._version
-        )
+    def _read_snapshot(self, settings: Settings) -> dict[str, Any]:
+        state_dir = settings.state_dir
+        return snapshot(settings, tokens.principals(state_dir), tokens.key_ring(state_dir), self.version)
 
     def _server_message(self, server: Server) -> Mapping[str, Any]:
         retry_s = server.retry_after_s()
@@ -209,11 +270,11 @@ class Fleet:
 
     # --- what the gateway says
 
-    async def heard(self, message: Message) -> None:
+    async def heard(self, message: Message, epoch: int) -> None:
         """A message of the gateway; whatever takes time gets a task of its own."""
         match message.get("t"):
             case "want_child":
-                self._tasks.start_soon(self._contained, self._answer_want, message, self.gateway.epoch)
+                self._tasks.start_soon(self._contained, self._answer_want, message, epoch)
             case "release_child":
                 for children in self._children.values():
                     self._tasks.start_soon(self._contained, children.release, message.get("child"))
@@ -221,21 +282,25 @@ class Fleet:
                 self._post(message, Event.WAKE)
             case "down":
                 self._post(message, Event.DOUBTED)
+            case "stuck":
+                reason = str(message.get("reason"))
+                for children in self._children.values():
+                    self._tasks.start_soon(self._contained, children.end_stuck, message.get("child"), reason)
 
     async def _contained(self, act: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Do something for the gateway; a fault of ours in it ends nothing else."""
         try:
             await act(*arguments)
         except Exception as fault:
-            self._progress.fault("a message of the gateway could not be handled", fault)
+            self.progress.fault("a message of the gateway could not be handled", fault)
 
-    async def gateway_gone(self) -> None:
+    async def gateway_gone(self, epoch: int, planned: bool) -> None:
         """A gateway process ended: its sessions ended with it."""
-        if not self.stop_asked.is_set():
-            self._progress.say(f"  gateway          ended: {self.gateway.reason}; restarting")
+        if not planned and not self.stop_asked.is_set():
+            self.progress.say(f"  gateway          ended: {self.gateway.reason}; restarting")
         async with anyio.create_task_group() as group:
             for children in self._children.values():
-                group.start_soon(children.end_sessions)
+                group.start_soon(children.end_sessions, epoch)
 
     def _post(self, message: Message, event: Event) -> None:
         server = self.servers.get(str(message.get("server")))
@@ -251,6 +316,14 @@ class Fleet:
         server = self.servers.get(str(want.get("server")))
         try:
             child = await self._child_for(server, want)
+            while (
+                child.handed_to is not None
+                and child.handed_to != epoch
+                and self.gateway.lives(child.handed_to)
+            ):
+                # Two readers of one pipe would lose answers.
+                await self.gateway.ended(child.handed_to)
+                child = await self._child_for(server, want)
         except (StartFailed, TooManyStarts) as refusal:
             retry_s = getattr(refusal, "retry_after_s", None) or (server.retry_after_s() if server else None)
             answer["reason"] = str(refusal)
@@ -263,8 +336,7 @@ class Fleet:
             answer |= {"ok": True, "child": child.number, "negotiated": negotiated, "inherited": inherited}
             answer["leftover"], child.leftover = child.leftover, b""
             child.handed_to, pipes = epoch, [child.stdin, child.stdout]
-        if epoch == self.gateway.epoch:
-            self.gateway.tell(answer, pipes)
+        self.gateway.tell_one(epoch, answer, pipes)
 
     async def _child_for(self, server: Server | None, want: Message) -> StdioChild:
         """The child that is wanted, after its server came up. Raises StartFailed or TooManyStarts."""
@@ -287,64 +359,3 @@ class Fleet:
         with anyio.move_on_after(WANT_S):
             while server.phase in _ON_THE_WAY and (server.retry_after_s() or 0.0) < _SOON_S:
                 await server.moved()
-
-    # --- what the operator asks
-
-    async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The answer to one control command; a refusal says code, what and help."""
-        try:
-            return self._obey(request)
-        except OmniMindError as error:
-            return {"ok": False, "code": error.code, "what": error.what, "help": error.help}
-
-    def _obey(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        match request.get("cmd"):
-            case "status":
-                return {"ok": True, **self.status()}
-            case "stop":
-                self.stop_asked.set()
-                return {"ok": True}
-            case "restart":
-                return self._restart(str(request.get("server")))
-            case "reload-tokens":
-                self.reload_tokens()
-                return {"ok": True}
-        raise FleetError("OM0204", f"the fleet does not know the command {request.get('cmd')!r}")
-
-    def _restart(self, name: str) -> Mapping[str, Any]:
-        server = self.servers.get(catalog.canonical(name)) or self.servers.get(name)
-        if server is None:
-            near = closest(name, list(self.servers))
-            help = f"did you mean {near}?" if near else "list them: omnimind status"
-            raise FleetError("OM0203", f"there is no server named {name}", help=help)
-        if not self.stop_asked.is_set():
-            server.post(Event.RESTART)
-        return {"ok": True}
-
-    async def events(self) -> AsyncIterator[Mapping[str, Any]]:
-        """The status again and again, whenever something changed."""
-        while True:
-            news = self._news
-            yield {"ok": True, **self.status()}
-            await news.wait()
-
-    def status(self) -> dict[str, Any]:
-        """All that is known, as plain data."""
-        rows = [
-            status.of_server(
-                server, self.ports.url(name), self.ports.port(name), self.ports.refused.get(name)
-            )
-            for name, server in self.servers.items()
-        ]
-        rows += [status.of_disabled(server) for server in self.settings.servers if not server.enabled]
-        return {
-            "version": self._version,
-            "state_dir": str(self.settings.state_dir),
-            "config": None if self.settings.config_path is None else str(self.settings.config_path),
-            "uptime_s": round(time.monotonic() - self._began_s, 3),
-            "guard": {"pid": self._guard_pid},
-            "orchestrator": {"pid": os.getpid()},
-            "zygote": {"pid": self._zygote.pid},
-            "gateway": dict(status.of_gateway(self.gateway, self.ports.url())),
-            "servers": rows,
-        }

@@ -1,9 +1,10 @@
-"""The gateway process: started first, restarted at once when it dies, handed all it needs again.
+"""The gateway process: started first, restarted at once when it dies, replaced on request without a failed call.
 
 Rules. Its listening sockets are the guard's and outlive it; each process has an epoch of its own. A dead
 gateway takes nothing with it: servers stay, and pipes are handed to the next one on request. It is never
 parked, because without it nothing is reachable: it is started again after a growing pause for as long as it
-takes.
+takes. A planned restart starts the next one first; the old one stops accepting, ends what it has, and keeps
+its pipes until it is gone, since two readers of one pipe would lose answers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from omnimind.linux import seqpacket
 from omnimind.linux.packets import Message
@@ -31,7 +33,10 @@ LONGEST_PAUSE_S = 5.0
 SERVED_PAUSE_S = 0.3
 """Before the next start of one that did: nothing is reachable meanwhile."""
 DRAIN_S = 10.0
-CATCH_UP_S = 2.0
+"""How long a gateway that ends with the fleet may take."""
+HAND_OVER_S = 30.0
+"""How long one that has a successor may take."""
+ANSWER_S = 2.0
 
 
 class Fleet(Protocol):
@@ -43,15 +48,48 @@ class Fleet(Protocol):
     def server_messages(self) -> list[Mapping[str, Any]]:
         """The state of every server."""
 
-    async def heard(self, message: Message) -> None:
-        """A message of the gateway."""
+    async def heard(self, message: Message, epoch: int) -> None:
+        """A message of the gateway process of this epoch."""
 
-    async def gateway_gone(self) -> None:
+    async def gateway_gone(self, epoch: int, planned: bool) -> None:
         """A gateway process ended."""
 
 
+class Process:
+    """One gateway process, from its start to its end."""
+
+    def __init__(self, epoch: int, child: Child, link: Link, output: int) -> None:
+        self.epoch = epoch
+        self.child = child
+        self.link = link
+        self.output = output
+        self.up = anyio.Event()
+        self.leaving = False
+        self.ended = anyio.Event()
+        self.asked: dict[int, anyio.Event] = {}
+        self.answers: dict[int, Message] = {}
+
+    async def came_up(self) -> bool:
+        """Wait until it accepts; False if it ended, or took too long."""
+        with anyio.move_on_after(UP_S):
+            await _first_of(self.up, self.ended)
+        return self.up.is_set() and not self.ended.is_set()
+
+
+async def _first_of(*events: anyio.Event) -> None:
+    """Wait until one of them is set."""
+    async with anyio.create_task_group() as group:
+
+        async def until(event: anyio.Event) -> None:
+            await event.wait()
+            group.cancel_scope.cancel()
+
+        for event in events:
+            group.start_soon(until, event)
+
+
 class Gateway:
-    """The gateway over all its processes."""
+    """The gateway over all its processes: the one that serves, and those that are still being let go."""
 
     def __init__(
         self, family: Family, log: logs.LogFile, fleet: Fleet, environ: Mapping[str, str], module: str
@@ -61,136 +99,215 @@ class Gateway:
         self._fleet = fleet
         self._environ = environ
         self._module = module
-        self._link: Link | None = None
-        self._child: Child | None = None
+        self._epochs = itertools.count(1)
+        self._asked = itertools.count(1)
+        self._living: dict[int, Process] = {}
+        self._current: Process | None = None
+        self._successions = anyio.Lock()
+        self._tasks: TaskGroup | None = None
         self._stopping = False
-        self._was_up = False
         self._hurry = anyio.Event()
+        self._succeeded = anyio.Event()
         self.epoch = 0
+        self.deaths = 0
         self.state = "stopped"
         self.reason: str | None = None
         self.up = anyio.Event()
-        self._asked = itertools.count(1)
-        self._counted: dict[int, anyio.Event] = {}
 
     @property
     def pid(self) -> int | None:
         """The process that serves now."""
-        return None if self._child is None else self._child.pid
+        return None if self._current is None else self._current.child.pid
+
+    # --- talking to it
 
     def tell(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
-        """Pass a message on; dropped while no gateway runs, because the next one is told everything."""
-        if self._link is not None:
-            self._link.tell(message, descriptors)
+        """Pass a message on to every process; dropped while none runs: the next one is told everything."""
+        for process in self._living.values():
+            process.link.tell(message, descriptors)
+
+    def tell_one(
+        self, epoch: int | None, message: Mapping[str, Any], descriptors: Sequence[int] = ()
+    ) -> bool:
+        """Pass a message on to the process of this epoch; False if it is gone."""
+        process = self._living.get(epoch or 0)
+        if process is not None:
+            process.link.tell(message, descriptors)
+        return process is not None
+
+    def lives(self, epoch: int | None) -> bool:
+        """True while the process of this epoch runs."""
+        return epoch in self._living
+
+    async def ended(self, epoch: int) -> None:
+        """Wait until the process of this epoch is gone."""
+        process = self._living.get(epoch)
+        if process is not None:
+            await process.ended.wait()
+
+    async def stats(self) -> Message | None:
+        """The counters of the process that serves; None if it does not answer."""
+        process = self._current
+        if process is None:
+            return None
+        number = next(self._asked)
+        process.asked[number] = anyio.Event()
+        process.link.tell({"t": "stats", "request": number})
+        with anyio.move_on_after(ANSWER_S):
+            await _first_of(process.asked[number], process.ended)
+        del process.asked[number]
+        return process.answers.pop(number, None)
 
     async def caught_up(self) -> None:
         """Wait until the gateway has heard all it was told so far: it answers in order, so its answer to
         one more question says so. One that dies meanwhile, or is slow, is not waited for."""
-        number = next(self._asked)
-        self._counted[number] = anyio.Event()
-        self.tell({"t": "stats", "request": number})
-        with anyio.move_on_after(CATCH_UP_S):
-            await self._counted[number].wait()
-        del self._counted[number]
+        await self.stats()
+
+    # --- its life
 
     async def run(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Keep a gateway until `drain`."""
         quick_deaths = 0
-        while not self._stopping:
-            started_s = clock()
+        async with anyio.create_task_group() as self._tasks:
+            while not self._stopping:
+                started_s, was_up = clock(), False
+                try:
+                    was_up = await self._serve()
+                except OSError as fault:
+                    self.reason = f"the system refused a process: {fault.strerror}"
+                if self._stopping:
+                    return
+                self.deaths += 1
+                quick_deaths = 1 if clock() - started_s >= STEADY_S else quick_deaths + 1
+                longest_s = SERVED_PAUSE_S if was_up else LONGEST_PAUSE_S
+                pause_s = 0.0 if quick_deaths == 1 else min(longest_s, 0.02 * 2.0**quick_deaths)
+                self.state = "backoff"
+                await anyio.sleep(pause_s * (0.5 + random.random() / 2))  # noqa: S311
+
+    async def _serve(self) -> bool:
+        """Start a process and follow it, and those that succeed it, to their end; True if one came up."""
+        process = self._current = self._start()
+        self.epoch, self.state = process.epoch, "starting"
+        if not await process.came_up():
+            process.child.signal(signal.SIGKILL)
+            await process.ended.wait()
+            self._current = None
+            return False
+        self._now_serves(process)
+        while self._current is not None:
+            serving, self._succeeded = self._current, anyio.Event()
+            await _first_of(serving.ended, self._succeeded)
+            if serving is self._current:
+                self._current, self.state, self.up = None, "stopped", anyio.Event()
+        return True
+
+    def _now_serves(self, process: Process) -> None:
+        self._current, self.epoch, self.state = process, process.epoch, "ready"
+        self.up.set()
+
+    async def renew(self) -> bool:
+        """Start the next process, and let the old one finish what it has; False if the old one was kept."""
+        async with self._successions:
+            old = self._current
+            if self._stopping or old is None or not self.up.is_set():
+                return False
             try:
-                await self._live_once()
+                fresh = self._start()
             except OSError as fault:
                 self.reason = f"the system refused a process: {fault.strerror}"
-            if self._stopping:
-                return
-            quick_deaths = 1 if clock() - started_s >= STEADY_S else quick_deaths + 1
-            longest_s = SERVED_PAUSE_S if self._was_up else LONGEST_PAUSE_S
-            pause_s = 0.0 if quick_deaths == 1 else min(longest_s, 0.02 * 2.0**quick_deaths)
-            self.state = "backoff"
-            await anyio.sleep(pause_s * (0.5 + random.random() / 2))  # noqa: S311
+                return False
+            if not await fresh.came_up() or self._current is not old or self._stopping:
+                fresh.leaving = True
+                fresh.child.signal(signal.SIGKILL)
+                return False
+            self._now_serves(fresh)
+            self._succeeded.set()
+            await self._let_go(old, HAND_OVER_S)
+            return True
+
+    async def _let_go(self, process: Process, patience_s: float) -> None:
+        process.leaving = True
+        process.link.tell({"t": "drain", "timeout_ms": int(patience_s * 1000)})
+        with anyio.move_on_after(patience_s + 1.0):
+            await _first_of(process.ended, self._hurry)
+        await self._family.end(process.child, 0.2)
 
     async def drain(self) -> None:
         """Let what is in flight finish, then end the process."""
         self._stopping = True
-        child = self._child
-        if child is None:
-            return
-        self.state = "draining"
-        self.tell({"t": "drain", "timeout_ms": int(DRAIN_S * 1000)})
-        async with anyio.create_task_group() as group:
-
-            async def until(event: anyio.Event) -> None:
-                await event.wait()
-                group.cancel_scope.cancel()
-
-            group.start_soon(until, child.exited)
-            group.start_soon(until, self._hurry)
-            await anyio.sleep(DRAIN_S + 1.0)
-            group.cancel_scope.cancel()
-        await self._family.end(child, 0.2)
+        process = self._current
+        if process is not None:
+            self.state = "draining"
+            await self._let_go(process, DRAIN_S)
 
     def hurry(self) -> None:
         """Stop waiting for what is in flight."""
         self._hurry.set()
 
-    async def _live_once(self) -> None:
+    # --- one process
+
+    def _start(self) -> Process:
+        """A new process that is told everything. Raises OSError."""
+        if self._tasks is None:
+            raise RuntimeError("the gateway does not run")
         ours, theirs = seqpacket.pair()
         read, write = os.pipe()
-        self.epoch += 1
-        self.state = "starting"
-        self._was_up = False
-        with theirs:
-            arguments = ["--link", str(theirs.fileno()), "--parent", str(os.getpid())]
-            pid = spawn.spawn_module(
-                self._module, arguments, inherit=[theirs.fileno()], output=write, environ=self._environ
-            )
-        os.close(write)
-        child = self._family.adopt(pid)
-        link = self._link = Link(ours)
-        self._child = child
-        message, listeners = self._fleet.first_message(self.epoch)
-        link.tell(message, listeners)
+        try:
+            with theirs:
+                arguments = ["--link", str(theirs.fileno()), "--parent", str(os.getpid())]
+                pid = spawn.spawn_module(
+                    self._module, arguments, inherit=[theirs.fileno()], output=write, environ=self._environ
+                )
+        except OSError:
+            os.close(read)
+            ours.close()
+            raise
+        finally:
+            os.close(write)
+        process = Process(next(self._epochs), self._family.adopt(pid), Link(ours), read)
+        self._living[process.epoch] = process
+        message, listeners = self._fleet.first_message(process.epoch)
+        process.link.tell(message, listeners)
         for state in self._fleet.server_messages():
-            link.tell(state)
-        async with anyio.create_task_group() as group:
-            group.start_soon(logs.pump, read, self._log, pid)
-            group.start_soon(link.run)
-            group.start_soon(self._listen, link, child)
-            group.start_soon(self._end_if_never_up, child)
-            status = await child.wait()
-            if not self._stopping:
-                self.reason = exits.classify(status, list(self._log.last_lines)).reason
-            self.up = anyio.Event()
-            self._link, self._child, self.state = None, None, "stopped"
-            link.close()
-            group.cancel_scope.cancel()
-        await self._fleet.gateway_gone()
+            process.link.tell(state)
+        self._tasks.start_soon(self._follow, process)
+        return process
 
-    async def _listen(self, link: Link, child: Child) -> None:
+    async def _follow(self, process: Process) -> None:
+        """Carry one process's output and messages until it is gone."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(logs.pump, process.output, self._log, process.child.pid)
+            group.start_soon(process.link.run)
+            group.start_soon(self._listen, process)
+            status = await process.child.wait()
+            if not self._stopping and not process.leaving:
+                self.reason = exits.classify(status, list(self._log.last_lines)).reason
+            del self._living[process.epoch]
+            process.ended.set()
+            process.link.close()
+            group.cancel_scope.cancel()
+        await self._fleet.gateway_gone(process.epoch, process.leaving)
+
+    async def _listen(self, process: Process) -> None:
         while True:
             try:
-                heard = await link.hear()
+                heard = await process.link.hear()
             except OSError as fault:
-                self._log.write(child.pid, f"omnimind: the gateway is ended, its link is broken: {fault}")
+                self._log.write(
+                    process.child.pid, f"omnimind: the gateway is ended, its link is broken: {fault}"
+                )
                 heard = None
             if heard is None:
-                child.signal(signal.SIGKILL)  # without its link it is of no use
+                process.child.signal(signal.SIGKILL)  # without its link it is of no use
                 return
             message, descriptors = heard
             seqpacket.close_all(descriptors)
             if message.get("t") == "up":
-                self.state, self._was_up = "ready", True
-                self.up.set()
+                process.up.set()
             elif message.get("t") == "stats":
-                counted = self._counted.get(int(message.get("request", 0)))
-                if counted is not None:
-                    counted.set()
+                number = int(message.get("request", 0))
+                if number in process.asked:
+                    process.answers[number] = message
+                    process.asked[number].set()
             else:
-                await self._fleet.heard(message)
-
-    async def _end_if_never_up(self, child: Child) -> None:
-        with anyio.move_on_after(UP_S):
-            await self.up.wait()
-            return
-        child.signal(signal.SIGKILL)
+                await self._fleet.heard(message, process.epoch)

@@ -4,12 +4,15 @@
 stopped ─start→ starting ─answered→ ready ⇄ degraded        any living ─stop→ draining ─ended→ stopped
                 starting|ready|degraded ─failed→ backoff ─tick→ starting
                 backoff's last attempt, or a hopeless failure → parked ─tick|wake→ starting
+ready|degraded ─renew→ itself, with a successor on its way ─renewed|kept→ itself
 ```
 Rules. Pure: time and chance are arguments, so that years can be simulated in a second. Failures count in a
 sliding window; the `max_attempts`-th parks, so at most that many starts happen in one window, the first
 included. The first restart is immediate, later ones wait a full-jitter backoff. Readiness that lasted
 `sustained_s` wipes the count. Parked is never for ever: a slow probe, a call or the operator starts the
-server again, half open: one more failure parks it at once. A pair that is not in the table changes nothing.
+server again, half open: one more failure parks it at once. A renewal starts the successor beside the process
+that serves; if none comes up, the old one is kept, so a renewal never costs a call. A pair that is not in the
+table changes nothing.
 Source: OTP's restart intensity and period; AWS "full jitter".
 """
 
@@ -43,6 +46,9 @@ class Event(Enum):
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    RENEW = "renew"
+    RENEWED = "renewed"
+    KEPT = "kept"
     WAKE = "wake"
     TICK = "tick"
     ANSWERED = "answered"
@@ -57,6 +63,7 @@ class Action(Enum):
 
     SPAWN = "spawn"
     PROBE = "probe"
+    RENEW = "renew"
     TERMINATE = "terminate"
 
 
@@ -83,6 +90,7 @@ class State:
     ready_since_s: float | None = None
     half_open: bool = False
     again: bool = False
+    renewing: bool = False
     spawns: int = 0
 
     @property
@@ -104,7 +112,7 @@ class Moment:
 
     def recent(self, times: tuple[float, ...]) -> tuple[float, ...]:
         """Those of `times` that the window still holds."""
-        return tuple(t for t in times if t > self.now_s - self.policy.window_s)
+        return tuple(t for t in times if t + self.policy.window_s > self.now_s)
 
 
 def step(state: State, event: Event, now_s: float, policy: Policy, chance: Callable[[], float]) -> Step:
@@ -122,7 +130,13 @@ def _spawn(state: State, at: Moment) -> Step:
     """Start a process; every start is remembered for one window."""
     starts = (*at.recent(state.starts), at.now_s)
     after = replace(
-        state, phase=Phase.STARTING, due_s=None, starts=starts, ready_since_s=None, spawns=state.spawns + 1
+        state,
+        phase=Phase.STARTING,
+        due_s=None,
+        starts=starts,
+        ready_since_s=None,
+        renewing=False,
+        spawns=state.spawns + 1,
     )
     return after, (Action.SPAWN,)
 
@@ -164,10 +178,28 @@ def _doubted(state: State, _: Moment) -> Step:
     return replace(state, phase=Phase.DEGRADED), (Action.PROBE,)
 
 
+def _renew(state: State, _: Moment) -> Step:
+    """Start a successor, unless one is on its way."""
+    return (state, ()) if state.renewing else (replace(state, renewing=True), (Action.RENEW,))
+
+
+def _renewed(state: State, at: Moment) -> Step:
+    """The successor serves."""
+    if not state.renewing:
+        return state, ()
+    return replace(
+        state, phase=Phase.READY, renewing=False, ready_since_s=at.now_s, spawns=state.spawns + 1
+    ), ()
+
+
+def _kept(state: State, _: Moment) -> Step:
+    return replace(state, renewing=False), ()
+
+
 def _failed(state: State, at: Moment) -> Step:
     lasted_s = 0.0 if state.ready_since_s is None else at.now_s - state.ready_since_s
     before = () if lasted_s >= at.policy.sustained_s else at.recent(state.failures)
-    after = replace(state, failures=(*before, at.now_s), ready_since_s=None)
+    after = replace(state, failures=(*before, at.now_s), ready_since_s=None, renewing=False)
     if state.half_open or len(after.failures) >= at.policy.max_attempts:
         return _park(after, at)
     return replace(after, phase=Phase.BACKOFF, due_s=at.now_s + _pause_s(len(after.failures), at)), ()
@@ -175,7 +207,8 @@ def _failed(state: State, at: Moment) -> Step:
 
 def _hopeless(state: State, at: Moment) -> Step:
     """Trying again at once cannot help: the command is missing, the configuration wrong."""
-    return _park(replace(state, failures=(*at.recent(state.failures), at.now_s), ready_since_s=None), at)
+    failures = (*at.recent(state.failures), at.now_s)
+    return _park(replace(state, failures=failures, ready_since_s=None, renewing=False), at)
 
 
 def _park(state: State, at: Moment) -> Step:
@@ -190,11 +223,11 @@ def _pause_s(failures: int, at: Moment) -> float:
 
 
 def _drain(state: State, _: Moment) -> Step:
-    return replace(state, phase=Phase.DRAINING, due_s=None, again=False), (Action.TERMINATE,)
+    return replace(state, phase=Phase.DRAINING, due_s=None, again=False, renewing=False), (Action.TERMINATE,)
 
 
 def _drain_and_return(state: State, _: Moment) -> Step:
-    return replace(state, phase=Phase.DRAINING, due_s=None, again=True), (Action.TERMINATE,)
+    return replace(state, phase=Phase.DRAINING, due_s=None, again=True, renewing=False), (Action.TERMINATE,)
 
 
 def _want_again(state: State, _: Moment) -> Step:
@@ -231,6 +264,17 @@ TABLE: Final[dict[tuple[Phase, Event], Callable[[State, Moment], Step]]] = {
     (Phase.DEGRADED, Event.HOPELESS): _hopeless,
     (Phase.DEGRADED, Event.STOP): _drain,
     (Phase.DEGRADED, Event.RESTART): _drain_and_return,
+    (Phase.STARTING, Event.RENEW): _drain_and_return,
+    (Phase.READY, Event.RENEW): _renew,
+    (Phase.READY, Event.RENEWED): _renewed,
+    (Phase.READY, Event.KEPT): _kept,
+    (Phase.DEGRADED, Event.RENEW): _renew,
+    (Phase.DEGRADED, Event.RENEWED): _renewed,
+    (Phase.DEGRADED, Event.KEPT): _kept,
+    (Phase.BACKOFF, Event.RENEW): _spawn_afresh,
+    (Phase.PARKED, Event.RENEW): _spawn_afresh,
+    (Phase.STOPPED, Event.RENEW): _spawn_afresh,
+    (Phase.DRAINING, Event.RENEW): _want_again,
     (Phase.BACKOFF, Event.TICK): _tick_backoff,
     (Phase.BACKOFF, Event.START): _spawn_afresh,
     (Phase.BACKOFF, Event.RESTART): _spawn_afresh,

@@ -8,6 +8,7 @@ for.
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from omnimind.errors import FleetError
 from omnimind.orchestrator import holders
 from omnimind.orchestrator.guardlink import GuardLink, Listener, Taken
 from omnimind.orchestrator.snapshot import in_tier_order
-from omnimind.settings import Settings
+from omnimind.settings import ServerSettings, Settings
 
 GATEWAY = "gateway"
 CONTROL = "control"
@@ -24,13 +25,37 @@ CONTROL_FILE = "control.sock"
 
 @dataclass(slots=True)
 class Ports:
-    """What was bound: the gateway's socket, servers' sockets by name, and why others have none."""
+    """What was bound: the gateway's socket, servers' ports by name, and why others have none."""
 
+    guard: GuardLink
+    host: str
     gateway: Listener
     control: Listener
     servers: dict[str, Listener] = field(default_factory=dict)
-    workers: dict[str, tuple[Listener, str]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+
+    async def add(self, server: ServerSettings) -> Listener | None:
+        """Bind the port that a server wants; None if it wants none, or it is taken (`refused` says by whom)."""
+        self.refused.pop(server.name, None)
+        if server.port is None:
+            return None
+        try:
+            listener = await self.guard.listen(f"port/{server.name}", (self.host, server.port))
+        except Taken as taken:
+            self.refused[server.name] = _refusal(server.port, taken)
+            return None
+        self.servers[server.name] = listener
+        return listener
+
+    async def remove(self, name: str) -> bool:
+        """Give a server's port up; True if it had one."""
+        self.refused.pop(name, None)
+        listener = self.servers.pop(name, None)
+        if listener is None:
+            return False
+        await self.guard.release(f"port/{name}")
+        os.close(listener.descriptor)
+        return True
 
     def url(self, name: str | None = None) -> str:
         """Where the gateway (None) or a server is reached."""
@@ -54,21 +79,15 @@ async def bind(guard: GuardLink, settings: Settings) -> Ports:
         raise _no_gateway_port(settings, taken) from None
     run = settings.state_dir / "run"
     run.mkdir(mode=0o700, exist_ok=True)
-    control = await _bind_path(guard, CONTROL, settings.state_dir / CONTROL_FILE)
-    ports = Ports(gateway, control)
+    control = await bind_path(guard, CONTROL, settings.state_dir / CONTROL_FILE)
+    ports = Ports(guard, host, gateway, control)
     for server in in_tier_order(settings):
-        if server.port is not None:
-            try:
-                ports.servers[server.name] = await guard.listen(f"port/{server.name}", (host, server.port))
-            except Taken as taken:
-                ports.refused[server.name] = _refusal(server.port, taken)
-        if server.kind == "worker":
-            path = run / f"{server.name}.sock"
-            ports.workers[server.name] = (await _bind_path(guard, f"worker/{server.name}", path), str(path))
+        await ports.add(server)
     return ports
 
 
-async def _bind_path(guard: GuardLink, name: str, path: Path) -> Listener:
+async def bind_path(guard: GuardLink, name: str, path: Path) -> Listener:
+    """A Unix socket that the guard holds. Raises FleetError."""
     try:
         return await guard.listen(name, str(path))
     except Taken as taken:

@@ -1,8 +1,9 @@
 """One server, kept as its life cycle says: performs the table's actions and feeds it what happens.
 
-Rule: at most one life (process) of a server at a time, and each life reports its end exactly once. Whatever
-cancels a life, the process and all it left is gone before the end is reported. Nothing here can raise into
-another server's task.
+Rules. One life of a server at a time, and each life reports its end exactly once. Within a life the process
+may be renewed: the successor starts beside it, takes over when it answers, and only then is the old one let
+go. Whatever cancels a life, the process and all it left is gone before the end is reported. Nothing here can
+raise into another server's task.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import random
 import time
 import traceback
 from collections.abc import Callable
+from typing import Protocol
 
 import anyio
 
 from omnimind.orchestrator import lifecycle, logs
 from omnimind.orchestrator.exits import Cause
-from omnimind.orchestrator.instances import ABORT_GRACE_S, Instance, Launch, StartFailed
+from omnimind.orchestrator.instances import ABORT_GRACE_S, Instance, StartFailed
 from omnimind.orchestrator.lifecycle import Action, Event, Phase, Policy, State
 from omnimind.orchestrator.negotiate import NotReady
 from omnimind.settings import ServerSettings
@@ -25,15 +27,34 @@ from omnimind.settings import ServerSettings
 CHECK_S = 5.0
 
 
+class Source(Protocol):
+    """Where a server's processes come from, and how one that has a successor goes."""
+
+    async def launch(self) -> Instance:
+        """A fresh one that answers, beside whatever runs. Raises StartFailed; then nothing of it is left."""
+
+    async def retire(self, old: Instance, patience_s: float) -> None:
+        """Let what `old` has under way finish, for so long at most, then end it. Nothing new reaches it."""
+
+
+class _NoStart(Exception):
+    """A start came to nothing."""
+
+    def __init__(self, event: Event, cause: Cause) -> None:
+        super().__init__(cause.reason)
+        self.event = event
+        self.cause = cause
+
+
 class Server:
-    """A supervised server. `launch` is None for one that has no process of ours."""
+    """A supervised server. `source` is None for one that has no process of ours."""
 
     def __init__(
         self,
         settings: ServerSettings,
         log: logs.LogFile,
         policy: Policy,
-        launch: Launch | None,
+        source: Source | None,
         changed: Callable[[Server], None],
         *,
         start_timeout_s: float,
@@ -45,16 +66,21 @@ class Server:
         self.log = log
         self.state = State()
         self.reason: str | None = None
+        self.note: str | None = None
         self.instance: Instance | None = None
         self.started_s = self.ready_s = 0.0
         self._policy = policy
-        self._launch = launch
+        self._source = source
         self._changed = changed
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._clock = clock
         self._chance = chance
         self._life: anyio.CancelScope | None = None
+        self._kept: anyio.CancelScope | None = None
+        self._renewal: anyio.CancelScope | None = None
+        self._retiring: set[anyio.CancelScope] = set()
+        self._succeeded = anyio.Event()
         self._verdict: Cause | None = None
         self._to_do: list[Action] = []
         self._stirred = anyio.Event()
@@ -64,6 +90,11 @@ class Server:
     def phase(self) -> Phase:
         """Where it stands."""
         return self.state.phase
+
+    @property
+    def has_process(self) -> bool:
+        """False for one that runs elsewhere."""
+        return self._source is not None
 
     @property
     def pid(self) -> int | None:
@@ -90,13 +121,14 @@ class Server:
         self._to_do += actions
         if self.state != before:
             self._stirred.set()
-        if self.phase is not before.phase or cause is not None:
+        turned = before.phase, before.renewing, before.spawns
+        if turned != (self.phase, self.state.renewing, self.state.spawns) or cause is not None:
             self._moved.set()
             self._moved = anyio.Event()
             self._changed(self)
 
     async def moved(self) -> None:
-        """Wait for the next change of phase."""
+        """Wait for the next change of phase, or step of a renewal."""
         await self._moved.wait()
 
     async def settled(self) -> None:
@@ -109,9 +141,27 @@ class Server:
         while self.phase in (Phase.STARTING, Phase.BACKOFF, Phase.DRAINING):
             await self.moved()
 
+    async def renew(self) -> bool:
+        """Replace its process without failing a call; False if the one before still serves, or none does."""
+        spawns = self.state.spawns
+        self.post(Event.RENEW)
+        while self.state.renewing or self.phase in (Phase.STARTING, Phase.BACKOFF, Phase.DRAINING):
+            await self.moved()
+        return self.phase in (Phase.READY, Phase.DEGRADED) and self.state.spawns > spawns
+
+    def configure(self, settings: ServerSettings, policy: Policy) -> None:
+        """These settings hold from now on; its source learns of them by itself."""
+        self.settings, self._policy, self.note = settings, policy, None
+
+    def dismiss(self) -> None:
+        """It is kept no longer; to be called when it is stopped."""
+        if self._kept is not None:
+            self._kept.cancel()
+
     async def run(self) -> None:
         """Perform what the table asks for, for ever."""
         async with anyio.create_task_group() as group:
+            self._kept = group.cancel_scope
             while True:
                 actions, self._to_do = self._to_do, []
                 for action in actions:
@@ -120,6 +170,8 @@ class Server:
                         group.start_soon(self._live, self._life)
                     elif action is Action.PROBE:
                         group.start_soon(self._probe)
+                    elif action is Action.RENEW:
+                        group.start_soon(self._renew)
                     else:
                         self._end_life(None)
                 await self._wait()
@@ -143,40 +195,114 @@ class Server:
         event: Event = Event.ENDED
         cause: Cause | None = None
         with life:
-            if self._launch is None:
+            if self._source is None:
                 self.post(Event.ANSWERED)
                 await anyio.sleep_forever()
             else:
-                event, cause = await self._live_process(self._launch)
+                event, cause = await self._live_process(self._source)
         self._life, self.instance = None, None
         if self._verdict is not None:
             event, cause = Event.FAILED, self._verdict
         self.post(event, cause)
 
-    async def _live_process(self, launch: Launch) -> tuple[Event, Cause]:
+    async def _live_process(self, source: Source) -> tuple[Event, Cause]:
         self.started_s = self._clock()
         try:
+            self.instance = await self._start(source)
+        except _NoStart as failed:
+            return failed.event, failed.cause
+        self.ready_s = self._clock() - self.started_s
+        try:
+            self.post(Event.ANSWERED)
+            cause = await self._until_gone()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._finish(self.instance)
+        return (Event.HOPELESS if cause.hopeless else Event.FAILED), cause
+
+    async def _start(self, source: Source) -> Instance:
+        """A ready instance. Raises _NoStart."""
+        try:
             with anyio.fail_after(self._start_timeout_s):
-                instance = await launch()
+                return await source.launch()
         except StartFailed as failed:
-            return (Event.HOPELESS if failed.cause.hopeless else Event.FAILED), failed.cause
+            event = Event.HOPELESS if failed.cause.hopeless else Event.FAILED
+            raise _NoStart(event, failed.cause) from failed
         except TimeoutError:
-            return Event.FAILED, Cause(f"did not become ready within {self._start_timeout_s:g} s")
+            cause = Cause(f"did not become ready within {self._start_timeout_s:g} s")
+            raise _NoStart(Event.FAILED, cause) from None
         except Exception as fault:
             # One server's trouble, even if it is a fault of ours, must not become everybody's.
             for line in traceback.format_exception(fault):
                 self.log.write(os.getpid(), line.rstrip())
-            return Event.FAILED, Cause(f"internal error: {fault!r}")
-        self.instance = instance
-        self.ready_s = self._clock() - self.started_s
-        try:
-            self.post(Event.ANSWERED)
-            cause = await instance.gone()
-        finally:
-            with anyio.CancelScope(shield=True):
-                # One that does not answer is not asked politely for long.
-                await instance.end(self._stop_timeout_s if self._verdict is None else ABORT_GRACE_S)
-        return (Event.HOPELESS if cause.hopeless else Event.FAILED), cause
+            raise _NoStart(Event.FAILED, Cause(f"internal error: {fault!r}")) from fault
+
+    async def _until_gone(self) -> Cause:
+        """Wait for the end of the process that serves, whichever it is by then."""
+        while (serving := self.instance) is not None:
+            self._succeeded = anyio.Event()
+            cause = await self._gone_or_succeeded(serving)
+            if cause is not None and self.instance is serving:
+                return cause
+        return Cause("it has no process")
+
+    async def _gone_or_succeeded(self, serving: Instance) -> Cause | None:
+        """Why it ended, or None if a successor serves first."""
+        causes: list[Cause] = []
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                causes.append(await serving.gone())
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            await self._succeeded.wait()
+            group.cancel_scope.cancel()
+        return causes[0] if causes else None
+
+    async def _finish(self, instance: Instance | None) -> None:
+        """The end of a life: of its renewal, of its process, and at a stop of what is still being let go."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if self.phase is Phase.DRAINING:
+            for scope in self._retiring:
+                scope.cancel()
+        if instance is None:
+            return
+        if self._verdict is not None or instance.child.status is not None:
+            await instance.end(ABORT_GRACE_S)  # one that does not answer is not asked politely for long
+        elif self._source is not None:
+            await self._source.retire(instance, self._stop_timeout_s)
+
+    async def _renew(self) -> None:
+        """Start a successor; if it answers, it takes over and the old one is let go."""
+        source, old = self._source, self.instance
+        if source is None or old is None:
+            self.post(Event.KEPT)
+            return
+        with anyio.CancelScope() as self._renewal:
+            try:
+                fresh = await self._start(source)
+            except _NoStart as failed:
+                self.note = f"could not be renewed: {failed.cause.reason}; the process before it still serves"
+                self.log.write(os.getpid(), f"omnimind: {self.note}")
+                self.post(Event.KEPT)
+                return
+            self.instance, self.note = fresh, None
+            self._succeeded.set()
+            self.post(Event.RENEWED)
+        if not self._renewal.cancelled_caught:
+            await self._let_go(source, old)
+
+    async def _let_go(self, source: Source, old: Instance) -> None:
+        with anyio.CancelScope() as scope:
+            self._retiring.add(scope)
+            try:
+                await source.retire(old, self._stop_timeout_s)
+            finally:
+                self._retiring.discard(scope)
+                with anyio.CancelScope(shield=True):
+                    await old.end(ABORT_GRACE_S)
 
     async def _probe(self) -> None:
         """Ask a doubted server again; one that does not answer is ended."""

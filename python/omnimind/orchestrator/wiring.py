@@ -26,9 +26,11 @@ from omnimind.orchestrator.forks import Zygote
 from omnimind.orchestrator.guardlink import GuardGone, GuardLink
 from omnimind.orchestrator.identity import Identity
 from omnimind.orchestrator.lifecycle import Phase
+from omnimind.orchestrator.operate import Operator
 from omnimind.orchestrator.options import Options
 from omnimind.orchestrator.processes import Family, end_everything
 from omnimind.orchestrator.progress import Progress
+from omnimind.orchestrator.reload import Outcome, Reloader, in_words
 from omnimind.settings import Settings
 
 
@@ -37,13 +39,7 @@ def run(options: Options, guard: socket.socket, egg: Egg) -> int:
     code = 1
     link = GuardLink(guard)
     try:
-        settings = configuration.load(
-            options.config,
-            options.state,
-            port=options.port,
-            auth=options.auth,
-            max_restart_attempts=options.max_restart_attempts,
-        )
+        settings = _read(options)
         tokens.ensure(settings.state_dir)
         code = anyio.run(_Conductor(options, settings, link, egg).run)
     except OmniMindError as error:
@@ -53,6 +49,16 @@ def run(options: Options, guard: socket.socket, egg: Egg) -> int:
         end_everything()
     link.say({"t": "exit", "code": code})
     return code
+
+
+def _read(options: Options) -> Settings:
+    return configuration.load(
+        options.config,
+        options.state,
+        port=options.port,
+        auth=options.auth,
+        max_restart_attempts=options.max_restart_attempts,
+    )
 
 
 class _Conductor:
@@ -65,6 +71,7 @@ class _Conductor:
         self._progress = Progress(self._log("orchestrator"))
         self._fleet: Fleet | None = None
         self._stop = anyio.Event()
+        self._reload_asked = anyio.Event()
 
     async def run(self) -> int:
         fault: OmniMindError | None = None
@@ -79,7 +86,7 @@ class _Conductor:
             tasks.cancel_scope.cancel()
         if fault is not None:
             raise fault
-        return 0
+        return 1 if self._fleet is not None and self._fleet.gave_up else 0
 
     # --- ties
 
@@ -96,7 +103,9 @@ class _Conductor:
                     self._family.reap()
                 elif os.getppid() != self._options.guard_pid:
                     end_everything()
-                elif number != signal.SIGHUP:
+                elif number == signal.SIGHUP:
+                    self._reload_asked.set()
+                else:
                     self._on_stop_signal()
 
     def _on_stop_signal(self) -> None:
@@ -120,6 +129,7 @@ class _Conductor:
                 self._settings,
                 version,
                 bound,
+                self._guard,
                 self._family,
                 zygote,
                 tasks,
@@ -129,7 +139,12 @@ class _Conductor:
             )
             has_workers = any(server.settings.kind == "worker" for server in fleet.servers.values())
             tasks.start_soon(zygote.run if has_workers else zygote.discard)
-            tasks.start_soon(ControlSocket(bound.control.descriptor, fleet.answer, fleet.events).run)
+            reloader = Reloader(fleet, lambda: _read(self._options))
+            operator = Operator(fleet, reloader)
+            tasks.start_soon(ControlSocket(bound.control.descriptor, operator.answer, operator.events).run)
+            tasks.start_soon(self._reload_when_asked, reloader)
+            if self._settings.orchestrator.watch and self._settings.config_path is not None:
+                tasks.start_soon(reloader.watch, self._settings.config_path, self._report)
             tasks.start_soon(self._announce, fleet)
             self._guard.say({"t": "running"})
             await self._until_stopped(fleet)
@@ -168,6 +183,20 @@ class _Conductor:
             group.start_soon(until, fleet.stop_asked)
         fleet.stop_asked.set()
         self._stop.set()
+
+    async def _reload_when_asked(self, reloader: Reloader) -> None:
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked = anyio.Event()
+            await reloader.tell(self._report)
+
+    def _report(self, outcome: Outcome | OmniMindError) -> None:
+        if isinstance(outcome, Outcome):
+            self._progress.say(f"reloaded: {in_words(outcome)}")
+            return
+        self._progress.say("the configuration was not reloaded; the fleet goes on as before")
+        for line in outcome.render(False).splitlines():
+            self._progress.say(f"  {line}")
 
     async def _announce(self, fleet: Fleet) -> None:
         """Start all, then write the record and say where to connect."""
