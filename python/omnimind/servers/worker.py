@@ -66,7 +66,7 @@ def run(
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the orchestrator decides
     server = build(ServerContext(name, state_dir, args))
-    anyio.run(_Worker(server, key).serve, listener, pulse)
+    anyio.run(Worker(server, key).serve, listener, pulse)
 
 
 def log_to_stderr() -> None:
@@ -76,26 +76,30 @@ def log_to_stderr() -> None:
     )
 
 
-def lowlevel(server: MCPServer) -> Server[object]:
+def lowlevel(server: MCPServer | Server[Any]) -> Server[Any]:
     """The SDK server that can run on any pair of streams; the SDK has no public name for it."""
-    inner: Server[object] = server._lowlevel_server
-    return inner
+    return server if isinstance(server, Server) else server._lowlevel_server
 
 
-class _Worker:
-    def __init__(self, server: MCPServer, key: bytes) -> None:
+class Worker:
+    """An SDK server behind a socket. Without a key every connection is served, and none is believed."""
+
+    def __init__(self, server: MCPServer | Server[Any], key: bytes | None) -> None:
         self._server = lowlevel(server)
-        self._key_line = key.hex().encode()
+        self._key_line = None if key is None else key.hex().encode()
         self._connections: set[Connection] = set()
         self._answered_before = 0
         self._draining = False
         self._idle = asyncio.Event()
 
-    async def serve(self, listener: socket.socket, pulse: Pulse | None = None) -> None:
-        """Accept until SIGTERM, then finish what is under way."""
+    async def serve(
+        self, listener: socket.socket, pulse: Pulse | None = None, stop: asyncio.Event | None = None
+    ) -> None:
+        """Accept until SIGTERM, or until `stop` where signals are another's; then finish what is under way."""
         loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        if stop is None:
+            stop = asyncio.Event()
+            loop.add_signal_handler(signal.SIGTERM, stop.set)
         listener.setblocking(False)
         async with anyio.create_task_group() as tasks:
 
@@ -151,7 +155,9 @@ class _Worker:
         try:
             if len(self._connections) >= _CONNECTIONS:
                 log.warning("refused a connection: there are %d already", _CONNECTIONS)
-            elif await self._says_key(reader):
+            elif self._key_line is None:
+                await self._session(reader, writer)
+            elif await self._says_key(reader, self._key_line):
                 principal.trust_connection()
                 await self._session(reader, writer)
         except OSError as broken:
@@ -163,11 +169,11 @@ class _Worker:
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
-    async def _says_key(self, reader: asyncio.StreamReader) -> bool:
+    async def _says_key(self, reader: asyncio.StreamReader, key_line: bytes) -> bool:
         said = b""
         with anyio.move_on_after(KEY_TIMEOUT_S), contextlib.suppress(asyncio.IncompleteReadError):
-            said = await reader.readexactly(len(self._key_line) + 1)
-        if hmac.compare_digest(said, self._key_line + b"\n"):
+            said = await reader.readexactly(len(key_line) + 1)
+        if hmac.compare_digest(said, key_line + b"\n"):
             return True
         log.warning("refused a connection that did not open with the instance key")
         return False
