@@ -20,6 +20,7 @@ class Exit(IntEnum):
     NO_FLEET = 3
     SETTINGS = 4
     TOOL_ERROR = 5
+    CONFIG = 78
     INTERRUPTED = 130
 
 

@@ -18,6 +18,7 @@ from omnimind.errors import Exit, OmniMindError, UsageError, closest
 
 COMMANDS: Final[dict[str, str]] = {
     "up": "start the fleet in the foreground",
+    "serve": "serve one built-in server on its own port",
     "status": "show the servers of the running fleet",
     "stop": "stop the running fleet",
     "restart": "restart one server",

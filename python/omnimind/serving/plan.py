@@ -1,0 +1,60 @@
+"""What one serving process is to do, decided before anything is opened.
+
+Rule: whoever names a built-in server gets it, also where the configuration has no entry for it or switches it
+off for the fleet: the unit that was enabled is the operator's word. An entry of that name says the rest (port,
+arguments, environment).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from omnimind import catalog
+from omnimind import settings as configuration
+from omnimind.errors import SettingsError, closest
+from omnimind.settings import ServerSettings, Settings
+
+
+def of_builtin(
+    name: str, config: Path | None, state: Path | None, port: int | None, auth: bool | None
+) -> Settings:
+    """The settings of a fleet of this one server. Raises SettingsError."""
+    found = configuration.load(config, state, auth=auth)
+    server = found.server(name) or _from_catalogue(name)
+    if server.kind != "worker":
+        raise SettingsError(
+            "OM0109",
+            f"{name} is a third-party server in the configuration",
+            where=None if found.config_path is None else str(found.config_path),
+            help="omnimind serve runs built-in servers; the fleet runs the others: omnimind up",
+        )
+    return alone(found, server, port)
+
+
+def alone(found: Settings, server: ServerSettings, port: int | None) -> Settings:
+    """The same settings with this one server, enabled, on that port."""
+    if port is not None:
+        server = replace(server, port=port)
+    return replace(found, servers=(replace(server, enabled=True, after=()),))
+
+
+def _from_catalogue(name: str) -> ServerSettings:
+    builtin = catalog.find(name)
+    if builtin is not None and builtin.available:
+        return ServerSettings(
+            name=builtin.name,
+            title=builtin.name,
+            kind="worker",
+            builtin=builtin.name,
+            tier=builtin.tier,
+            port=builtin.port,
+            sessions="shared",
+            trust=("annotations", "public"),
+        )
+    known = [candidate.name for candidate in catalog.available()]
+    near = closest(name, known)
+    what = f"there is no built-in server named {name}" if builtin is None else f"this version has no {name}"
+    raise SettingsError(
+        "OM0108", what, help=f"did you mean {near}?" if near else f"the built-in servers: {', '.join(known)}"
+    )
