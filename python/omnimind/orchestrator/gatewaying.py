@@ -37,6 +37,9 @@ DRAIN_S = 10.0
 HAND_OVER_S = 30.0
 """How long one that has a successor may take."""
 ANSWER_S = 2.0
+_FIRST_EPOCHS = 2**20
+"""Each orchestrator counts from a place of its own: a session's id names the epoch that made it, and outlives
+the orchestrator. Ids have room for twice as many."""
 
 
 class Fleet(Protocol):
@@ -99,7 +102,8 @@ class Gateway:
         self._fleet = fleet
         self._environ = environ
         self._module = module
-        self._epochs = itertools.count(1)
+        self._first = 1 + random.randrange(_FIRST_EPOCHS)  # noqa: S311 - tells apart, protects nothing
+        self._epochs = itertools.count(self._first)
         self._asked = itertools.count(1)
         self._living: dict[int, Process] = {}
         self._current: Process | None = None
@@ -118,6 +122,11 @@ class Gateway:
     def pid(self) -> int | None:
         """The process that serves now."""
         return None if self._current is None else self._current.child.pid
+
+    @property
+    def restarts(self) -> int:
+        """Processes after the first."""
+        return max(0, self.epoch - self._first)
 
     # --- talking to it
 

@@ -55,7 +55,7 @@ def of_gateway(gateway: Gateway, endpoint: str) -> Mapping[str, Any]:
         "state": gateway.state,
         "pid": gateway.pid,
         "epoch": gateway.epoch,
-        "restarts": max(0, gateway.epoch - 1),
+        "restarts": gateway.restarts,
         "endpoint": endpoint,
         "reason": gateway.reason,
     }
