@@ -13,7 +13,8 @@ import faulthandler
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +51,8 @@ class Job:
     key: bytes | None
     run: int
     notifier: Notifier
+    around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """Entered before anything is served, left after everything is."""
 
     @property
     def name(self) -> str:
@@ -79,6 +82,14 @@ class _Life:
         loop = asyncio.get_running_loop()
         for number in signals:
             loop.add_signal_handler(number, self._stop_asked)
+        async with job.around():
+            await self._serve()
+        if self._fault is not None:
+            raise self._fault
+        log.info("stopped")
+
+    async def _serve(self) -> None:
+        job = self._job
         front = Front(job.settings, job.doors, job.run)
         worker = Worker(job.server, job.key)
         async with anyio.create_task_group() as inside:
@@ -93,9 +104,6 @@ class _Life:
                     job.notifier.say("STOPPING=1", "STATUS=finishing what is under way")
                     await front.drain()
                 self._inner_stop.set()
-        if self._fault is not None:
-            raise self._fault
-        log.info("stopped")
 
     def _stop_asked(self) -> None:
         if self._stop.is_set():
