@@ -47,6 +47,7 @@ class Guard:
         self._running = False
         self._exit_code: int | None = None
         self._stops = 0
+        self._had_terminal = _has_terminal()
         self._deaths_in_a_row = 0
 
     def run(self) -> int:
@@ -131,10 +132,18 @@ class Guard:
         if number == signal.SIGCHLD:
             self._reap()
             return
+        if number == signal.SIGHUP and not self._lost_its_terminal():
+            if self._child is not None:
+                os.kill(self._child, signal.SIGHUP)
+            return
         self._stops += 1
         if self._child is not None:
             # Our own unreaped child: its pid cannot be anyone else's.
             os.kill(self._child, signal.SIGKILL if self._stops >= PATIENCE else signal.SIGTERM)
+
+    def _lost_its_terminal(self) -> bool:
+        """SIGHUP means that the terminal was closed, which ends the fleet; from anybody else it is a reload."""
+        return self._had_terminal and not _has_terminal()
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -234,6 +243,15 @@ class Guard:
         os.pwrite(descriptor, f"{os.getpid()} {own.start_time if own else 0}\n".encode(), 0)
         self._lock = descriptor
         return {"ok": True}
+
+
+def _has_terminal() -> bool:
+    """True if this session has a controlling terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
 
 
 def import_flags() -> list[str]:

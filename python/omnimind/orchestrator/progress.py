@@ -23,6 +23,7 @@ class Progress:
     def __init__(self, log: LogFile, descriptor: int = 2) -> None:
         self._log = log
         self._descriptor = descriptor
+        self._said: dict[str, tuple[Phase, int]] = {}
 
     def fault(self, what: str, fault: Exception) -> None:
         """Something that should not happen: the log has the traceback."""
@@ -41,8 +42,13 @@ class Progress:
 
     def moved(self, server: Server) -> None:
         """A server came to stand elsewhere."""
-        name = f"{server.settings.name:<16}"
+        name, now = f"{server.settings.name:<16}", (server.phase, server.state.spawns)
+        before, self._said[server.settings.name] = self._said.get(server.settings.name), now
         match server.phase:
+            case _ if before == now:
+                pass
+            case Phase.READY if before is not None and before[0] is Phase.READY:
+                self.say(f"  {name} renewed in {server.ready_s * 1000:.0f} ms")
             case Phase.READY if server.instance is not None:
                 self.say(f"  {name} ready in {server.ready_s * 1000:.0f} ms")
             case Phase.READY:

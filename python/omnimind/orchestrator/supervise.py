@@ -68,7 +68,7 @@ class Server:
         self.reason: str | None = None
         self.note: str | None = None
         self.instance: Instance | None = None
-        self.started_s = self.ready_s = 0.0
+        self.ready_s = 0.0
         self._policy = policy
         self._source = source
         self._changed = changed
@@ -206,12 +206,10 @@ class Server:
         self.post(event, cause)
 
     async def _live_process(self, source: Source) -> tuple[Event, Cause]:
-        self.started_s = self._clock()
         try:
             self.instance = await self._start(source)
         except _NoStart as failed:
             return failed.event, failed.cause
-        self.ready_s = self._clock() - self.started_s
         try:
             self.post(Event.ANSWERED)
             cause = await self._until_gone()
@@ -222,9 +220,10 @@ class Server:
 
     async def _start(self, source: Source) -> Instance:
         """A ready instance. Raises _NoStart."""
+        started_s = self._clock()
         try:
             with anyio.fail_after(self._start_timeout_s):
-                return await source.launch()
+                instance = await source.launch()
         except StartFailed as failed:
             event = Event.HOPELESS if failed.cause.hopeless else Event.FAILED
             raise _NoStart(event, failed.cause) from failed
@@ -236,6 +235,8 @@ class Server:
             for line in traceback.format_exception(fault):
                 self.log.write(os.getpid(), line.rstrip())
             raise _NoStart(Event.FAILED, Cause(f"internal error: {fault!r}")) from fault
+        self.ready_s = self._clock() - started_s
+        return instance
 
     async def _until_gone(self) -> Cause:
         """Wait for the end of the process that serves, whichever it is by then."""
