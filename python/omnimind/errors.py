@@ -49,6 +49,7 @@ CODES: dict[str, str] = {
     "OM0403": "no tool of this name is offered",
     "OM0404": "a tool asked a question that a command line cannot answer",
     "OM0405": "a server answered a request with an error",
+    "OM0601": "systemd is not there, or does not answer this user",
     "OM0500": "something unexpected happened inside omnimind",
 }
 

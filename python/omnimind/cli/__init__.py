@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "call": "call one tool of the running fleet",
     "connect-info": "print the endpoint, the token and an entry for clients",
     "doctor": "check this machine, the ports and the state folder",
+    "systemd": "install, remove and show the fleet's systemd user units",
     "explain": "say what an error code means",
     "version": "print the version",
 }
