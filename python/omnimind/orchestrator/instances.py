@@ -21,7 +21,8 @@ from typing import Any, Protocol, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from omnimind.linux import seqpacket
+from omnimind.linux import proc, seqpacket, usage
+from omnimind.linux.pulse import Beat
 from omnimind.orchestrator import exits, logs, negotiate, spawn
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.forks import Ends, Job, Zygote
@@ -89,6 +90,15 @@ class Instance(Protocol):
     async def end(self, grace_s: float) -> None:
         """End it, and all that it started."""
 
+    def beat(self) -> Beat | None:
+        """The last it said of its calls; None if it says nothing."""
+
+    def requests(self) -> int | None:
+        """Requests that it has answered, where that is known."""
+
+    def memory_mb(self) -> int | None:
+        """Memory that it and its descendants have for themselves."""
+
 
 Launch = Callable[[], Awaitable[Instance]]
 
@@ -102,6 +112,12 @@ class _Life:
         self.log = log
         self._logged = anyio.Event()
         house.tasks.start_soon(self._pump, output)
+
+    def memory_mb(self) -> int | None:
+        """Private memory of the process and its descendants; None if it is gone."""
+        below = [process.pid for process in proc.descendants(self.child.pid, proc.scan())]
+        sizes = [usage.private_bytes(pid) for pid in (self.child.pid, *below)]
+        return None if sizes[0] is None else sum(size or 0 for size in sizes) // 2**20
 
     async def _pump(self, output: int) -> None:
         try:
@@ -176,9 +192,17 @@ class Worker:
         """Its process."""
         return self.life.child
 
-    def requests(self) -> int:
+    def beat(self) -> Beat | None:
+        """Its last record."""
+        return self.heartbeat.last
+
+    def requests(self) -> int | None:
         """Requests that it has answered."""
         return self.heartbeat.requests()
+
+    def memory_mb(self) -> int | None:
+        """Memory of its own."""
+        return self.life.memory_mb()
 
     async def check(self) -> None:
         """Ask it over a new connection."""
@@ -262,9 +286,17 @@ class StdioChild:
         """Its process."""
         return self.life.child
 
-    def requests(self) -> int:
-        """None that we know of: the gateway counts those."""
-        return 0
+    def beat(self) -> Beat | None:
+        """It says nothing to us: what it does is the gateway's to see."""
+        return None
+
+    def requests(self) -> int | None:
+        """Not known here."""
+        return None
+
+    def memory_mb(self) -> int | None:
+        """Memory of its own and of what it started."""
+        return self.life.memory_mb()
 
     async def check(self) -> None:
         """Its pipes belong to the gateway: a process that lives is all that can be asked for."""

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import anyio
 
-from omnimind.orchestrator import lifecycle, logs
+from omnimind.orchestrator import lifecycle, logs, recycle
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.instances import ABORT_GRACE_S, Instance, StartFailed
 from omnimind.orchestrator.lifecycle import Action, Event, Phase, Policy, State
@@ -25,6 +25,7 @@ from omnimind.orchestrator.negotiate import NotReady
 from omnimind.settings import ServerSettings
 
 CHECK_S = 5.0
+LOOK_S = 1.0
 
 
 class Source(Protocol):
@@ -162,6 +163,8 @@ class Server:
         """Perform what the table asks for, for ever."""
         async with anyio.create_task_group() as group:
             self._kept = group.cancel_scope
+            if self._source is not None:
+                group.start_soon(self._look_after)
             while True:
                 actions, self._to_do = self._to_do, []
                 for action in actions:
@@ -304,6 +307,25 @@ class Server:
                 self._retiring.discard(scope)
                 with anyio.CancelScope(shield=True):
                     await old.end(ABORT_GRACE_S)
+
+    async def _look_after(self) -> None:
+        """Renew a process that has done its service; ask one that finishes nothing."""
+        progress, last_s = recycle.Progress(), -recycle.PAUSE_S
+        while True:
+            await anyio.sleep(LOOK_S)
+            instance, now_s = self.instance, self._clock()
+            if instance is None or self.phase is not Phase.READY or self.state.renewing:
+                continue
+            if progress.stalled(instance.beat(), now_s):
+                self.post(Event.DOUBTED)
+                continue
+            policy = self.settings.recycle
+            memory_mb = instance.memory_mb() if policy.memory_mb is not None else None
+            why = recycle.due(policy, self.uptime_s() or 0.0, instance.requests(), memory_mb)
+            if why is not None and now_s - last_s >= recycle.PAUSE_S:
+                last_s = now_s
+                self.log.write(os.getpid(), f"omnimind: renewed, {why}")
+                self.post(Event.RENEW)
 
     async def _probe(self) -> None:
         """Ask a doubted server again; one that does not answer is ended."""
