@@ -58,6 +58,7 @@ class Fleet:
         progress: Progress,
         gateway_module: str,
         guard_pid: int,
+        kept: logs.Logs | None = None,
     ) -> None:
         self.settings = settings
         self.ports = ports
@@ -68,6 +69,7 @@ class Fleet:
         self.zygote = zygote
         self._tasks = tasks
         self.progress = progress
+        self.logs = kept or logs.Logs(settings.state_dir / "logs", settings.orchestrator)
         self.guard_pid = guard_pid
         self._snapshot = self._read_snapshot(settings)
         beat_ms = settings.orchestrator.heartbeat_ms
@@ -76,17 +78,12 @@ class Fleet:
         self._children: dict[str, Children] = {}
         self._seats: dict[str, Seats] = {}
         self.news = anyio.Event()
-        self.gateway = Gateway(family, self.log("gateway"), self, os.environ, gateway_module)
+        self.gateway = Gateway(family, self.logs.of("gateway"), self, os.environ, gateway_module)
         self.servers: dict[str, Server] = {}
         for server in in_tier_order(settings):
             self.supervise(server)
 
     # --- building
-
-    def log(self, name: str) -> logs.LogFile:
-        """The log file of a process."""
-        kept = self.settings.orchestrator
-        return logs.LogFile(self.settings.state_dir / "logs", name, kept.log_bytes, kept.log_files)
 
     def _policy(self, settings: ServerSettings) -> Policy:
         restart = settings.restart
@@ -101,7 +98,7 @@ class Fleet:
     def supervise(self, settings: ServerSettings) -> Server:
         """A server of these settings, among the others from now on, not started yet."""
         patience = self.settings.orchestrator
-        log = self.log(settings.name)
+        log = self.logs.of_server(settings)
         server = Server(
             settings,
             log,
@@ -191,10 +188,12 @@ class Fleet:
     def configure(self, new: Settings) -> None:
         """These are the settings from now on; a process that they change is not touched yet."""
         self.settings = new
+        self.logs.configure(new.orchestrator)
         for settings in new.servers:
             server = self.servers.get(settings.name)
             if server is not None:
                 server.configure(settings, self._policy(settings))
+                self.logs.of_server(settings)
                 for source in (self._seats.get(settings.name), self._children.get(settings.name)):
                     if source is not None:
                         source.configure(settings)

@@ -28,7 +28,7 @@ _PROCESS = ("builtin", "command", "args", "env", "cwd", "user", "resources")
 _NATURE = ("kind", "sessions")
 """Settings that make another server of it."""
 _FIXED = ("host", "port")
-_FIXED_HERE = ("start_timeout_ms", "drain_timeout_ms", "heartbeat_ms", "log_bytes", "log_files", "log_age_s")
+_FIXED_HERE = ("start_timeout_ms", "drain_timeout_ms", "heartbeat_ms")
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,8 @@ class _Conductor:
         self._guard = guard
         self._egg = egg
         self._family = Family()
-        self._progress = Progress(self._log("orchestrator"))
+        self._logs = logs.Logs(settings.state_dir / "logs", settings.orchestrator)
+        self._progress = Progress(self._logs.of("orchestrator"))
         self._fleet: Fleet | None = None
         self._stop = anyio.Event()
         self._reload_asked = anyio.Event()
@@ -124,7 +125,7 @@ class _Conductor:
         for name, why in bound.refused.items():
             self._progress.say(f"  {name:<16} has no port of its own: {why}; it answers at {bound.url(name)}")
         async with anyio.create_task_group() as tasks:
-            zygote = Zygote(self._family, self._log("zygote"), self._egg)
+            zygote = Zygote(self._family, self._logs.of("zygote"), self._egg)
             fleet = self._fleet = Fleet(
                 self._settings,
                 version,
@@ -136,6 +137,7 @@ class _Conductor:
                 self._progress,
                 self._options.gateway_module,
                 self._options.guard_pid,
+                self._logs,
             )
             has_workers = any(server.settings.kind == "worker" for server in fleet.servers.values())
             tasks.start_soon(zygote.run if has_workers else zygote.discard)
@@ -153,10 +155,6 @@ class _Conductor:
             await fleet.stop()
             tasks.cancel_scope.cancel()
         self._progress.say("stopped")
-
-    def _log(self, name: str) -> logs.LogFile:
-        kept = self._settings.orchestrator
-        return logs.LogFile(self._settings.state_dir / "logs", name, kept.log_bytes, kept.log_files)
 
     async def _lock(self) -> None:
         path = self._settings.state_dir / "lock"
