@@ -124,7 +124,7 @@ class Fleet:
             self._run = json.loads((self.state / "run.json").read_bytes())
         except (FileNotFoundError, json.JSONDecodeError):
             return False
-        return True
+        return bool(self._run["pid"] == self._process.pid)  # not the record of a fleet that was killed here
 
     @property
     def pid(self) -> int:

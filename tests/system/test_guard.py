@@ -133,7 +133,6 @@ def test_a_state_folder_left_by_a_killed_guard_starts_again(offspring: Path) -> 
     os.kill(fleet.pid, signal.SIGKILL)
     wait_until(lambda: not living(before), SURVIVAL_S, "all that ran before is gone")
     fleet.stop()
-    (fleet.state / "run.json").unlink(missing_ok=True)
     with fleet:
         assert is_ready(fleet, "plain")
         assert is_ready(fleet, "filesystem")

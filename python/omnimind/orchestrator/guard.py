@@ -30,6 +30,8 @@ SWEEP_PAUSE_S = 0.005
 STEADY_S = 30.0
 """An orchestrator that ran this long is restarted without a pause."""
 LONGEST_PAUSE_S = 10.0
+LOCK_PATIENCE_S = 1.0
+"""How long a lock may stay taken whose holder is dead: its last process is about to end."""
 PATIENCE = 3
 """So many requests to stop, and everything is ended at once."""
 
@@ -78,7 +80,8 @@ class Guard:
         self._child = os.posix_spawn(
             sys.executable,
             [sys.executable, *import_flags(), "-m", "omnimind.orchestrator", *arguments],
-            os.environ,
+            # The mark by which the next run knows what this one left; see `ledger`.
+            {**os.environ, "OMNIMIND_INSTANCE": os.urandom(16).hex()},
             file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
             setsid=True,
             setsigdef=[signal.SIGPIPE],
@@ -232,12 +235,13 @@ class Guard:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as fault:
             return {"ok": False, "why": os.strerror(fault.errno or errno.EINVAL)}
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").split()
-            os.close(descriptor)
-            return {"ok": False, "pid": int(holder[0]) if holder and holder[0].isdigit() else None}
+        until = time.monotonic() + LOCK_PATIENCE_S
+        while not _try_lock(descriptor):
+            holder = _holder(descriptor)
+            if (holder is not None and holder.state != "Z") or time.monotonic() > until:
+                os.close(descriptor)
+                return {"ok": False, "pid": holder.pid if holder else None}
+            time.sleep(SWEEP_PAUSE_S)  # its holder is dead, or a command looks: it is free in a moment
         os.ftruncate(descriptor, 0)
         own = proc.read(os.getpid())
         os.pwrite(descriptor, f"{os.getpid()} {own.start_time if own else 0}\n".encode(), 0)
@@ -252,6 +256,23 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> proc.Proc | None:
+    """The guard that wrote the lock file, if it still runs."""
+    words = os.pread(descriptor, 64, 0).decode("ascii", "replace").split()
+    if len(words) != 2 or not all(word.isdigit() for word in words):
+        return None
+    found = proc.read(int(words[0]))
+    return found if found is not None and found.start_time == int(words[1]) else None
 
 
 def import_flags() -> list[str]:

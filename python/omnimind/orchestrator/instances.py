@@ -23,7 +23,7 @@ from anyio.abc import TaskGroup
 
 from omnimind.linux import proc, seqpacket, usage
 from omnimind.linux.pulse import Beat
-from omnimind.orchestrator import exits, logs, negotiate, spawn
+from omnimind.orchestrator import exits, ledger, logs, negotiate, spawn
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.forks import Ends, Job, Zygote
 from omnimind.orchestrator.heartbeat import Heartbeat
@@ -246,7 +246,8 @@ async def launch_worker(
 ) -> Worker:
     """Start a built-in server on its held socket and wait for its answer."""
     key = secrets.token_bytes(32)
-    env = spawn.reduced(house.environ, server.env)
+    mark = ledger.child_mark(house.environ)
+    env = spawn.reduced(house.environ, server.env) | {ledger.MARK: mark}
     job = Job(server.builtin or server.name, server.args, env, house.state_dir, key, house.heartbeat_ms)
     read, write = os.pipe()
     heard, beaten = os.pipe()
@@ -259,6 +260,7 @@ async def launch_worker(
         raise
     finally:
         seqpacket.close_all([write, beaten])
+    child.mark = mark
     worker = Worker(_Life(house, log, child, read), path, key, Heartbeat(heard, house.heartbeat_ms))
     try:
         await worker.life.until_ready(worker.check)
@@ -329,8 +331,8 @@ async def launch_child(
     capabilities: Mapping[str, Any] = negotiate.CAPABILITIES,
 ) -> StdioChild:
     """Start a stdio server and agree with it on an era. Raises StartFailed."""
-    mark = secrets.token_hex(16)
-    env = spawn.reduced(house.environ, server.env) | {"OMNIMIND_INSTANCE": mark}
+    mark = ledger.child_mark(house.environ)
+    env = spawn.reduced(house.environ, server.env) | {ledger.MARK: mark}
     try:
         spawned = spawn.spawn_command(
             server.command or "", server.args, env, cwd=server.cwd, user=server.user

@@ -15,6 +15,7 @@ from collections import OrderedDict
 import anyio
 
 from omnimind.linux import pidfd, proc
+from omnimind.orchestrator.ledger import Ledger
 
 _REMEMBERED = 64
 SWEEP_LIMIT_S = 2.0
@@ -52,6 +53,7 @@ class Family:
         self._living: dict[int, Child] = {}
         self._early: OrderedDict[int, int] = OrderedDict()
         self._hurried = anyio.Event()
+        self.ledger: Ledger | None = None
 
     def hurry(self) -> None:
         """From now on nobody is given time to end by itself."""
@@ -66,6 +68,8 @@ class Family:
             child.exited.set()
         else:
             self._living[pid] = child
+            if self.ledger is not None:
+                self.ledger.started(pid, child.start_time)
         return child
 
     def reap(self) -> None:
@@ -81,6 +85,8 @@ class Family:
             if child is not None:
                 child.status = status
                 child.exited.set()
+                if self.ledger is not None:
+                    self.ledger.ended(pid, child.start_time)
             else:
                 self._early[pid] = status
                 while len(self._early) > _REMEMBERED:

@@ -28,6 +28,7 @@ class HeldSockets:
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[Address, socket.socket]] = {}
+        self._files: dict[str, tuple[int, int]] = {}
 
     def listen(self, name: str, address: Address) -> socket.socket:
         """The listening socket of this name; raises OSError if the address is taken."""
@@ -38,20 +39,28 @@ class HeldSockets:
             self.release(name)
         bound = _bind_unix(address) if isinstance(address, str) else _bind_tcp(*address)
         self._held[name] = (address, bound)
+        if isinstance(address, str):
+            self._files[name] = _file(address)
         return bound
 
     def release(self, name: str) -> None:
-        """Stop listening, and remove the path of a Unix socket."""
+        """Stop listening, and remove the path of a Unix socket, unless it is another's by now."""
         if name in self._held:
             address, held = self._held.pop(name)
             held.close()
             if isinstance(address, str):
                 with contextlib.suppress(OSError):
-                    os.unlink(address)
+                    if self._files.pop(name) == _file(address):
+                        os.unlink(address)
 
     def names(self) -> Sequence[str]:
         """The names of what is held."""
         return list(self._held)
+
+
+def _file(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:
@@ -69,8 +78,8 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
 
 
 def _bind_unix(path: str) -> socket.socket:
+    remove_if_stale(path)
     with unixpath.address(path) as short:
-        _remove_if_stale(short)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
@@ -85,19 +94,28 @@ def _bind_unix(path: str) -> socket.socket:
     return listener
 
 
-def _remove_if_stale(short: str) -> None:
+def remove_if_stale(path: str) -> bool:
+    """Remove a socket's path on which nobody accepts; False if there is none.
+
+    The caller holds the lock of its folder, so nobody is just about to accept. Raises OSError for what is no
+    socket (EEXIST) or lives (EADDRINUSE).
+    """
     # A plain file refuses a connection like a dead socket does; it is not ours to remove.
-    if os.path.lexists(short) and not stat.S_ISSOCK(os.lstat(short).st_mode):
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISSOCK(found.st_mode):
         raise OSError(errno.EEXIST, "something that is no socket is in the way")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, unixpath.address(path) as short:
         caller.setblocking(False)
         try:
             caller.connect(short)
         except FileNotFoundError:
-            return
+            return False
         except ConnectionRefusedError:
-            os.unlink(short)
-            return
+            os.unlink(path)
+            return True
         except OSError as fault:
             if fault.errno != errno.EAGAIN:
                 raise

@@ -24,7 +24,15 @@ from omnimind.orchestrator.guard import import_flags
 KEPT_VARIABLES = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER")
 """What a server gets of our environment; everything else must be named in its `env`."""
 
-_OWN_VARIABLES = (*KEPT_VARIABLES, "LANG", "LC_ALL", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
+_OWN_VARIABLES = (
+    *KEPT_VARIABLES,
+    "LANG",
+    "LC_ALL",
+    "OMNIMIND_INSTANCE",
+    "PYTHONPATH",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+)
 """What our own helper processes get."""
 
 

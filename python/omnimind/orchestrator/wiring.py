@@ -30,6 +30,7 @@ from omnimind.orchestrator.operate import Operator
 from omnimind.orchestrator.options import Options
 from omnimind.orchestrator.processes import Family, end_everything
 from omnimind.orchestrator.progress import Progress
+from omnimind.orchestrator.recording import Recording
 from omnimind.orchestrator.reload import Outcome, Reloader, in_words
 from omnimind.settings import Settings
 
@@ -73,6 +74,7 @@ class _Conductor:
         self._fleet: Fleet | None = None
         self._stop = anyio.Event()
         self._reload_asked = anyio.Event()
+        self._recording = Recording(self._family, settings.state_dir, options.guard_pid, self._progress)
 
     async def run(self) -> int:
         fault: OmniMindError | None = None
@@ -84,6 +86,7 @@ class _Conductor:
             except OmniMindError as error:
                 fault = error
             await _end_the_rest(self._family)
+            self._recording.end()
             tasks.cancel_scope.cancel()
         if fault is not None:
             raise fault
@@ -121,6 +124,7 @@ class _Conductor:
         await self._lock()
         state_dir = self._settings.state_dir
         (state_dir / "logs").mkdir(mode=0o700, exist_ok=True)
+        self._recording.begin()
         bound = await ports.bind(self._guard, self._settings)
         for name, why in bound.refused.items():
             self._progress.say(f"  {name:<16} has no port of its own: {why}; it answers at {bound.url(name)}")
@@ -147,6 +151,7 @@ class _Conductor:
             tasks.start_soon(self._reload_when_asked, reloader)
             if self._settings.orchestrator.watch and self._settings.config_path is not None:
                 tasks.start_soon(reloader.watch, self._settings.config_path, self._report)
+            tasks.start_soon(self._recording.run)
             tasks.start_soon(self._announce, fleet)
             self._guard.say({"t": "running"})
             await self._until_stopped(fleet)

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--banner", action="store_true", help="print a line that is not JSON first")
     parser.add_argument("--stubborn", action="store_true", help="ignore SIGTERM and the end of stdin")
     parser.add_argument("--offspring", metavar="FILE", help="start a setsid grandchild and write its pid")
+    parser.add_argument("--breed", choices=tuple(BREEDERS), default="session", help="how it is started")
     parser.add_argument("--fail", metavar="TEXT", help="say this on stderr and exit with --code")
     parser.add_argument("--fail-while", metavar="FILE", help="as --fail, while this file exists")
     parser.add_argument("--code", type=int, default=3)
@@ -36,15 +38,67 @@ def main() -> None:
     if options.stubborn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if options.offspring:
-        forever = [sys.executable, "-S", "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"]
-        grandchild = subprocess.Popen(forever, start_new_session=True, stdin=subprocess.DEVNULL)
-        with open(options.offspring, "a", encoding="ascii") as file:
-            file.write(f"{grandchild.pid}\n")
+        BREEDERS[options.breed](options.offspring)
+        while not os.path.exists(born(options.offspring)):
+            time.sleep(0.005)
     if options.banner:
         print("tiny server is here", flush=True)
     serve(options)
     while options.stubborn:
         time.sleep(60)
+
+
+FOREVER = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with open(sys.argv[1], "a", encoding="ascii") as file:
+    file.write(f"{os.getpid()}\\n")
+open(sys.argv[2], "w").close()
+time.sleep(600)
+"""
+
+
+def breed_session(file: str) -> None:
+    """A grandchild in a session of its own."""
+    subprocess.Popen(forever(file), start_new_session=True, stdin=subprocess.DEVNULL)
+
+
+def breed_daemon(file: str, *, bare: bool = False) -> None:
+    """A daemon as the books have it: two forks, a session, nothing of ours kept open."""
+    command = forever(file)
+    if os.fork():
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    os.closerange(3, 256)
+    os.execve(sys.executable, command, {} if bare else os.environ)
+
+
+def breed_bare(file: str) -> None:
+    """A daemon that keeps nothing of its environment either."""
+    breed_daemon(file, bare=True)
+
+
+def breed_shell(file: str) -> None:
+    """Behind two shells, as a package runner starts things."""
+    inner = shlex.join(forever(file)) + "; true"
+    subprocess.Popen(["sh", "-c", shlex.join(["sh", "-c", inner]) + "; true"])
+
+
+def forever(file: str) -> list[str]:
+    return [sys.executable, "-S", "-c", FOREVER, file, born(file)]
+
+
+def born(file: str) -> str:
+    """Exists as soon as the pid is written."""
+    return f"{file}.of-{os.getpid()}"
+
+
+BREEDERS = {"session": breed_session, "daemon": breed_daemon, "bare": breed_bare, "shell": breed_shell}
 
 
 def serve(options: argparse.Namespace) -> None:
