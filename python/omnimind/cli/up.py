@@ -35,6 +35,11 @@ def run(argv: Sequence[str]) -> int:
         type=options.count,
         help="crashes in the window that park a server (3)",
     )
+    parser.add_argument(
+        "--give-up",
+        choices=("park", "exit"),
+        help="park a server that keeps failing, or end the fleet with code 1 (park)",
+    )
     arguments = parser.parse_args(argv)
     found = settings.load(
         arguments.config,
@@ -42,6 +47,7 @@ def run(argv: Sequence[str]) -> int:
         port=arguments.port,
         auth=False if arguments.no_auth else None,
         max_restart_attempts=arguments.max_restart_attempts,
+        give_up=arguments.give_up,
     )
     for note in found.notes:
         terminal.say(f"note: {terminal.printable(note)}")
@@ -58,7 +64,7 @@ def orchestrator_command(arguments: Any) -> list[str]:
     from omnimind.orchestrator.guard import import_flags
 
     command = [sys.executable, *import_flags(), "-m", "omnimind.orchestrator"]
-    for option in ("config", "state", "port", "max_restart_attempts"):
+    for option in ("config", "state", "port", "max_restart_attempts", "give_up"):
         value = getattr(arguments, option)
         if value is not None:
             command.append(f"--{option.replace('_', '-')}={value}")

@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from omnimind.settings import GiveUp
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -18,6 +20,7 @@ class Options:
     port: int | None
     auth: bool | None
     max_restart_attempts: int | None
+    give_up: GiveUp | None
     gateway_module: str
 
 
@@ -38,6 +41,7 @@ def read(argv: list[str]) -> Options:
         port=found.port,
         auth=False if found.no_auth else None,
         max_restart_attempts=found.max_restart_attempts,
+        give_up=found.give_up,
         gateway_module=found.gateway_module,
     )
 
@@ -72,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         type=_count,
         help="failures in the window that park a server (3)",
+    )
+    parser.add_argument(
+        "--give-up",
+        choices=("park", "exit"),
+        help="park a server that keeps failing, or end the fleet with code 1 (park)",
     )
     parser.add_argument("--guard-link", type=int, default=-1, help=argparse.SUPPRESS)
     parser.add_argument("--guard-pid", type=int, default=-1, help=argparse.SUPPRESS)

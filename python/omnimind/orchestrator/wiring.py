@@ -59,6 +59,7 @@ def _read(options: Options) -> Settings:
         port=options.port,
         auth=options.auth,
         max_restart_attempts=options.max_restart_attempts,
+        give_up=options.give_up,
     )
 
 

@@ -9,6 +9,7 @@ from omnimind.settings.load import config_path, load, state_dir
 from omnimind.settings.model import (
     EdgeSettings,
     GatewaySettings,
+    GiveUp,
     Kind,
     OrchestratorSettings,
     RecycleSettings,
@@ -22,6 +23,7 @@ from omnimind.settings.model import (
 __all__ = [
     "EdgeSettings",
     "GatewaySettings",
+    "GiveUp",
     "Kind",
     "OrchestratorSettings",
     "RecycleSettings",

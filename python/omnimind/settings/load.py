@@ -24,6 +24,7 @@ from omnimind.settings.fields import Spot
 from omnimind.settings.model import (
     EdgeSettings,
     GatewaySettings,
+    GiveUp,
     OrchestratorSettings,
     RestartSettings,
     ServerSettings,
@@ -72,6 +73,7 @@ def load(
     port: int | None = None,
     auth: bool | None = None,
     max_restart_attempts: int | None = None,
+    give_up: GiveUp | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Read the settings of a fleet; raises `SettingsError` with a place and a suggestion."""
@@ -83,6 +85,8 @@ def load(
         settings = read(document.read(path), state_dir(state, environ), environ)
     if config is None and (hint := _working_directory_hint(path)):
         settings = replace(settings, notes=(*settings.notes, hint))
+    if give_up is not None:
+        settings = replace(settings, orchestrator=replace(settings.orchestrator, give_up=give_up))
     return _with_flags(settings, port, auth, max_restart_attempts)
 
 

@@ -72,7 +72,7 @@ def test_up_refuses_a_bad_file_before_anything_starts(state: Path, config: Path,
 
 def test_up_hands_its_options_to_the_fleet() -> None:
     arguments = argparse.Namespace(
-        config=Path("a b"), state=None, port=0, max_restart_attempts=3, no_auth=True
+        config=Path("a b"), state=None, port=0, max_restart_attempts=3, give_up="exit", no_auth=True
     )
     command = up.orchestrator_command(arguments)
     assert command[0] == sys.executable
@@ -82,6 +82,7 @@ def test_up_hands_its_options_to_the_fleet() -> None:
         "--config=a b",
         "--port=0",
         "--max-restart-attempts=3",
+        "--give-up=exit",
         "--no-auth",
     ]
 

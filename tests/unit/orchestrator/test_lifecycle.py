@@ -283,3 +283,42 @@ def test_parked_is_never_for_ever(seed: int) -> None:
 def test_the_table_names_every_phase_and_every_event() -> None:
     assert {phase for phase, _ in TABLE} == set(Phase)
     assert {event for _, event in TABLE} == set(Event)
+
+
+def test_a_renewal_starts_a_successor_once_and_keeps_serving() -> None:
+    life = started()
+    life.happen(Event.ANSWERED, 1)
+    assert life.happen(Event.RENEW, 1) == (Action.RENEW,)
+    assert life.happen(Event.RENEW, 1) == ()
+    assert life.state.phase is Phase.READY
+    assert life.happen(Event.RENEWED, 1) == ()
+    assert (life.state.renewing, life.state.spawns, life.state.ready_since_s) == (False, 2, life.now_s)
+
+
+def test_a_successor_that_fails_costs_the_old_one_nothing() -> None:
+    life = started()
+    life.happen(Event.ANSWERED, 1)
+    before = life.state
+    life.happen(Event.RENEW, 1)
+    life.happen(Event.KEPT, 1)
+    assert life.state == before
+    assert life.state.phase is Phase.READY
+
+
+def test_a_crash_during_a_renewal_is_a_crash() -> None:
+    life = started()
+    life.happen(Event.ANSWERED, 1)
+    life.happen(Event.RENEW, 1)
+    life.happen(Event.FAILED, 1)
+    assert (life.state.phase, life.state.renewing) == (Phase.BACKOFF, False)
+    assert life.happen(Event.RENEWED, 0) == ()
+    assert life.state.phase is Phase.BACKOFF
+
+
+@pytest.mark.parametrize("failure", [Event.HOPELESS, Event.STOP, Event.RESTART])
+def test_whatever_ends_a_server_ends_its_renewal(failure: Event) -> None:
+    life = started()
+    life.happen(Event.ANSWERED, 1)
+    life.happen(Event.RENEW, 1)
+    life.happen(failure, 1)
+    assert not life.state.renewing
