@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 from typing import Any, Final
 
 import anyio
@@ -42,7 +41,8 @@ class Front:
             "snapshot": self._snapshot(),
             "listeners": [{"name": self._server.name, "address": doors.authority}],
         }
-        self._plane = Gateway(link.to_plane(start), [os.dup(doors.http.fileno())])
+        # It alone has the socket now: once it drains, nobody waits in vain for a process that ends.
+        self._plane = Gateway(link.to_plane(start), [doors.http.detach()])
         asyncio.get_running_loop().add_reader(self._plane.events_fd(), self._hear)
 
     def introduce(self, path: str | None, key: bytes | None) -> None:

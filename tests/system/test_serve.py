@@ -1,0 +1,353 @@
+"""`omnimind serve` as a systemd unit runs it: real processes, a launcher in systemd's place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from service_manager import Endpoint, Manager
+from worker_process import Peer
+
+from omnimind import tokens
+from omnimind.errors import Exit
+from tests.fleet import wait_until
+
+THOUGHT = {"thought": "t", "nextThoughtNeeded": False, "thoughtNumber": 1, "totalThoughts": 1}
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with Manager(tmp_path) as manager:
+        yield manager
+
+
+def lines(log: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in log.splitlines()]
+
+
+def test_both_eras_work_on_the_port_with_the_token_and_only_with_it(manager: Manager) -> None:
+    manager.start("serve", "thinking", "--port", "0")
+    endpoint = manager.ready()
+    assert endpoint.post("tools/list")[0] == 401
+    endpoint.token = tokens.local_token(manager.state)
+    modern = endpoint.call("sequentialthinking", **THOUGHT)
+    assert modern["structuredContent"]["thoughtHistoryLength"] == 1
+    endpoint.initialize()
+    legacy = endpoint.call(
+        "thinking_history", legacy=True, session_id=modern["structuredContent"]["sessionId"]
+    )
+    assert legacy["structuredContent"]["history"]
+    assert endpoint.post("tools/list", Host="evil.example")[0] == 421
+    assert endpoint.post("tools/list", Origin="http://evil.example")[0] == 403
+
+
+def test_the_worker_socket_opens_with_the_key_of_the_unit_and_with_no_other(manager: Manager) -> None:
+    manager.start("serve", "thinking", "--port", "0")
+    manager.ready()
+    path, key = manager.runtime / "omnimind/thinking.sock", manager.state / "units/thinking.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert key.stat().st_mode & 0o777 == 0o600
+
+    async def knock(opening: bytes) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(opening + b"\n" + b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+        try:
+            return await asyncio.wait_for(reader.read(1), 10)
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+    async def talk() -> None:
+        assert await knock(b"0" * 64) == b""
+        assert await knock(b"") == b""
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(key.read_bytes().strip() + b"\n")
+        peer = Peer(reader, writer, "ann")
+        assert (await peer.call("sequentialthinking", THOUGHT))["structuredContent"]["sessionId"]
+        await peer.close()
+
+    asyncio.run(talk())
+
+
+def test_ready_is_said_when_it_answers_and_stopping_before_it_ends(manager: Manager) -> None:
+    service = manager.start("serve", "thinking", "--port", "0", "--no-auth")
+    endpoint = manager.ready()
+    assert endpoint.post("tools/list")[0] == 200  # at once, without another try
+    assert manager.said("STOPPING") == []
+    service.terminate()
+    assert service.wait(20) == 0
+    assert manager.said("STOPPING") == ["1"]
+    assert not (manager.runtime / "omnimind/thinking.sock").exists()
+
+
+@pytest.mark.parametrize("names", [None, "unit.socket:unit.socket"])
+def test_passed_sockets_are_served_and_a_restart_refuses_nobody(manager: Manager, names: str | None) -> None:
+    port = manager.listen("http").getsockname()[1]
+    manager.listen("worker", "unix")
+    endpoint = Endpoint(port)
+    first = manager.start("serve", "thinking", "--no-auth", names=names)
+    assert manager.ready().port == port
+    endpoint.initialize()
+    refused: list[OSError] = []
+    answered = 0
+    over = threading.Event()
+
+    def knock() -> None:
+        nonlocal answered
+        while not over.is_set():
+            try:
+                socket.create_connection(("127.0.0.1", port), 10).close()
+                answered += 1
+            except OSError as fault:
+                refused.append(fault)
+            time.sleep(0.005)
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    try:
+        first.terminate()
+        assert first.wait(20) == 0
+        assert (manager.runtime / "omnimind/thinking.sock").exists()
+        manager.start("serve", "thinking", "--no-auth", names=names)
+        # Waits in the backlog until the new one is up; the session is one that the old one opened.
+        assert endpoint.call("sequentialthinking", legacy=True, **THOUGHT)["structuredContent"]
+    finally:
+        over.set()
+        knocking.join()
+    assert refused == []
+    assert answered > 20
+
+
+def test_after_kill_9_it_starts_again_in_the_same_place(manager: Manager) -> None:
+    first = manager.start("serve", "thinking", "--port", "0", "--no-auth")
+    made = manager.ready().call("sequentialthinking", **THOUGHT)["structuredContent"]["sessionId"]
+    first.kill()
+    first.wait()
+    assert (manager.runtime / "omnimind/thinking.sock").exists()
+    manager.start("serve", "thinking", "--port", "0", "--no-auth")
+    found = manager.ready(2).call("thinking_history", session_id=made)
+    assert found["structuredContent"]["history"]
+
+
+def test_a_port_that_is_held_is_named_with_its_holder_who_is_left_alone(manager: Manager) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        service = manager.start("serve", "thinking", "--port", str(port))
+        assert service.wait(20) == Exit.FAILURE
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    assert f"error[OM0107]: port {port} is held by" in manager.log()
+    assert f"(pid {os.getpid()})" in manager.log()
+    assert "help: " in manager.log()
+
+
+def test_a_second_one_from_the_same_state_folder_says_who_serves(manager: Manager) -> None:
+    first = manager.start("serve", "thinking", "--port", "0")
+    manager.ready()
+    second = manager.start("serve", "thinking", "--port", "0")
+    assert second.wait(20) == Exit.FAILURE
+    assert (
+        f"error[OM0202]: thinking is served from this state folder already (pid {first.pid})" in manager.log()
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "name", "code"),
+    [
+        ("{}", "thinkng", "OM0108"),
+        ('{"mcpServers": {"thinking": {"command": "x"}}}', "thinking", "OM0109"),
+        ('{"mcpServers": {"thinking": {"args": ["--what"]}}}', "thinking", "OM0105"),
+        ('{"mcpServers": {', "thinking", "OM0102"),
+    ],
+)
+def test_what_another_try_cannot_mend_ends_with_78(
+    manager: Manager, document: str, name: str, code: str
+) -> None:
+    config = manager.folder / "mcp_servers.json"
+    config.write_text(document)
+    service = manager.start("serve", name, "--port", "0", "--config", str(config))
+    assert service.wait(20) == Exit.CONFIG
+    assert f"error[{code}]" in manager.log()
+    assert "help: " in manager.log()
+    assert manager.said("READY") == []
+
+
+def test_a_state_folder_open_to_others_ends_with_78(manager: Manager) -> None:
+    manager.state.mkdir()
+    manager.state.chmod(0o777)
+    assert manager.start("serve", "thinking", "--port", "0").wait(20) == Exit.CONFIG
+    assert "error[OM0205]" in manager.log()
+
+
+def test_a_passed_socket_that_is_not_loopback_is_refused(manager: Manager) -> None:
+    manager.sockets["http"] = socket.create_server(("0.0.0.0", 0))
+    assert manager.start("serve", "thinking").wait(20) == Exit.CONFIG
+    assert "loopback" in manager.log()
+
+
+def test_an_entry_of_the_configuration_says_the_rest(manager: Manager) -> None:
+    folder = manager.folder / "served"
+    folder.mkdir()
+    (folder / "a.txt").write_text("hello")
+    config = manager.folder / "mcp_servers.json"
+    entry = {"builtin": "filesystem", "args": [str(folder)], "port": 0, "enabled": False}
+    config.write_text(json.dumps({"mcpServers": {"notes": entry}}))
+    manager.start("serve", "notes", "--no-auth", "--config", str(config))
+    read = manager.ready().call("read_text_file", path=str(folder / "a.txt"))
+    assert read["content"][0]["text"] == "hello"
+    assert (manager.runtime / "omnimind/notes.sock").exists()
+
+
+def test_a_token_works_while_it_is_known_and_not_longer(manager: Manager) -> None:
+    manager.start("serve", "thinking", "--port", "0")
+    endpoint = manager.ready()
+    endpoint.token = tokens.add(manager.state, "ann")
+    wait_until(lambda: endpoint.post("tools/list")[0] == 200, 10, "a new token works")
+    tokens.remove(manager.state, "ann")
+    wait_until(lambda: endpoint.post("tools/list")[0] == 401, 10, "a removed token does not")
+
+
+def test_lines_are_json_for_the_journal_and_faults_too(manager: Manager) -> None:
+    service = manager.start("serve", "thinking", "--port", "0", environment={"JOURNAL_STREAM": "1:2"})
+    manager.ready()
+    service.terminate()
+    service.wait(20)
+    said = lines(manager.log())
+    assert [entry["line"] for entry in said][-2:] == ["stopping", "stopped"]
+    assert {entry["server"] for entry in said} == {"thinking"}
+    assert {entry["pid"] for entry in said} == {service.pid}
+    assert all(isinstance(entry["time"], str) and entry["level"] == "info" for entry in said)
+
+
+# --- anyone's server, whose tools can be made to behave badly
+
+TINY = """
+import asyncio, sys, threading, time
+from contextlib import asynccontextmanager
+from pathlib import Path
+import omnimind
+from mcp.server import MCPServer
+
+entered = 0
+
+@asynccontextmanager
+async def lifespan(_):
+    global entered
+    entered += 1
+    yield {"number": entered}
+
+server = MCPServer("tiny one", lifespan=lifespan)
+
+@server.tool()
+async def echo(text: str) -> str:
+    return f"{text} {entered}"
+
+@server.tool()
+async def wait_for(file: str) -> str:
+    Path(file + ".asked").touch()
+    while not Path(file).exists():
+        await asyncio.sleep(0.01)
+    return "there"
+
+@server.tool()
+async def block_the_loop(seconds: float) -> str:
+    time.sleep(seconds)
+    return "done"
+
+omnimind.serve(server, port=0, auth=False)
+print("returned")
+"""
+
+
+def start_tiny(manager: Manager, watchdog_s: float = 0.0) -> subprocess.Popen[bytes]:
+    (manager.folder / "tiny_server.py").write_text(TINY)
+    path = os.pathsep.join([str(manager.folder), os.environ.get("PYTHONPATH", ""), *sys.path])
+    return manager.start(module="tiny_server", watchdog_s=watchdog_s, environment={"PYTHONPATH": path})
+
+
+def test_anyones_server_is_served_in_both_eras_with_one_lifespan(manager: Manager) -> None:
+    service = start_tiny(manager)
+    endpoint = manager.ready()
+    assert endpoint.call("echo", text="hi")["content"][0]["text"] == "hi 1"
+    endpoint.initialize()
+    assert endpoint.call("echo", legacy=True, text="hi")["content"][0]["text"] == "hi 1"
+    assert list((manager.state / "units").glob("tiny_one.1.*"))
+    service.send_signal(signal.SIGINT)
+    assert service.wait(20) == 0
+    assert manager.log().splitlines()[-1] == "returned"
+
+
+def test_sigterm_lets_a_call_that_is_under_way_finish(manager: Manager) -> None:
+    service = start_tiny(manager)
+    endpoint = manager.ready()
+    file = manager.folder / "awaited"
+    answers: list[object] = []
+    caller = threading.Thread(target=lambda: answers.append(endpoint.call("wait_for", file=str(file))))
+    caller.start()
+    wait_until(lambda: Path(f"{file}.asked").exists(), 10, "the call is under way")
+    service.terminate()
+    manager.heard("STOPPING")
+    with pytest.raises(OSError):
+        Endpoint(endpoint.port).call("echo", text="too late")
+    assert service.poll() is None
+    file.touch()
+    caller.join()
+    assert answers[0]["content"][0]["text"] == "there"  # type: ignore[index]
+    assert service.wait(20) == 0
+
+
+def test_the_watchdog_is_fed_and_a_blocked_loop_stops_feeding_it(manager: Manager) -> None:
+    service = start_tiny(manager, watchdog_s=0.3)
+    endpoint = manager.ready()
+    manager.heard("WATCHDOG", times=5)
+    blocking = threading.Thread(target=endpoint.call, args=("block_the_loop",), kwargs={"seconds": 1.5})
+    blocking.start()
+    wait_until(lambda: fed_within(manager, 0.45) == 0, 10, "nothing feeds the watchdog")
+    blocking.join()
+    fed = len(manager.said("WATCHDOG"))
+    manager.heard("WATCHDOG", times=fed + 3)
+    service.terminate()
+    assert service.wait(20) == 0
+
+
+def fed_within(manager: Manager, span_s: float) -> int:
+    before = len(manager.said("WATCHDOG"))
+    end = time.monotonic() + span_s
+    while time.monotonic() < end and len(manager.said("WATCHDOG")) == before:
+        time.sleep(0.02)
+    return len(manager.said("WATCHDOG")) - before
+
+
+def test_sigabrt_of_the_watchdog_leaves_the_stacks_in_the_log(manager: Manager) -> None:
+    service = start_tiny(manager)
+    manager.ready()
+    service.send_signal(signal.SIGABRT)
+    assert service.wait(20) == -signal.SIGABRT
+    assert "most recent call first" in manager.log()
+
+
+def test_two_of_one_name_and_one_that_was_killed_have_places_of_their_own(manager: Manager) -> None:
+    first = start_tiny(manager)
+    one = manager.ready(1)
+    start_tiny(manager)
+    two = manager.ready(2)
+    assert one.port != two.port
+    assert two.call("echo", text="two")["content"][0]["text"] == "two 1"
+    first.kill()
+    first.wait()
+    start_tiny(manager)
+    manager.ready(3)
+    assert {path.name for path in (manager.state / "units").glob("*.sock")} == {
+        "tiny_one.1.sock",
+        "tiny_one.2.sock",
+    }
