@@ -76,7 +76,7 @@ def test_up_hands_its_options_to_the_fleet() -> None:
     )
     command = up.orchestrator_command(arguments)
     assert command[0] == sys.executable
-    assert command[-6:] == [
+    assert command[-7:] == [
         "-m",
         "omnimind.orchestrator",
         "--config=a b",
