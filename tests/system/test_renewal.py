@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -134,6 +135,18 @@ def test_a_changed_file_is_taken_over_while_others_are_called() -> None:
         assert (thinking.failed, calls.failed, late.failed) == ({}, {}, {})
 
 
+def test_the_first_built_in_server_of_a_fleet_can_come_with_a_reload() -> None:
+    echo = fixture_entry("slow_echo")
+    with Fleet({"echo": echo}) as fleet:
+        assert ask(fleet, "status")["zygote"]["pid"] is None
+        rewrite(fleet, {"echo": echo, "thinking": {"port": 0}})
+        wait_until(lambda: endpoints(fleet).get("thinking") == "ready", 30, "it is ready")
+        with Calls(fleet.url("thinking"), "tools/list") as calls:
+            calls.goes_on(3)
+        assert calls.failed == {}
+        assert ask(fleet, "status")["zygote"]["pid"] is not None
+
+
 def test_a_typo_stops_nothing_and_is_named_with_its_place() -> None:
     with Fleet({"echo": fixture_entry("slow_echo")}) as fleet:
         pid = row(fleet, "echo")["pid"]
@@ -165,6 +178,23 @@ def test_servers_start_after_what_they_name() -> None:
     with Fleet({"late": fixture_entry("slow_echo", after=["first"]), "first": slow}) as fleet:
         said = fleet.said.read_text()
     assert said.index("first  ") < said.index("late  ")
+
+
+def test_a_port_is_taken_once_the_stranger_that_held_it_has_left() -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        fleet = Fleet({"thinking": {"port": port}}, orchestrator={"probe_ms": 1000})
+        with fleet:
+            held = row(fleet, "thinking")
+            assert (held["state"], held["port"]) == ("ready", None)
+            assert f"pid {os.getpid()}" in held["reason"]
+            stranger.close()
+            wait_until(lambda: row(fleet, "thinking")["port"] == port, 20, "the port is taken")
+            with Calls(f"http://127.0.0.1:{port}/mcp", "tools/list") as calls:
+                calls.goes_on(3)
+            assert calls.failed == {}
 
 
 def test_a_server_is_recycled_by_requests_and_by_age_without_a_failed_call() -> None:

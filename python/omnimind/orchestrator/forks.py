@@ -53,12 +53,16 @@ class Zygote:
         self._log = log
         self._egg = egg
         self._link: Link | None = None
+        self._wanted = anyio.Event()
         self._settled = anyio.Event()
         self._ready = False
         self.pid: int | None = None
 
-    async def run(self) -> None:
-        """Keep a zygote, as long as it manages to get ready."""
+    async def run(self, wanted: bool) -> None:
+        """Keep a zygote from when a worker is wanted, as long as it manages to get ready."""
+        if not wanted:
+            await self._discard()
+            await self._wanted.wait()
         barren = 0
         while barren < _DEATHS_TO_GIVE_UP:
             try:
@@ -72,8 +76,8 @@ class Zygote:
                 barren += 1
                 self._settled.set()  # do not wait for the next one: this may be the imports' own fault
 
-    async def discard(self) -> None:
-        """End the zygote that was started early: this fleet has no worker."""
+    async def _discard(self) -> None:
+        """End the zygote that was started early: this fleet has no worker yet."""
         if self._egg is not None:
             egg, self._egg = self._egg, None
             egg.end.close()
@@ -111,6 +115,7 @@ class Zygote:
 
     async def start(self, job: Job, ends: Ends, environ: Mapping[str, str]) -> Child:
         """A new worker; forked if there is a zygote, else exec'd. Raises OSError."""
+        self._wanted.set()
         await self._settled.wait()
         if self._ready and self._link is not None:
             with anyio.move_on_after(BIRTH_S):

@@ -16,7 +16,7 @@ import anyio
 from omnimind import __version__ as version
 from omnimind import settings as configuration
 from omnimind import tokens
-from omnimind.errors import FleetError, OmniMindError
+from omnimind.errors import Exit, FleetError, OmniMindError, SettingsError, StateError
 from omnimind.linux import pidfd
 from omnimind.orchestrator import logs, ports, runrecord
 from omnimind.orchestrator.control import ControlSocket
@@ -32,6 +32,7 @@ from omnimind.orchestrator.processes import Family, end_everything
 from omnimind.orchestrator.progress import Progress
 from omnimind.orchestrator.recording import Recording
 from omnimind.orchestrator.reload import Outcome, Reloader, in_words
+from omnimind.orchestrator.service import Service
 from omnimind.settings import Settings
 
 
@@ -45,11 +46,18 @@ def run(options: Options, guard: socket.socket, egg: Egg) -> int:
         code = anyio.run(_Conductor(options, settings, link, egg).run)
     except OmniMindError as error:
         print(error.render(sys.stderr.isatty()), file=sys.stderr, flush=True)  # noqa: T201
-        code = int(error.exit_code)
+        Service(link, options.watchdog_us).refused(error.what)
+        code = _exit_code(error, options)
     except GuardGone:
         end_everything()
     link.say({"t": "exit", "code": code})
     return code
+
+
+def _exit_code(error: OmniMindError, options: Options) -> int:
+    """A unit is not started again after 78, because another try would find the same."""
+    hopeless = options.systemd and isinstance(error, SettingsError | StateError)
+    return int(Exit.CONFIG if hopeless else error.exit_code)
 
 
 def _read(options: Options) -> Settings:
@@ -72,6 +80,7 @@ class _Conductor:
         self._family = Family()
         self._logs = logs.Logs(settings.state_dir / "logs", settings.orchestrator)
         self._progress = Progress(self._logs.of("orchestrator"))
+        self._service = Service(guard, options.watchdog_us)
         self._fleet: Fleet | None = None
         self._stop = anyio.Event()
         self._reload_asked = anyio.Event()
@@ -82,6 +91,7 @@ class _Conductor:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch_guard)
             tasks.start_soon(self._take_signals)
+            tasks.start_soon(self._service.feed)
             try:
                 await self._conduct()
             except OmniMindError as error:
@@ -145,7 +155,7 @@ class _Conductor:
                 self._logs,
             )
             has_workers = any(server.settings.kind == "worker" for server in fleet.servers.values())
-            tasks.start_soon(zygote.run if has_workers else zygote.discard)
+            tasks.start_soon(zygote.run, has_workers)
             reloader = Reloader(fleet, lambda: _read(self._options))
             operator = Operator(fleet, reloader)
             tasks.start_soon(ControlSocket(bound.control.descriptor, operator.answer, operator.events).run)
@@ -157,6 +167,7 @@ class _Conductor:
             self._guard.say({"t": "running"})
             await self._until_stopped(fleet)
             self._progress.say("stopping")
+            self._service.stopping()
             runrecord.remove(state_dir)
             await fleet.stop()
             tasks.cancel_scope.cancel()
@@ -213,7 +224,9 @@ class _Conductor:
         urls = {name: bound.url(name) for name in bound.servers}
         runrecord.write(settings.state_dir, guard, version, bound.url(), urls, token_file)
         ready = sum(server.phase is Phase.READY for server in fleet.servers.values())
-        self._progress.say(f"{ready} of {len(fleet.servers)} servers ready, endpoint {bound.url()}")
+        summary = f"{ready} of {len(fleet.servers)} servers ready, endpoint {bound.url()}"
+        self._service.ready(summary)
+        self._progress.say(summary)
         self._progress.say(f"token file {token_file}" if token_file else "no token is needed (--no-auth)")
 
 
