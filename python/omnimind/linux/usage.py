@@ -50,3 +50,25 @@ def private_bytes(pid: int) -> int | None:
         return (int(resident) - int(shared)) * _PAGE_BYTES
     except (OSError, ValueError):
         return None
+
+
+def tasks_of_user(uid: int) -> int:
+    """How many threads this user runs now, as RLIMIT_NPROC counts them."""
+    count = 0
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if os.stat(f"/proc/{entry}").st_uid == uid:
+                    count += len(os.listdir(f"/proc/{entry}/task"))
+            except OSError:
+                continue
+    return count
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed for memory since boot, anywhere."""
+    try:
+        with open("/proc/vmstat", "rb") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith(b"oom_kill ")), 0)
+    except (OSError, ValueError):
+        return 0

@@ -79,6 +79,11 @@ def hangs(silent_s: float) -> Cause:
     return Cause(f"hangs: no heartbeat for {silent_s:.1f} s", False, fix, Kind.HANG)
 
 
+def used_too_much(used_mb: int, allowed_mb: int) -> Cause:
+    """It was ended because it used more memory than it may."""
+    return Cause(f"used {used_mb} MB of the {allowed_mb} MB allowed", False, _MORE_MEMORY, Kind.MEMORY)
+
+
 def internal(fault: Exception) -> Cause:
     """A fault of ours."""
     return Cause(f"internal error: {fault!r}", False, "report it with its log", Kind.INTERNAL)

@@ -29,6 +29,7 @@ from omnimind.orchestrator.lifecycle import Event, Phase, Policy
 from omnimind.orchestrator.ports import Ports, authority
 from omnimind.orchestrator.processes import Family
 from omnimind.orchestrator.progress import Progress
+from omnimind.orchestrator.resources import open_rooms
 from omnimind.orchestrator.seats import Seats
 from omnimind.orchestrator.snapshot import in_tier_order, snapshot
 from omnimind.orchestrator.supervise import Server, Source
@@ -73,7 +74,10 @@ class Fleet:
         self.guard_pid = guard_pid
         self._snapshot = self._read_snapshot(settings)
         beat_ms = settings.orchestrator.heartbeat_ms
-        self.house = House(family, zygote, tasks, settings.state_dir, os.environ, version, beat_ms)
+        self._rooms = open_rooms(settings.state_dir, guard_pid)
+        self.house = House(
+            family, zygote, tasks, settings.state_dir, os.environ, version, beat_ms, self._rooms
+        )
         self._numbers = itertools.count(1)
         self._children: dict[str, Children] = {}
         self._seats: dict[str, Seats] = {}
@@ -160,6 +164,7 @@ class Fleet:
         await self.gateway.drain()
         for wave in reversed(order.waves(server.settings for server in self.servers.values())):
             await self.stop_some(wave)
+        self._rooms.close()
 
     async def stop_some(self, names: Iterable[str]) -> None:
         """Stop these and wait until nothing of them is left."""

@@ -13,7 +13,7 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,14 +21,15 @@ from typing import Any, Protocol, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from omnimind.linux import proc, seqpacket, usage
+from omnimind.linux import seqpacket, usage
 from omnimind.linux.pulse import Beat
-from omnimind.orchestrator import exits, ledger, logs, negotiate, spawn
+from omnimind.orchestrator import exits, ledger, logs, negotiate, resources, spawn
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.forks import Ends, Job, Zygote
 from omnimind.orchestrator.heartbeat import Heartbeat
 from omnimind.orchestrator.negotiate import Lines, Mode, Negotiated
 from omnimind.orchestrator.processes import Child, Family
+from omnimind.orchestrator.resources import Room, Rooms
 from omnimind.settings import ServerSettings
 
 _LAST_WORDS_S = 0.2
@@ -72,6 +73,7 @@ class House:
     environ: Mapping[str, str]
     version: str
     heartbeat_ms: int = 1000
+    rooms: Rooms = field(default_factory=Rooms)
 
 
 class Instance(Protocol):
@@ -106,18 +108,50 @@ Launch = Callable[[], Awaitable[Instance]]
 class _Life:
     """A process with its log: what both kinds share."""
 
-    def __init__(self, house: House, log: logs.LogFile, child: Child, output: int) -> None:
+    def __init__(self, house: House, log: logs.LogFile, child: Child, output: int, room: Room) -> None:
         self.child = child
         self.house = house
         self.log = log
+        self.room = room
+        self._oom_kills = (room.oom_kills(), usage.oom_kills())
+        child.group = room.group
         self._logged = anyio.Event()
         house.tasks.start_soon(self._pump, output)
 
     def memory_mb(self) -> int | None:
         """Private memory of the process and its descendants; None if it is gone."""
-        below = [process.pid for process in proc.descendants(self.child.pid, proc.scan())]
-        sizes = [usage.private_bytes(pid) for pid in (self.child.pid, *below)]
-        return None if sizes[0] is None else sum(size or 0 for size in sizes) // 2**20
+        return resources.memory_mb(self.child.pid, self.child.group)
+
+    async def overuses(self) -> Cause:
+        """Wait until it uses more memory than it may, where it is ours to watch."""
+        allowed_mb = self.room.memory_mb
+        if allowed_mb is None or not self.room.watched:
+            await anyio.sleep_forever()
+        while True:
+            await anyio.sleep(resources.WATCH_S)
+            used_mb = self.memory_mb()
+            if used_mb is not None and allowed_mb is not None and used_mb > allowed_mb:
+                return exits.used_too_much(used_mb, allowed_mb)
+
+    async def ends(self, *faults: Callable[[], Awaitable[Cause]]) -> Cause:
+        """Wait for its end, or for the first of these faults, and then end it; why it ended."""
+        found: list[Cause] = []
+        async with anyio.create_task_group() as group:
+
+            async def watch(fault: Callable[[], Awaitable[Cause]]) -> None:
+                found.append(await fault())
+                group.cancel_scope.cancel()
+
+            for fault in faults:
+                group.start_soon(watch, fault)
+            await self.child.exited.wait()
+            group.cancel_scope.cancel()
+        if not found:
+            return await self.cause()
+        await self.end(0.0)
+        with anyio.move_on_after(_LAST_WORDS_S):
+            await self._logged.wait()
+        return found[0]
 
     async def _pump(self, output: int) -> None:
         try:
@@ -153,7 +187,8 @@ class _Life:
         await self.house.family.sweep(self.child)
         with anyio.move_on_after(_LAST_WORDS_S):
             await self._logged.wait()
-        return exits.classify(status, list(self.log.last_lines))
+        short = (self.room.oom_kills(), usage.oom_kills()) != self._oom_kills
+        return exits.classify(status, list(self.log.last_lines), short_of_memory=short)
 
     async def end(self, grace_s: float) -> None:
         await self.house.family.end(self.child, grace_s)
@@ -209,31 +244,17 @@ class Worker:
         await negotiate.with_worker(self.path, self.key, self.life.house.version)
 
     async def gone(self) -> Cause:
-        """Wait for its end, or end it when it hangs."""
-        silent_s: list[float] = []
-        async with anyio.create_task_group() as group:
+        """Wait for its end, or end it when it hangs or uses too much."""
+        return await self.life.ends(self._hangs, self.life.overuses)
 
-            async def watch() -> None:
-                silent_s.append(await self.heartbeat.hangs(self.child.pid))
-                group.cancel_scope.cancel()
-
-            group.start_soon(watch)
+    async def _hangs(self) -> Cause:
+        """Wait until it hangs, and have it write its stacks into its log."""
+        silent_s = await self.heartbeat.hangs(self.child.pid)
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_STACKS_S):
+            self.child.signal(signal.SIGABRT)
+            self.child.signal(signal.SIGCONT)
             await self.child.exited.wait()
-            group.cancel_scope.cancel()
-        if self.child.status is not None or not silent_s:
-            return await self.life.cause()
-        return await self._end_hung(silent_s[0])
-
-    async def _end_hung(self, silent_s: float) -> Cause:
-        """Have it write its stacks into its log, then end it."""
-        self.child.signal(signal.SIGABRT)
-        self.child.signal(signal.SIGCONT)
-        with anyio.move_on_after(_STACKS_S):
-            await self.child.exited.wait()
-        self.child.signal(signal.SIGKILL)
-        with anyio.move_on_after(_STACKS_S):
-            await self.life.cause()
-        return Cause(f"hangs: no heartbeat for {silent_s:.1f} s; its stacks are in the log")
+        return exits.hangs(silent_s)
 
     async def end(self, grace_s: float) -> None:
         """SIGTERM, then SIGKILL."""
@@ -261,7 +282,10 @@ async def launch_worker(
     finally:
         seqpacket.close_all([write, beaten])
     child.mark = mark
-    worker = Worker(_Life(house, log, child, read), path, key, Heartbeat(heard, house.heartbeat_ms))
+    room = house.rooms.room(server.name, server.resources)
+    room.take(child.pid)
+    life = _Life(house, log, child, read, room)
+    worker = Worker(life, path, key, Heartbeat(heard, house.heartbeat_ms))
     try:
         await worker.life.until_ready(worker.check)
     except BaseException:
@@ -304,8 +328,8 @@ class StdioChild:
         """Its pipes belong to the gateway: a process that lives is all that can be asked for."""
 
     async def gone(self) -> Cause:
-        """Wait for its end."""
-        cause = await self.life.cause()
+        """Wait for its end, or end it when it uses too much."""
+        cause = await self.life.ends(self.life.overuses)
         self.close()
         return cause
 
@@ -332,18 +356,21 @@ async def launch_child(
 ) -> StdioChild:
     """Start a stdio server and agree with it on an era. Raises StartFailed."""
     mark = ledger.child_mark(house.environ)
+    room = house.rooms.room(server.name, server.resources, server.user)
     env = spawn.reduced(house.environ, server.env) | {ledger.MARK: mark}
     try:
         spawned = spawn.spawn_command(
-            server.command or "", server.args, env, cwd=server.cwd, user=server.user
+            server.command or "", server.args, env, cwd=server.cwd, user=server.user, room=room
         )
     except spawn.CommandMissing as fault:
+        room.leave()
         raise StartFailed(exits.missing_command(str(fault))) from None
     except (OSError, KeyError, subprocess.SubprocessError) as fault:
+        room.leave()
         raise StartFailed(Cause(f"it could not be started: {fault}", hopeless=True)) from fault
     os.set_blocking(spawned.stdin, False)
     os.set_blocking(spawned.stdout, False)
-    life = _Life(house, log, house.family.adopt(spawned.pid, mark), spawned.stderr)
+    life = _Life(house, log, house.family.adopt(spawned.pid, mark), spawned.stderr, room)
     lines = Lines(spawned.stdin, spawned.stdout)
     try:
         agreed = await life.until_ready(

@@ -15,6 +15,7 @@ from collections import OrderedDict
 import anyio
 
 from omnimind.linux import pidfd, proc
+from omnimind.linux.cgroup import Group
 from omnimind.orchestrator.ledger import Ledger
 
 _REMEMBERED = 64
@@ -22,12 +23,16 @@ SWEEP_LIMIT_S = 2.0
 
 
 class Child:
-    """One process that we started. `status` is set, and `exited` fires, when it has been reaped."""
+    """One process that we started. `status` is set, and `exited` fires, when it has been reaped.
+
+    `group` is the control group that it and nobody else's processes live in, if there is one.
+    """
 
     def __init__(self, pid: int, start_time: int, mark: str | None) -> None:
         self.pid = pid
         self.start_time = start_time
         self.mark = mark
+        self.group: Group | None = None
         self.status: int | None = None
         self.exited = anyio.Event()
 
@@ -110,19 +115,24 @@ class Family:
         await self.sweep(child, below)
 
     async def sweep(self, child: Child, below: frozenset[tuple[int, int]] = frozenset()) -> None:
-        """SIGKILL what belongs to a child: itself, its session, its descendants, all with its mark."""
+        """SIGKILL what belongs to a child: its group, or itself, its session, its descendants, all with its mark."""
         with anyio.move_on_after(SWEEP_LIMIT_S):
             while left := self._left_by(child, below):
                 below |= _identities(left)
+                if child.group is not None:
+                    child.group.kill()
                 for process in left:
                     pidfd.send(process.pid, process.start_time, signal.SIGKILL)
                 await anyio.sleep(0.005)
+        if child.group is not None and child.group.remove():
+            child.group = None
 
     def _left_by(self, child: Child, below: frozenset[tuple[int, int]]) -> list[proc.Proc]:
         processes = proc.scan()
         ours = proc.descendants(os.getpid(), processes)
         under = _identities(proc.descendants(child.pid, processes)) if child.status is None else frozenset()
         mark = f"OMNIMIND_INSTANCE={child.mark}".encode() if child.mark else None
+        grouped = frozenset(child.group.pids()) if child.group is not None else frozenset()
         return [
             process
             for process in ours
@@ -130,6 +140,7 @@ class Family:
             and process.start_time >= child.start_time
             and (
                 process.session == child.pid
+                or process.pid in grouped
                 or (process.pid, process.start_time) in below
                 or (process.pid, process.start_time) in under
                 or (mark is not None and proc.environment_has(process.pid, mark))

@@ -15,11 +15,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from omnimind.linux import process, seqpacket
+from omnimind.orchestrator import resources
 from omnimind.orchestrator.guard import import_flags
+from omnimind.orchestrator.resources import NO_ROOM, Room
 
 KEPT_VARIABLES = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER")
 """What a server gets of our environment; everything else must be named in its `env`."""
@@ -62,6 +64,7 @@ def spawn_command(
     *,
     cwd: str | None = None,
     user: str | None = None,
+    room: Room = NO_ROOM,
 ) -> Spawned:
     """Start a stranger's program. Raises CommandMissing, or OSError if the system refuses."""
     path = shutil.which(command, path=env.get("PATH"))
@@ -80,6 +83,7 @@ def spawn_command(
             cwd=cwd,
             uid=account.pw_uid if account else None,
             gid=account.pw_gid if account else None,
+            room=room,
         )
     except BaseException:
         seqpacket.close_all(ends)
@@ -113,13 +117,34 @@ def _spawn_tied(
     cwd: str | None = None,
     uid: int | None = None,
     gid: int | None = None,
+    room: Room = NO_ROOM,
 ) -> int:
     parent = os.getpid()
+    door = room.door()
 
     def in_child() -> None:
+        # By now it is the other user; the door was opened before and still counts as ours.
+        resources.enter(door, room.limits)
         if not process.die_with_parent(parent):
             os._exit(0)
 
+    try:
+        return _popen(command, env, streams, inherit, cwd, uid, gid, in_child)
+    finally:
+        if door is not None:
+            os.close(door)
+
+
+def _popen(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    streams: tuple[int, int, int],
+    inherit: Sequence[int],
+    cwd: str | None,
+    uid: int | None,
+    gid: int | None,
+    in_child: Callable[[], None],
+) -> int:
     started = subprocess.Popen(
         command,
         stdin=streams[0],
