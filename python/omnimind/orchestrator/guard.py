@@ -4,10 +4,11 @@ Rules it keeps. It is a subreaper, so all that a dead orchestrator leaves, grand
 and is ended before the next orchestrator starts. The sockets stay open across that, so nobody is refused. It
 never adopts: the fleet comes up fresh. It signals only its own descendants. Why so small: what must never die
 must do almost nothing. Stdlib only, one thread, under 15 MB; its link speaks JSON because msgpack is not in
-the stdlib. The orchestrator tells it what to lock and bind.
+the stdlib. The orchestrator tells it what to lock and bind. As a systemd service the guard is the process that
+systemd knows: it takes the sockets that were passed, and passes on what the orchestrator has to say.
 
 Orchestrator to guard: `lock {path}`, `listen {name, address}`, `release {name}`, `running {}`,
-`exit {code}`. Guard to orchestrator: one answer `{ok, ...}` to each of the first three.
+`exit {code}`, `notify {text}`. Guard to orchestrator: one answer `{ok, ...}` to each of the first three.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import time
 
 from omnimind.linux import pidfd, proc, process, seqpacket
 from omnimind.orchestrator.sockets import HeldSockets
+from omnimind.systemd import listen_fds, notify
 
 SWEEP_PAUSE_S = 0.005
 STEADY_S = 30.0
@@ -41,7 +43,8 @@ class Guard:
 
     def __init__(self, argv: list[str]) -> None:
         self._argv = argv
-        self._sockets = HeldSockets()
+        self._sockets = HeldSockets(listen_fds.take())
+        self._notifier = notify.from_environment()
         self._lock: int | None = None
         self._selector = selectors.DefaultSelector()
         self._link: socket.socket | None = None
@@ -77,6 +80,8 @@ class Guard:
         ours, theirs = seqpacket.pair()
         os.set_inheritable(theirs.fileno(), True)
         arguments = [f"--guard-link={theirs.fileno()}", f"--guard-pid={os.getpid()}", *self._argv]
+        if self._notifier:
+            arguments.append(f"--watchdog-us={self._notifier.watchdog_us}")
         self._child = os.posix_spawn(
             sys.executable,
             [sys.executable, *import_flags(), "-m", "omnimind.orchestrator", *arguments],
@@ -207,6 +212,8 @@ class Guard:
                 self._answer({"ok": True})
             case "running":
                 self._running = True
+            case "notify":
+                self._notifier.say(message["text"])
             case "exit":
                 self._exit_code = int(message["code"])
 

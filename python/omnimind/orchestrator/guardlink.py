@@ -6,6 +6,7 @@ answer.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ class GuardLink:
     async def release(self, name: str) -> None:
         """Give a socket up."""
         await self._ask({"t": "release", "name": name})
+
+    def notify(self, *assignments: str) -> None:
+        """Have the guard tell systemd, if there is one. Never waits and never fails."""
+        with contextlib.suppress(OSError):
+            self.say({"t": "notify", "text": "\n".join(assignments)})
 
     def say(self, message: dict[str, object]) -> None:
         """Tell the guard something that needs no answer."""

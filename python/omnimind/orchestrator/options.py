@@ -22,6 +22,8 @@ class Options:
     max_restart_attempts: int | None
     give_up: GiveUp | None
     gateway_module: str
+    systemd: bool
+    watchdog_us: int | None
 
 
 def show_help() -> int:
@@ -43,6 +45,8 @@ def read(argv: list[str]) -> Options:
         max_restart_attempts=found.max_restart_attempts,
         give_up=found.give_up,
         gateway_module=found.gateway_module,
+        systemd=found.systemd,
+        watchdog_us=found.watchdog_us,
     )
 
 
@@ -82,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("park", "exit"),
         help="park a server that keeps failing, or end the fleet with code 1 (park)",
     )
+    parser.add_argument(
+        "--systemd",
+        action="store_true",
+        help="start no built-in server: reach those that run as units of systemd, which alone restarts them",
+    )
+    parser.add_argument("--watchdog-us", type=_count, help=argparse.SUPPRESS)
     parser.add_argument("--guard-link", type=int, default=-1, help=argparse.SUPPRESS)
     parser.add_argument("--guard-pid", type=int, default=-1, help=argparse.SUPPRESS)
     parser.add_argument("--gateway-module", default="omnimind.gateway", help=argparse.SUPPRESS)

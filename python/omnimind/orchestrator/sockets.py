@@ -3,7 +3,8 @@
 Rule: a socket asked for again under the same name and address is the same socket, so a client that connects
 while gateway or orchestrator is being replaced waits in the queue instead of being refused. A Unix socket's
 path is only removed when it is proven stale: the folder's lock is held and nobody accepts.
-Stdlib only: the guard runs this.
+A socket that systemd passed is used instead of binding one: the one that has the address, or the one that has
+the name and the host. Stdlib only: the guard runs this.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Address = tuple[str, int] | str
 class HeldSockets:
     """The sockets by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, passed: Sequence[tuple[str, socket.socket]] = ()) -> None:
+        self._passed = list(passed)
         self._held: dict[str, tuple[Address, socket.socket]] = {}
         self._files: dict[str, tuple[int, int]] = {}
 
@@ -37,21 +39,37 @@ class HeldSockets:
             if known == address:
                 return held
             self.release(name)
-        bound = _bind_unix(address) if isinstance(address, str) else _bind_tcp(*address)
+        bound = self._take_passed(name, address)
+        if bound is None:
+            bound = _bind_unix(address) if isinstance(address, str) else _bind_tcp(*address)
+            if isinstance(address, str):
+                self._files[name] = _file(address)
         self._held[name] = (address, bound)
-        if isinstance(address, str):
-            self._files[name] = _file(address)
         return bound
 
     def release(self, name: str) -> None:
-        """Stop listening, and remove the path of a Unix socket, unless it is another's by now."""
+        """Stop listening, and remove the path of a Unix socket that was bound here and is still ours."""
         if name in self._held:
             address, held = self._held.pop(name)
             held.close()
             if isinstance(address, str):
                 with contextlib.suppress(OSError):
-                    if self._files.pop(name) == _file(address):
+                    if self._files.pop(name, None) == _file(address):
                         os.unlink(address)
+
+    def _take_passed(self, name: str, address: Address) -> socket.socket | None:
+        """The socket that was passed for this; every one is taken once."""
+        plain = name.removeprefix("port/")
+        for by_name in (False, True):
+            for given, held in self._passed:
+                at = held.getsockname()
+                bound = at if isinstance(at, str) else at[:2]
+                alike = given == plain and not isinstance(bound, str) and bound[0] == address[0]
+                if bound == address or (by_name and alike):
+                    self._passed.remove((given, held))
+                    held.setblocking(False)
+                    return held
+        return None
 
     def names(self) -> Sequence[str]:
         """The names of what is held."""
