@@ -25,13 +25,19 @@ class Gateway:
         """
 
     def tell(self, message: bytes, descriptors: list[int]) -> None:
-        """Pass one control message with the descriptors of its packet. Raises ValueError if unknown."""
+        """Pass one control message with the descriptors of its packet.
+
+        Raises ValueError for a message it does not know, OSError for a listening socket it cannot use.
+        """
 
     def events_fd(self) -> int:
         """A descriptor that is readable while `events()` has something; it stays the gateway's."""
 
     def events(self) -> list[str]:
-        """All messages for the orchestrator since the last call, each one JSON object."""
+        """All messages for the orchestrator since the last call, each one JSON object.
+
+        After the control message `drain` one of them is `drained`: nothing is open any more, or time is up.
+        """
 
     def drain(self, timeout_ms: int) -> None:
         """Stop accepting, let what is in flight finish for at most `timeout_ms`, end all threads.

@@ -1,7 +1,8 @@
 """`python -m omnimind.gateway --link N --parent PID`: started by the orchestrator, never by hand.
 
 The main thread waits for three descriptors (link, plane, signals) and runs no Python per request. The process
-ends with its parent (PDEATHSIG, checked again), when its link closes, and after a drain.
+ends with its parent (PDEATHSIG, checked again), when its link closes, and after a drain. While it drains it goes
+on passing messages: calls in flight still need their children.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from omnimind.linux import packets, process
 
 if TYPE_CHECKING:
     from omnimind._core import Gateway
-
-DRAIN_MS = 10_000
-
 
 def main(argv: list[str]) -> int:
     """Serve until the orchestrator says drain or is gone."""
@@ -44,32 +42,49 @@ def main(argv: list[str]) -> int:
 
     start, listeners = packet
     plane = Gateway(translation.to_plane(start), listeners)
-    plane.drain(_converse(link, plane))
+    _converse(link, plane)
+    plane.drain(0)
     return 0
 
 
-def _converse(link: socket.socket, plane: Gateway) -> int:
-    """Pass messages both ways; how long the plane may take to drain."""
+def _converse(link: socket.socket, plane: Gateway) -> None:
+    """Pass messages both ways until the plane has drained, or nobody is at the other end."""
     with selectors.DefaultSelector() as selector:
         selector.register(link, selectors.EVENT_READ)
         selector.register(plane.events_fd(), selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
                 if key.fileobj is not link:
-                    for text in plane.events():
-                        packets.send(link, translation.from_plane(text))
-                    continue
-                packet = packets.receive(link)
-                if packet is None:
-                    return 0
-                message, descriptors = packet
-                if message.get("t") == "drain":
-                    return int(message.get("timeout_ms", DRAIN_MS))
-                try:
-                    plane.tell(translation.to_plane(message), descriptors)
-                except ValueError as error:
-                    # One message that the plane cannot read must not end everybody's connections.
-                    sys.stderr.write(f"control message {message.get('t')!r} dropped: {error}\n")
+                    if _pass_up(link, plane):
+                        return
+                elif not _pass_down(link, plane):
+                    return
+
+
+def _pass_up(link: socket.socket, plane: Gateway) -> bool:
+    """What the plane has to say; true once it has drained."""
+    drained = False
+    for text in plane.events():
+        message = translation.from_plane(text)
+        if message.get("t") == translation.DRAINED:
+            drained = True
+        else:
+            packets.send(link, message)
+    return drained
+
+
+def _pass_down(link: socket.socket, plane: Gateway) -> bool:
+    """One message of the orchestrator; false when there will be no more."""
+    packet = packets.receive(link)
+    if packet is None:
+        return False
+    message, descriptors = packet
+    try:
+        plane.tell(translation.to_plane(message), descriptors)
+    except (OSError, ValueError) as error:
+        # One message that the plane cannot take must not end everybody's connections.
+        sys.stderr.write(f"control message {message.get('t')!r} dropped: {error}\n")
+    return True
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+DRAINED: Final = "drained"
+"""The one message of the plane that is for its process and not for the orchestrator."""
 
 
 def to_plane(message: Mapping[str, Any]) -> bytes:

@@ -187,6 +187,9 @@ pub struct ServerSpec {
     /// A call ends after this whatever it says.
     #[serde(default = "deadline_default")]
     pub deadline_ms: u64,
+    /// A connection that owes answers and is silent for three of these is pinged; 0 means never.
+    #[serde(default = "heartbeat_default")]
+    pub heartbeat_ms: u64,
     /// What the operator trusts: `annotations`, `public`.
     #[serde(default)]
     pub trust: Vec<String>,
@@ -202,6 +205,20 @@ impl ServerSpec {
     pub fn longest(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
     }
+
+    /// Between two looks at a connection that owes answers; none if nobody is to look.
+    pub fn heartbeat(&self) -> Option<Duration> {
+        (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms))
+    }
+
+    /// What the server says of its tools is believed.
+    pub fn trusts_annotations(&self) -> bool {
+        self.trust.iter().any(|trusted| trusted == "annotations")
+    }
+}
+
+fn heartbeat_default() -> u64 {
+    1_000
 }
 
 fn idle_default() -> u64 {

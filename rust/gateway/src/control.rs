@@ -68,10 +68,29 @@ pub enum FromOrchestrator {
         /// Why, for people.
         reason: String,
     },
+    /// A child is replaced: no new call on it, and it is given back when the last one has ended.
+    ChildRetire {
+        /// Which.
+        child: u64,
+        /// It is given back after this time at the latest.
+        timeout_ms: u64,
+    },
     /// A new snapshot.
     Apply {
         /// The whole of it.
         snapshot: Box<Snapshot>,
+    },
+    /// One more listening socket; its descriptor travels beside the message.
+    Listen(ListenerSpec),
+    /// No more connections there; those that are open finish.
+    Unlisten {
+        /// The listeners of this name.
+        name: String,
+    },
+    /// Another process accepts on the same sockets: finish what is open, then say so.
+    Drain {
+        /// What is still open after this is given up.
+        timeout_ms: u64,
     },
     /// Asks for numbers.
     Stats {
@@ -203,6 +222,15 @@ pub enum ToOrchestrator {
         /// Why.
         reason: String,
     },
+    /// Calls are in flight on a child, and it answers nothing, not even a ping.
+    Stuck {
+        /// Which.
+        child: u64,
+        /// How that shows.
+        reason: String,
+    },
+    /// Nothing is open any more, or the time of the drain is over. For the process around the plane: it can end.
+    Drained,
     /// Numbers, as asked.
     Stats {
         /// As asked.
@@ -215,7 +243,20 @@ pub enum ToOrchestrator {
         requests: u64,
         /// Requests being worked on.
         in_flight: u64,
+        /// Calls by server.
+        servers: Vec<ServerCount>,
     },
+}
+
+/// Calls of one server since this process began.
+#[derive(Debug, Serialize)]
+pub struct ServerCount {
+    /// Its name.
+    pub name: String,
+    /// Calls that were for it.
+    pub calls: u64,
+    /// Those that ended without an answer of its own.
+    pub failed: u64,
 }
 
 /// Outgoing messages with a descriptor that becomes readable when there are some.

@@ -15,7 +15,7 @@ use std::{
 use http::Response;
 
 use crate::{
-    control::{State, ToOrchestrator},
+    control::{ServerCount, State, ToOrchestrator},
     plane::Plane,
 };
 
@@ -38,6 +38,29 @@ struct Counters {
     answered: [AtomicU64; CLASSES],
     head_buckets: [AtomicU64; BUCKETS],
     head_sum_us: AtomicU64,
+}
+
+/// Calls of one server.
+#[derive(Debug, Default)]
+pub struct Tally {
+    calls: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Tally {
+    /// A call is for this server.
+    pub(crate) fn called(&self) {
+        self.calls.fetch_add(1, Relaxed);
+    }
+
+    /// A call ended without an answer of the server's own.
+    pub(crate) fn failed(&self) {
+        self.failed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count(&self, name: &str) -> ServerCount {
+        ServerCount { name: name.to_owned(), calls: self.calls.load(Relaxed), failed: self.failed.load(Relaxed) }
+    }
 }
 
 /// One open connection, counted until dropped.
@@ -102,6 +125,7 @@ impl Metrics {
             sessions: plane.sessions.len() as u64,
             requests: self.counters.answered.iter().map(|counter| counter.load(Relaxed)).sum(),
             in_flight: self.counters.in_flight.load(Relaxed),
+            servers: plane.fleet.counts(),
         }
     }
 
@@ -126,6 +150,15 @@ impl Metrics {
         for server in plane.fleet.servers() {
             let ready = u8::from(matches!(server.state, State::Ready | State::Degraded));
             let _ = writeln!(text, "omnimind_server_ready{{server=\"{}\"}} {ready}", server.spec.name);
+        }
+        let counts = plane.fleet.counts();
+        head(&mut text, "omnimind_server_calls_total", "counter", "Calls by server.");
+        for count in &counts {
+            let _ = writeln!(text, "omnimind_server_calls_total{{server=\"{}\"}} {}", count.name, count.calls);
+        }
+        head(&mut text, "omnimind_server_calls_failed_total", "counter", "Calls that ended without an answer.");
+        for count in &counts {
+            let _ = writeln!(text, "omnimind_server_calls_failed_total{{server=\"{}\"}} {}", count.name, count.failed);
         }
         text
     }

@@ -5,7 +5,6 @@
 
 use std::{
     io,
-    net::TcpListener as StdListener,
     os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,21 +12,20 @@ use std::{
 
 use arc_swap::ArcSwap;
 use omnimind_wire::seal::Keyring;
-use tokio::{
-    net::TcpListener,
-    runtime::{Builder, Runtime},
-    sync::{Semaphore, watch},
-};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     aggregate::Shelves,
     config::{Kind, Snapshot},
     control::{FromOrchestrator, Outbox, Start, State, ToOrchestrator},
-    edge::{self, Door, Tokens},
+    edge::{self, Doors, Tokens},
     metrics::Metrics,
     session::Sessions,
     upstream::Fleet,
 };
+
+/// How often a plane that drains looks whether something is still open.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a gateway process holds.
 pub struct Plane {
@@ -48,7 +46,7 @@ pub struct Plane {
     /// Number of this process; part of every upstream id.
     pub epoch: u32,
     pub(crate) tokens: ArcSwap<Tokens>,
-    drain: watch::Sender<bool>,
+    doors: Doors,
 }
 
 impl Plane {
@@ -61,16 +59,11 @@ impl Plane {
             keyring: ArcSwap::from_pointee(keyring(&snapshot)),
             metrics: Metrics::default(),
             tokens: ArcSwap::from_pointee(Tokens::new(&snapshot.auth)),
+            doors: Doors::new(snapshot.edge.connections),
             snapshot: ArcSwap::from_pointee(snapshot),
-            drain: watch::Sender::new(false),
             outbox,
             epoch,
         }
-    }
-
-    /// Becomes true once, when the plane begins to drain.
-    pub fn draining(&self) -> watch::Receiver<bool> {
-        self.drain.subscribe()
     }
 
     /// At least one server answers.
@@ -84,19 +77,59 @@ impl Plane {
     fn apply(&self, snapshot: Snapshot) {
         self.tokens.store(Arc::new(Tokens::new(&snapshot.auth)));
         self.keyring.store(Arc::new(keyring(&snapshot)));
+        let snapshot = Arc::new(snapshot);
+        let before = self.snapshot.swap(Arc::clone(&snapshot));
+        for old in before.servers.iter().filter(|old| !snapshot.servers.contains(old)) {
+            self.sessions.schemas.forget(&old.name);
+            self.shelves.forget(&old.name);
+        }
+        // Last, because it is announced: those who hear of the change are to see it.
         self.fleet.apply(&snapshot);
-        self.snapshot.store(Arc::new(snapshot));
     }
 
-    fn hear(&self, message: FromOrchestrator, descriptors: Vec<OwnedFd>) {
+    /// Takes one message.
+    ///
+    /// # Errors
+    /// A descriptor that came with it cannot be used.
+    pub fn hear(self: &Arc<Self>, message: FromOrchestrator, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         match message {
             FromOrchestrator::Server(change) => self.fleet.server_changed(change),
             FromOrchestrator::Child(answer) => self.fleet.child_answer(answer, descriptors),
             FromOrchestrator::ChildGone { child, reason } => self.fleet.child_gone(child, &reason),
+            FromOrchestrator::ChildRetire { child, timeout_ms } => {
+                self.fleet.child_retire(child, Duration::from_millis(timeout_ms));
+            }
             FromOrchestrator::Apply { snapshot } => self.apply(*snapshot),
+            FromOrchestrator::Listen(spec) => {
+                for descriptor in descriptors {
+                    self.doors.open(self, &spec.name, descriptor)?;
+                }
+            }
+            FromOrchestrator::Unlisten { name } => self.doors.close(&name),
+            FromOrchestrator::Drain { timeout_ms } => {
+                self.doors.close_all();
+                tokio::spawn(finish(Arc::clone(self), Duration::from_millis(timeout_ms)));
+            }
             FromOrchestrator::Stats { request } => self.outbox.send(&self.metrics.stats(request, self)),
         }
+        Ok(())
     }
+
+    /// True when no connection is open and none can come.
+    fn is_empty(&self) -> bool {
+        !self.doors.is_accepting() && self.metrics.open_connections() == 0
+    }
+}
+
+/// Waits until nothing is open any more, or for as long as there is patience, and says so.
+async fn finish(plane: Arc<Plane>, patience: Duration) {
+    let empty = async {
+        while !plane.is_empty() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let _ = tokio::time::timeout(patience, empty).await;
+    plane.outbox.send(&ToOrchestrator::Drained);
 }
 
 fn keyring(snapshot: &Snapshot) -> Keyring {
@@ -109,10 +142,10 @@ pub struct Gateway {
     runtime: Runtime,
 }
 
-/// Why a gateway did not start.
+/// Why a gateway did not start, or did not take a message.
 #[derive(Debug)]
 pub enum StartError {
-    /// The first message does not say what it should.
+    /// The message does not say what it should.
     Message(serde_json::Error),
     /// The operating system refused something.
     System(io::Error),
@@ -121,8 +154,8 @@ pub enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Message(error) => write!(formatter, "the start message is not valid: {error}"),
-            Self::System(error) => write!(formatter, "the gateway could not start: {error}"),
+            Self::Message(error) => write!(formatter, "the message is not valid: {error}"),
+            Self::System(error) => write!(formatter, "the system refused the gateway something: {error}"),
         }
     }
 }
@@ -150,14 +183,10 @@ impl Gateway {
             .enable_all()
             .build()?;
         let outbox = Arc::new(Outbox::new()?);
-        let places = Arc::new(Semaphore::new(start.snapshot.edge.connections));
         let inside = runtime.enter();
         let plane = Arc::new(Plane::new(start.epoch, start.snapshot, outbox));
         for (spec, descriptor) in start.listeners.iter().zip(listeners) {
-            let listener = StdListener::from(descriptor);
-            listener.set_nonblocking(true)?;
-            let door = if spec.name == "gateway" { Door::Gateway } else { Door::Server(spec.name.clone()) };
-            runtime.spawn(edge::accept(plane.clone(), TcpListener::from_std(listener)?, door, places.clone()));
+            plane.doors.open(&plane, &spec.name, descriptor)?;
         }
         runtime.spawn(crate::session::sweep(plane.clone()));
         plane.outbox.send(&ToOrchestrator::Up { pid: std::process::id() });
@@ -168,12 +197,11 @@ impl Gateway {
     /// Takes one message from the orchestrator, with the descriptors that came in its packet.
     ///
     /// # Errors
-    /// The message is none the gateway knows; nothing changed.
-    pub fn tell(&self, message: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), serde_json::Error> {
-        let message = FromOrchestrator::parse(message)?;
+    /// The message is none the gateway knows, or its descriptor is of no use; nothing changed.
+    pub fn tell(&self, message: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), StartError> {
+        let message = FromOrchestrator::parse(message).map_err(StartError::Message)?;
         let _inside = self.runtime.enter();
-        self.plane.hear(message, descriptors);
-        Ok(())
+        Ok(self.plane.hear(message, descriptors)?)
     }
 
     /// Messages for the orchestrator.
@@ -185,9 +213,9 @@ impl Gateway {
     /// Blocks the calling thread.
     pub fn drain(self, patience: Duration) {
         let until = Instant::now() + patience;
-        self.plane.drain.send_replace(true);
-        while self.plane.metrics.open_connections() > 0 && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
+        self.plane.doors.close_all();
+        while !self.plane.is_empty() && Instant::now() < until {
+            std::thread::sleep(LOOK);
         }
         self.runtime.shutdown_timeout(Duration::from_millis(500));
     }

@@ -30,9 +30,20 @@ pub enum Reply {
         flow: Outflow,
         /// Extra response headers (a legacy session id).
         headers: Vec<(HeaderName, HeaderValue)>,
-        /// True for streams that are only ever event streams (GET, subscriptions).
-        always_stream: bool,
+        /// What kind of stream it is.
+        shape: Shape,
     },
+}
+
+/// What kind of stream a flow is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A call: it may come to be one JSON body.
+    Call,
+    /// The rest of a call whose client asked for a stream by GET.
+    Rest,
+    /// A stream without an end of its own (GET, subscriptions): it ends when its door closes.
+    Endless,
 }
 
 /// One whole JSON-RPC message with its HTTP status.

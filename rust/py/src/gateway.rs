@@ -26,18 +26,13 @@ impl Gateway {
     #[new]
     fn new(py: Python<'_>, start: &[u8], listeners: Vec<RawFd>) -> PyResult<Self> {
         let listeners = own(listeners)?;
-        let plane = py.detach(|| Plane::start(start, listeners)).map_err(|error| match error {
-            StartError::Message(_) => PyValueError::new_err(error.to_string()),
-            StartError::System(_) => PyOSError::new_err(error.to_string()),
-        })?;
+        let plane = py.detach(|| Plane::start(start, listeners)).map_err(|error| refused(&error))?;
         Ok(Self { plane: Mutex::new(Some(plane)), pid: std::process::id() })
     }
 
     fn tell(&self, py: Python<'_>, message: &[u8], descriptors: Vec<RawFd>) -> PyResult<()> {
         let descriptors = own(descriptors)?;
-        self.with(|plane| {
-            py.detach(|| plane.tell(message, descriptors)).map_err(|error| PyValueError::new_err(error.to_string()))
-        })
+        self.with(|plane| py.detach(|| plane.tell(message, descriptors)).map_err(|error| refused(&error)))
     }
 
     fn events_fd(&self) -> PyResult<RawFd> {
@@ -75,6 +70,13 @@ impl Gateway {
             "a gateway cannot be used across forks: it was started in process {}, this is {here}",
             self.pid
         )))
+    }
+}
+
+fn refused(error: &StartError) -> PyErr {
+    match error {
+        StartError::Message(_) => PyValueError::new_err(error.to_string()),
+        StartError::System(_) => PyOSError::new_err(error.to_string()),
     }
 }
 

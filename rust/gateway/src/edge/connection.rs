@@ -3,14 +3,31 @@
 //! Both get the limits of the configuration. hyper answers what is not HTTP at all by itself; limits it
 //! does not know are checked in [`super::service`]. A connection that says nothing is closed when the time
 //! for a head is over.
+//!
+//! When the door closes, HTTP/2 says GOAWAY and finishes its streams. HTTP/1 has no such word: whoever closes an
+//! idle connection may cut off a request that is on its way. So the next answer says `Connection: close`, and a
+//! connection on which nothing comes for [`QUIET`] is closed then.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use hyper::{server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::watch,
+};
 
-use super::{route::Door, service};
+use super::{listen::Entrance, service};
 use crate::{config::Edge, plane::Plane};
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113, section 3.4).
@@ -22,41 +39,107 @@ const READ_FIELDS: usize = 1_000;
 /// Resets a client may cause before the connection ends (rapid reset).
 const RESETS: usize = 200;
 
-/// Serves one connection to its end, or to the drain.
-pub(crate) async fn serve(plane: Arc<Plane>, door: Arc<Door>, stream: TcpStream) {
+/// A connection whose door closes and on which nothing comes for this long is closed.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(plane: Arc<Plane>, entrance: Arc<Entrance>, stream: TcpStream) {
     let edge = plane.snapshot.load().edge.clone();
     let patience = Duration::from_millis(edge.header_timeout_ms);
-    let Ok(Some(http2)) = tokio::time::timeout(patience, is_http2(&stream)).await else { return };
-    let counted = plane.metrics.connection();
-    let mut draining = plane.draining();
-    let drained = async move {
-        let _ = draining.wait_for(|drain| *drain).await;
+    let mut closing = entrance.closing();
+    let heard = Arc::new(AtomicU64::new(0));
+    let first = tokio::select! {
+        first = tokio::time::timeout(patience, is_http2(&stream)) => first,
+        () = quiet(&mut closing, &heard) => return,
     };
-    let service = service_fn(move |request| service::handle(plane.clone(), door.clone(), request));
-    let io = TokioIo::new(stream);
+    let Ok(Some(http2)) = first else { return };
+    let service = service_fn(move |request| service::handle(plane.clone(), entrance.clone(), request));
     // An error here is the client's going away, or its not speaking HTTP: nobody is left to be told.
     if http2 {
-        let connection = http2_builder(&edge).serve_connection(io, service);
+        let connection = http2_builder(&edge).serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => {}
-            () = drained => {
+            () = closes(&mut closing) => {
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
             }
         }
     } else {
+        let io = TokioIo::new(Attentive { stream, heard: heard.clone() });
         let connection = http1_builder(patience).serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => {}
-            () = drained => {
+            () = quiet(&mut closing, &heard) => {
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
             }
         }
     }
-    drop(counted);
+}
+
+/// Waits until the door closes; one that is gone with its process closes nothing.
+async fn closes(closing: &mut watch::Receiver<bool>) {
+    if closing.wait_for(|closing| *closing).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until the door closes, and then until nothing more is heard.
+async fn quiet(closing: &mut watch::Receiver<bool>, heard: &AtomicU64) {
+    closes(closing).await;
+    let mut before = heard.load(Relaxed);
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let now = heard.load(Relaxed);
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// A stream that counts how often something came.
+struct Attentive {
+    stream: TcpStream,
+    heard: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Attentive {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if polled.is_ready() {
+            self.heard.fetch_add(1, Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Attentive {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 fn http1_builder(patience: Duration) -> conn::http1::Builder {

@@ -16,5 +16,4 @@ mod route;
 mod service;
 
 pub(crate) use authenticate::{Tokens, digest};
-pub(crate) use listen::accept;
-pub(crate) use route::Door;
+pub(crate) use listen::Doors;

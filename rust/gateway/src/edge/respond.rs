@@ -7,7 +7,6 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,11 +18,10 @@ use http_body::{Frame, SizeHint};
 use omnimind_wire::sse;
 use tokio::sync::watch;
 
-use super::refuse;
+use super::{listen::Entrance, refuse};
 use crate::{
     config::Edge,
-    plane::Plane,
-    reply::{Outflow, Outgoing, Reply, Whole},
+    reply::{Outflow, Outgoing, Reply, Shape, Whole},
 };
 
 /// A response body: known whole, or made as it goes.
@@ -96,12 +94,12 @@ impl Accepts {
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
     keepalive: Duration,
-    draining: watch::Receiver<bool>,
+    closing: watch::Receiver<bool>,
 }
 
 impl Pace {
-    pub(crate) fn of(plane: &Arc<Plane>, edge: &Edge) -> Self {
-        Self { keepalive: Duration::from_millis(edge.keepalive_ms.max(100)), draining: plane.draining() }
+    pub(crate) fn of(entrance: &Entrance, edge: &Edge) -> Self {
+        Self { keepalive: Duration::from_millis(edge.keepalive_ms.max(100)), closing: entrance.closing() }
     }
 }
 
@@ -111,19 +109,19 @@ pub(crate) async fn render(reply: Reply, accepts: Accepts, pace: Pace) -> Respon
         Reply::Accepted => status_only(StatusCode::ACCEPTED),
         Reply::Refused { refusal, id } => refuse::render(&refusal, &id),
         Reply::Whole(whole) => json(whole),
-        Reply::Flow { flow, headers, always_stream } => render_flow(flow, headers, always_stream, accepts, pace).await,
+        Reply::Flow { flow, headers, shape } => render_flow(flow, headers, shape, accepts, pace).await,
     }
 }
 
 async fn render_flow(
     mut flow: Outflow,
     headers: Vec<(HeaderName, HeaderValue)>,
-    always_stream: bool,
+    shape: Shape,
     accepts: Accepts,
     pace: Pace,
 ) -> Response<Body> {
-    if always_stream {
-        return events(None, flow, headers, pace, true);
+    if shape != Shape::Call {
+        return events(None, flow, headers, pace, shape == Shape::Endless);
     }
     if !accepts.stream {
         // Notes have nowhere to go; the answer has.
@@ -174,9 +172,9 @@ fn events(
     flow: Outflow,
     headers: Vec<(HeaderName, HeaderValue)>,
     pace: Pace,
-    ends_with_drain: bool,
+    endless: bool,
 ) -> Response<Body> {
-    let mut response = Response::new(Body::Events(Box::pin(event_bytes(first, flow, pace, ends_with_drain))));
+    let mut response = Response::new(Body::Events(Box::pin(event_bytes(first, flow, pace, endless))));
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
@@ -190,7 +188,7 @@ fn event_bytes(
     first: Option<Outgoing>,
     mut flow: Outflow,
     mut pace: Pace,
-    ends_with_drain: bool,
+    endless: bool,
 ) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
         // A stream that opens in silence says so at once: clients wait for its head.
@@ -199,7 +197,7 @@ fn event_bytes(
         while !ended {
             let next = tokio::select! {
                 next = tokio::time::timeout(pace.keepalive, flow.next()) => next,
-                _ = pace.draining.wait_for(|drain| *drain), if ends_with_drain => break,
+                _ = pace.closing.wait_for(|closing| *closing), if endless => break,
             };
             match next {
                 Ok(Some(item)) => {

@@ -7,14 +7,16 @@ use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::Incoming;
 use omnimind_wire::{Limits, Malformed, Message, Reason, Refusal, message};
 
 use super::{
-    body, places, refuse,
+    body,
+    listen::Entrance,
+    places, refuse,
     respond::{self, Accepts, Body},
-    route::{self, Door, Place},
+    route::{self, Place},
 };
 use crate::{
     config::{Edge, Role},
@@ -27,14 +29,15 @@ use crate::{
 /// Serves one request. A panic in a handler fails this request alone.
 pub(crate) async fn handle(
     plane: Arc<Plane>,
-    door: Arc<Door>,
+    entrance: Arc<Entrance>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let measured = plane.metrics.request();
     let (parts, incoming) = request.into_parts();
+    let kept_alive = parts.version <= Version::HTTP_11;
     let mut incoming = Some(incoming);
-    let answered = AssertUnwindSafe(answer(&plane, &door, parts, &mut incoming)).catch_unwind().await;
-    let response = match answered {
+    let answered = AssertUnwindSafe(answer(&plane, &entrance, parts, &mut incoming)).catch_unwind().await;
+    let mut response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => refuse::render(&refusal, b""),
         Err(_panic) => refuse::render(
@@ -45,25 +48,28 @@ pub(crate) async fn handle(
     if let Some(unread) = incoming {
         body::drain(unread);
     }
+    if kept_alive && entrance.is_closing() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(measured.answered(response))
 }
 
 async fn answer(
     plane: &Arc<Plane>,
-    door: &Door,
+    entrance: &Entrance,
     parts: Parts,
     incoming: &mut Option<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
     let snapshot = plane.snapshot.load_full();
     places::check(&snapshot.edge, &parts.uri, &parts.headers)?;
     check_head(&snapshot.edge, &parts)?;
-    let target = match route::find(&snapshot, door, parts.uri.path()) {
+    let target = match route::find(&snapshot, &entrance.door, parts.uri.path()) {
         Place::Mcp(target) => target,
         other => return other_places(plane, other, &parts),
     };
     let principal = plane.tokens.load().authenticate(&parts.headers)?;
     let caller = |headers: HeaderMap| Caller { plane: plane.clone(), principal: principal.clone(), target, headers };
-    let keepalive = respond::Pace::of(plane, &snapshot.edge);
+    let keepalive = respond::Pace::of(entrance, &snapshot.edge);
     let accepts = Accepts::of(&parts.headers);
     let reply = match parts.method {
         Method::POST => {

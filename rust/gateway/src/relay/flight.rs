@@ -6,7 +6,7 @@
 //! with it the call upstream. A flight whose upstream asks a modern client something is
 //! [parked](super::parked) and takes off again when the client comes back.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -25,9 +25,10 @@ use super::{
     notes, parked, paused,
     rounds::Round,
     schemas, state,
+    tries::{self, Tries, Verdict},
 };
 use crate::{
-    reply::{Outflow, Outgoing, Reply},
+    reply::{Outflow, Outgoing, Reply, Shape},
     session::{Asked, Ticket},
     upstream::{Call, Event, Exchange, Failure, Lease, Note, Question},
 };
@@ -64,8 +65,9 @@ pub(crate) struct Flight {
     pub(crate) place: Option<Arc<str>>,
     /// The client knows that id.
     opened: bool,
-    /// Nothing has come back yet, so the call may be sent anew if it never left.
-    untouched: bool,
+    tries: Tries,
+    /// The server has asked something in the course of the call: it is not sent anew.
+    questioned: bool,
     ended: bool,
 }
 
@@ -92,7 +94,7 @@ pub(crate) enum Step {
 pub(crate) async fn fly(client: &Client, route: Route, request: &Request) -> Reply {
     let id = request.id_raw.clone();
     match take_off(client, route, request).await {
-        Ok(flight) => Reply::Flow { flow: flow(flight), headers: Vec::new(), always_stream: false },
+        Ok(flight) => Reply::Flow { flow: flow(flight), headers: Vec::new(), shape: Shape::Call },
         Err(Failure::Refused(refusal)) => Reply::Refused { refusal, id },
         Err(Failure::Rpc(error)) => super::whole(client.era, &id, Err(error)),
     }
@@ -101,7 +103,7 @@ pub(crate) async fn fly(client: &Client, route: Route, request: &Request) -> Rep
 async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Flight, Failure> {
     let ticket = client.session.as_ref().map(|session| session.begin(&request.id.raw())).transpose()?;
     let patience = meta::patience(Sent::of(request), route.source.spec.longest());
-    let lease = client.lease(&route.source.spec, &request.method).await?;
+    let lease = lease(client, &route.source, &request.method).await?;
     let era = lease.negotiated().era;
     let params = meta::upward(client, era, &route.params, Sent::of(request))
         .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
@@ -137,17 +139,52 @@ async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Fl
         rounds: 0,
         place,
         opened: false,
-        untouched: true,
+        tries: Tries::default(),
+        questioned: false,
         ended: false,
     })
+}
+
+/// A connection for a call, which counts from here.
+async fn lease(client: &Client, source: &Source, method: &str) -> Result<Lease, Refusal> {
+    let leased = client.lease(&source.spec, method).await;
+    match &leased {
+        Ok(lease) => lease.tally().called(),
+        Err(_) => client.caller.plane.fleet.unmet(&source.spec.name),
+    }
+    leased
 }
 
 /// A plain call for whoever needs a result and nothing on the way: notes are dropped, questions refused.
 /// The result is in the modern form and in the server's own names.
 pub async fn ask(client: &Client, source: &Source, method: &str, params: Bytes) -> Result<Bytes, Failure> {
-    let lease = client.lease(&source.spec, "").await?;
-    let sent = find(if params.is_empty() { b"{}" } else { &params }, &["_meta"]).ok().flatten();
-    let params = meta::upward(client, lease.negotiated().era, &params, Sent::read(sent))
+    let mut on = lease(client, source, "").await?;
+    let mut tries = Tries::default();
+    loop {
+        let refusal = match ask_on(&on, client, source, method, &params).await {
+            Err(Failure::Refused(refusal)) => refusal,
+            answered => {
+                if let Ok(result) = &answered {
+                    schemas::learn(client, &source.spec, method, result);
+                }
+                return answered;
+            }
+        };
+        match tries.judge(&source.spec, &refusal) {
+            Verdict::Again(pause) => tokio::time::sleep(pause).await,
+            Verdict::IfRepeatable if tries::only_reads(method) => {}
+            Verdict::IfRepeatable | Verdict::No => {
+                on.tally().failed();
+                return Err(refusal.into());
+            }
+        }
+        on = client.lease(&source.spec, "").await?;
+    }
+}
+
+async fn ask_on(on: &Lease, client: &Client, source: &Source, method: &str, params: &Bytes) -> Result<Bytes, Failure> {
+    let sent = find(if params.is_empty() { b"{}" } else { params }, &["_meta"]).ok().flatten();
+    let params = meta::upward(client, on.negotiated().era, params, Sent::read(sent))
         .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
     let call = Call {
         id: Bytes::from_static(b"0"),
@@ -157,12 +194,12 @@ pub async fn ask(client: &Client, source: &Source, method: &str, params: Bytes) 
         idle: Some(source.spec.idle_timeout()),
         deadline: Some(Instant::now() + source.spec.longest()),
     };
-    let outcome = lease.call(call).finish().await;
-    if lease.negotiated().era == Era::Modern {
+    let outcome = on.call(call).finish().await;
+    if on.negotiated().era == Era::Modern {
         return outcome;
     }
     match outcome {
-        Ok(result) => to_modern(method, &lease, &result).map_err(Failure::Rpc),
+        Ok(result) => to_modern(method, on, &result).map_err(Failure::Rpc),
         Err(Failure::Rpc(error)) => Err(Failure::Rpc(bridge::error_to_modern(method, Some(&params), error))),
         Err(refused) => Err(refused),
     }
@@ -271,7 +308,6 @@ impl Flight {
 
     /// A notification of the upstream for this call.
     fn hear(&mut self, note: Note) {
-        self.untouched = false;
         let Some(note) = notes::of_call(&self.client, self.lease.negotiated().era, &self.progress, note) else {
             return;
         };
@@ -286,7 +322,7 @@ impl Flight {
 
     /// A question of a legacy upstream.
     fn asked(&mut self, question: Question) -> Step {
-        self.untouched = false;
+        self.questioned = true;
         if !self.client.can_answer(&question.method, &question.params) {
             refuse(question);
             return Step::Again;
@@ -330,19 +366,42 @@ impl Flight {
             }
             Err(Failure::Rpc(error)) => self.end(Err(self.bridged(error))),
             Err(Failure::Refused(refusal)) => {
-                // Refused with a time to come again: the call never left, so it may be sent once more.
-                if self.untouched && refusal.retry_after_ms.is_some() && Instant::now() < self.deadline {
-                    self.untouched = false;
-                    if let Ok(lease) = self.client.lease(&self.source.spec, &self.method).await
-                        && lease.negotiated().era == self.lease.negotiated().era
-                    {
-                        self.lease = lease;
-                        return self.send();
-                    }
+                if !self.again(&refusal).await {
+                    self.end_refused(&refusal);
                 }
-                self.end_refused(&refusal);
             }
         }
+    }
+
+    /// Sends a call anew that failed, if it may be; see [`tries`].
+    async fn again(&mut self, refusal: &Refusal) -> bool {
+        let verdict = self.tries.judge(&self.source.spec, refusal);
+        let pause = match verdict {
+            Verdict::Again(pause) => pause,
+            Verdict::IfRepeatable if !self.questioned => Duration::ZERO,
+            Verdict::IfRepeatable | Verdict::No => return false,
+        };
+        let next = async {
+            tokio::time::sleep(pause).await;
+            let lease = self.client.lease(&self.source.spec, &self.method).await.ok()?;
+            let same_era = lease.negotiated().era == self.lease.negotiated().era;
+            let (client, source) = (&self.client, &self.source);
+            let may = verdict != Verdict::IfRepeatable
+                || tries::is_repeatable(client, source, &lease, &self.method, &self.params).await;
+            (same_era && may).then_some(lease)
+        };
+        let next = tokio::select! {
+            () = Ticket::cancelled(self.ticket.as_ref()) => None,
+            next = tokio::time::timeout_at(self.deadline, next) => next.ok().flatten(),
+        };
+        let Some(lease) = next else { return false };
+        if verdict == Verdict::IfRepeatable {
+            // Progress counts up; that of a second run would begin anew.
+            self.progress = Progress::Token(None);
+        }
+        self.lease = lease;
+        self.send();
+        true
     }
 
     /// A complete result in the client's era and names.
@@ -380,6 +439,7 @@ impl Flight {
     }
 
     pub(crate) fn end_refused(&mut self, refusal: &Refusal) {
+        self.lease.tally().failed();
         self.close();
         let status = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         self.ready.push_back(Outgoing::End { status, body: message::error(&self.id, &refusal.rpc_error()) });

@@ -20,7 +20,7 @@ use super::{
     paused, state,
 };
 use crate::{
-    reply::{Reply, Whole},
+    reply::{Reply, Shape, Whole},
     session::{Session, Sessions, id, stream},
     upstream::Failure,
 };
@@ -78,7 +78,7 @@ pub(super) fn get(caller: Caller) -> Reply {
         return super::fault(StatusCode::CONFLICT, b"null", &error);
     };
     let flow = stream::open(Client::legacy(caller, session), claimed);
-    Reply::Flow { flow, headers: Vec::new(), always_stream: true }
+    Reply::Flow { flow, headers: Vec::new(), shape: Shape::Endless }
 }
 
 /// Answers a DELETE: the session's end.

@@ -31,6 +31,7 @@ pub(crate) mod paused;
 mod rounds;
 pub(crate) mod schemas;
 pub(crate) mod state;
+mod tries;
 
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ use super::{
     state::{self, ParkedId, What},
 };
 use crate::{
-    reply::{Outgoing, Reply},
+    reply::{Outgoing, Reply, Shape},
     upstream::{Event, Question},
 };
 
@@ -162,7 +162,7 @@ fn input_required(questions: &[(String, Question)], sealed: &str) -> Bytes {
 pub(crate) fn resume(client: &Client, request: &Request, backend: &str, id: ParkedId) -> Reply {
     match answer(client, request, backend, id) {
         Ok(Resumed::Flies(flight)) => {
-            Reply::Flow { flow: flight::flow(*flight), headers: Vec::new(), always_stream: false }
+            Reply::Flow { flow: flight::flow(*flight), headers: Vec::new(), shape: Shape::Call }
         }
         Ok(Resumed::Waits(Outgoing::End { status, body })) => super::answer(status, body),
         Ok(Resumed::Waits(_)) => Reply::Accepted,

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::Kind,
     edge::respond::Accepts,
-    reply::{Outgoing, Reply},
+    reply::{Outgoing, Reply, Shape},
     session::Session,
     upstream::Lease,
 };
@@ -108,5 +108,5 @@ pub(super) fn take_up(caller: &Caller, session: &Session, place: &str) -> Reply 
         let message = "no stream waits under that event id: it was taken up, has ended, or waited too long";
         return super::fault(http::StatusCode::NOT_FOUND, b"null", &RpcError::new(INVALID_REQUEST, message));
     };
-    Reply::Flow { flow: flight::flow(*flight), headers: Vec::new(), always_stream: true }
+    Reply::Flow { flow: flight::flow(*flight), headers: Vec::new(), shape: Shape::Rest }
 }

@@ -1,5 +1,7 @@
 //! Arguments that travel as headers too (`x-mcp-header`): which they are, by server and tool.
 //!
+//! And beside them which tools a trusted server says may run twice.
+//!
 //! Learned from every `tools/list` that passes, and asked for once where a call comes first. Over HTTP a modern
 //! upstream compares header and argument itself and only needs the headers; behind a pipe nobody else would,
 //! so it is done here. For a legacy client of a modern HTTP server the headers are made here.
@@ -37,11 +39,14 @@ const LEARNED_IN: Duration = Duration::from_secs(5);
 type Expected = Arc<[ParamHeader]>;
 type Tools = HashMap<Box<str>, Expected>;
 type Views = HashMap<Box<str>, Tools>;
+/// What trusted servers say of their tools, by server and by whose view of it.
+type Words = HashMap<Box<str>, HashMap<Box<str>, HashMap<Box<str>, bool>>>;
 
 /// Annotated tools, by server and by whose view of it.
 #[derive(Default)]
 pub(crate) struct Schemas {
     servers: RwLock<HashMap<Box<str>, Views>>,
+    repeatable: RwLock<Words>,
 }
 
 /// Whose view: all share that of a shared server.
@@ -68,6 +73,30 @@ impl Schemas {
 
     fn expected(&self, view: &View<'_>, tool: &str) -> Option<Expected> {
         self.servers.read().get(view.server)?.get(view.whose)?.get(tool).cloned()
+    }
+
+    fn may_repeat(&self, view: &View<'_>, tool: &str) -> Option<bool> {
+        self.repeatable.read().get(view.server)?.get(view.whose)?.get(tool).copied()
+    }
+
+    fn keep_word(&self, view: &View<'_>, tools: impl Iterator<Item = (String, bool)>) {
+        let mut servers = self.repeatable.write();
+        let views = servers.entry(view.server.into()).or_default();
+        if views.len() >= MOST_VIEWS && !views.contains_key(view.whose) {
+            views.clear();
+        }
+        let known = views.entry(view.whose.into()).or_default();
+        for (tool, word) in tools {
+            if known.len() < MOST_TOOLS || known.contains_key(&*tool) {
+                known.insert(tool.into(), word);
+            }
+        }
+    }
+
+    /// Forgets a server: it may say something else from now on.
+    pub(crate) fn forget(&self, server: &str) {
+        self.servers.write().remove(server);
+        self.repeatable.write().remove(server);
     }
 
     fn keep(&self, view: &View<'_>, tools: Vec<(String, Expected)>) {
@@ -122,6 +151,9 @@ pub(crate) fn learn(client: &Client, spec: &ServerSpec, method: &str, result: &[
         return;
     }
     let (schemas, view) = (&client.caller.plane.sessions.schemas, view(client, spec));
+    if spec.trusts_annotations() {
+        schemas.keep_word(&view, words(result).into_iter());
+    }
     let annotates = memmem::find(result, b"x-mcp-header").is_some();
     match schemas.known(&view) {
         // Most servers annotate nothing; their lists need not be read.
@@ -129,6 +161,28 @@ pub(crate) fn learn(client: &Client, spec: &ServerSpec, method: &str, result: &[
         Known::Nothing if !annotates => schemas.keep(&view, Vec::new()),
         _ => schemas.keep(&view, annotated(result)),
     }
+}
+
+/// True if a trusted server says that this call may run twice. Asks it, if it has not said so yet.
+pub(super) async fn is_repeatable(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease, params: &[u8]) -> bool {
+    let (schemas, view) = (&client.caller.plane.sessions.schemas, view(client, spec));
+    let Some(tool) = find(params, &["name"]).ok().flatten().and_then(as_str) else { return false };
+    if let Some(word) = schemas.may_repeat(&view, &tool) {
+        return word;
+    }
+    let pages = pages(client, spec, lease);
+    let heard = tokio::time::timeout(LEARNED_IN, pages).await.unwrap_or_default();
+    schemas.keep_word(&view, heard.iter().flat_map(|page| words(page)));
+    schemas.may_repeat(&view, &tool).unwrap_or(false)
+}
+
+/// The tools of a list, and whether they may run twice: they only read, or change nothing when repeated.
+fn words(result: &[u8]) -> Vec<(String, bool)> {
+    let tools = find(result, &["tools"]).ok().flatten().and_then(|raw| elements(raw).ok()).unwrap_or_default();
+    let hint = |raw: &[u8], name| find(raw, &["annotations", name]).ok().flatten().is_some_and(|raw| raw == b"true");
+    let word = |raw: &[u8]| hint(raw, "readOnlyHint") || hint(raw, "idempotentHint");
+    let named = |raw: &[u8]| find(raw, &["name"]).ok().flatten().and_then(as_str).map(std::borrow::Cow::into_owned);
+    tools.into_iter().filter_map(|raw| Some((named(raw)?, word(raw)))).collect()
 }
 
 fn view<'a>(client: &'a Client, spec: &'a ServerSpec) -> View<'a> {
@@ -151,12 +205,17 @@ async fn expected(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease, params
 }
 
 async fn listed(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease) -> Vec<(String, Expected)> {
+    pages(client, spec, lease).await.iter().flat_map(|page| annotated(page)).collect()
+}
+
+/// A server's list of tools, page by page.
+async fn pages(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease) -> Vec<Bytes> {
     let info = (!client.info.is_empty()).then_some(&client.info[..]);
     let meta = match lease.negotiated().era {
         Era::Modern => bridge::request_meta(MODERN_VERSION, info, Some(&client.capabilities), None),
         Era::Legacy => b"{}".to_vec(),
     };
-    let mut tools = Vec::new();
+    let mut pages = Vec::new();
     let mut cursor = Vec::new();
     for _ in 0..MOST_PAGES {
         let mut params = b"{\"_meta\":".to_vec();
@@ -175,13 +234,14 @@ async fn listed(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease) -> Vec<(
             deadline: Some(Instant::now() + LEARNED_IN),
         };
         let Ok(page) = lease.call(call).finish().await else { break };
-        tools.extend(annotated(&page));
-        match find(&page, &["nextCursor"]).ok().flatten().filter(|raw| *raw != b"null") {
-            Some(next) if next != cursor => cursor = next.to_vec(),
+        let next = find(&page, &["nextCursor"]).ok().flatten().filter(|raw| *raw != b"null").map(<[u8]>::to_vec);
+        pages.push(page);
+        match next {
+            Some(next) if next != cursor => cursor = next,
             _ => break,
         }
     }
-    tools
+    pages
 }
 
 /// The tools of a list with the headers their schemas ask for; invalid annotations ask for none.

@@ -163,7 +163,8 @@ impl Session {
 
     // === Servers ===
 
-    /// The session's own place at a server; asked for when first needed, and again when its connection is gone.
+    /// The session's own place at a server; asked for when first needed, and again when its connection is gone
+    /// or replaced.
     pub async fn lease(&self, client: &Client, spec: &Arc<ServerSpec>) -> Result<Lease, Refusal> {
         if let Some(lease) = self.held(&spec.name) {
             return Ok(lease);
@@ -181,14 +182,14 @@ impl Session {
     pub(crate) fn held(&self, server: &str) -> Option<Lease> {
         let state = self.state.lock();
         let held = state.held.iter().find(|held| &*held.server == server)?;
-        (!held.lease.is_gone()).then(|| held.lease.clone())
+        (!held.lease.is_stale()).then(|| held.lease.clone())
     }
 
-    /// Keeps a new lease; says whether it takes the place of one that is gone. Of two made at once the first stays.
+    /// Keeps a new lease; says whether it takes the place of an earlier one. Of two made at once the first stays.
     fn hold(&self, server: &str, lease: Lease) -> (Lease, bool) {
         let mut state = self.state.lock();
         let at = state.held.iter().position(|held| &*held.server == server);
-        if let Some(held) = at.and_then(|at| state.held.get(at)).filter(|held| !held.lease.is_gone()) {
+        if let Some(held) = at.and_then(|at| state.held.get(at)).filter(|held| !held.lease.is_stale()) {
             return (held.lease.clone(), false);
         }
         let new = Held { server: server.into(), questions: lease.questions(), lease: lease.clone(), loudness: None };

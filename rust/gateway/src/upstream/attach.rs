@@ -74,6 +74,7 @@ pub(super) struct Circle {
     inner: Mutex<Inner>,
     notes: broadcast::Sender<Unaddressed>,
     ended: watch::Sender<Option<Arc<str>>>,
+    retired: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -144,7 +145,8 @@ impl Circle {
             trusted,
             inner: Mutex::new(inner),
             notes: broadcast::channel(BACKLOG).0,
-            ended: watch::channel(None).0,
+            ended: watch::Sender::new(None),
+            retired: watch::Sender::new(false),
         })
     }
 
@@ -240,6 +242,21 @@ impl Circle {
     /// Why the connection has ended, if it has.
     pub(super) fn ended(&self) -> Option<Arc<str>> {
         self.ended.borrow().clone()
+    }
+
+    /// Nothing new is to begin here; what is in flight goes on.
+    pub(super) fn retire(&self) {
+        self.retired.send_replace(true);
+    }
+
+    /// True if nothing new is to begin here.
+    pub(super) fn is_retired(&self) -> bool {
+        *self.retired.borrow()
+    }
+
+    /// Waits until nothing new is to begin here.
+    pub(super) async fn retired(&self) {
+        let _ = self.retired.subscribe().wait_for(|retired| *retired).await;
     }
 
     /// Follows the end.

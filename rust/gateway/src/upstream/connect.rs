@@ -163,11 +163,7 @@ impl Peer {
     }
 
     async fn discover(&self, pipe: &Pipe) -> Result<Negotiated, Failure> {
-        let meta = bridge::request_meta(MODERN_VERSION, Some(&self.own_info()), None, None);
-        let mut params = b"{\"_meta\":".to_vec();
-        params.extend_from_slice(&meta);
-        params.push(b'}');
-        let result = self.greet(pipe, "server/discover", params).await?;
+        let result = self.greet(pipe, "server/discover", self.envelope()).await?;
         match bridge::common_modern_version(&result) {
             Ok(Some(version)) => Ok(Negotiated { era: Era::Modern, version: Arc::from(version), result }),
             _ => Err(Failure::Refused(self.unreachable("it names no version of the modern era"))),
@@ -180,7 +176,7 @@ impl Peer {
         params.extend_from_slice(b",\"clientInfo\":");
         params.extend_from_slice(&self.own_info());
         params.push(b'}');
-        let result = self.greet(pipe, "initialize", params).await?;
+        let result = self.greet(pipe, "initialize", params.into()).await?;
         let version =
             json::find(&result, &["protocolVersion"]).ok().flatten().and_then(json::as_str).unwrap_or_default();
         let Some(known) = LEGACY_VERSIONS.into_iter().find(|known| **known == *version) else {
@@ -191,11 +187,11 @@ impl Peer {
     }
 
     /// One request before anyone else is on the connection.
-    async fn greet(&self, pipe: &Pipe, method: &str, params: Vec<u8>) -> Result<Bytes, Failure> {
+    async fn greet(&self, pipe: &Pipe, method: &str, params: Bytes) -> Result<Bytes, Failure> {
         let call = Call {
             id: Bytes::from_static(b"0"),
             method: Arc::from(method),
-            params: params.into(),
+            params,
             headers: Vec::new(),
             idle: None,
             deadline: None,
@@ -213,6 +209,23 @@ impl Peer {
                 self.unreachable(&format!("it did not answer {method} within {} s", GREETING.as_secs())),
             ))
         })
+    }
+
+    /// A question that every server of this era answers at once: method and params.
+    pub(super) fn ping(&self, era: Era) -> (&'static str, Bytes) {
+        match era {
+            Era::Legacy => ("ping", Bytes::new()),
+            Era::Modern => ("server/discover", self.envelope()),
+        }
+    }
+
+    /// Params that say who asks, and no more.
+    fn envelope(&self) -> Bytes {
+        let meta = bridge::request_meta(MODERN_VERSION, Some(&self.own_info()), None, None);
+        let mut params = b"{\"_meta\":".to_vec();
+        params.extend_from_slice(&meta);
+        params.push(b'}');
+        params.into()
     }
 
     fn own_info(&self) -> Vec<u8> {

@@ -19,7 +19,7 @@ use futures_util::Stream;
 use omnimind_wire::{Reason, Refusal};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Event, Failure, Lease, pipe::PipeCall};
+use super::{Event, Failure, LOST, Lease, pipe::PipeCall};
 
 /// Events of a call over HTTP, produced as they are polled.
 pub(super) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
@@ -125,7 +125,7 @@ impl fmt::Debug for Exchange {
 
 fn cut_short(server: &str) -> Event {
     let detail = format!("{server} closed the stream before it answered");
-    Event::End(Err(Failure::Refused(Refusal::new(Reason::ServerUnavailable, "server", detail).about(server))))
+    Event::End(Err(Failure::Refused(Refusal::new(Reason::ServerUnavailable, LOST, detail).about(server))))
 }
 
 /// Which clock ran out.

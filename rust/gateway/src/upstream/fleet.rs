@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{ServerSpec, Snapshot},
-    control::{ChildAnswer, Outbox, ServerChange, State},
+    control::{ChildAnswer, Outbox, ServerChange, ServerCount, State},
 };
 
 /// A caller waits no longer than this for a server to come up.
@@ -78,23 +78,21 @@ impl Fleet {
         fleet
     }
 
-    /// Takes a new snapshot: servers that are configured as before keep their connections.
+    /// Takes a new snapshot: servers that are configured as before keep their connections, the others get new
+    /// ones, and what is in flight goes on.
     pub fn apply(&self, snapshot: &Snapshot) {
         let old = self.servers.load_full();
-        let servers = snapshot.servers.iter().map(|spec| {
-            let Some(known) = old.iter().find(|server| server.spec.name == spec.name) else {
-                return Server::new(spec.clone());
-            };
-            if *known.spec == **spec {
-                return Arc::clone(known);
-            }
-            let server = Server::new(spec.clone());
-            if known.spec.kind == spec.kind {
-                server.inherit(known);
-            }
-            server
-        });
-        self.servers.store(Arc::new(servers.collect()));
+        let servers =
+            snapshot.servers.iter().map(|spec| match old.iter().find(|server| server.spec.name == spec.name) {
+                None => Server::new(spec.clone()),
+                Some(known) if *known.spec == **spec => Arc::clone(known),
+                Some(known) => known.successor(spec.clone()),
+            });
+        let servers: Vec<Arc<Server>> = servers.collect();
+        let stays = |server: &&Arc<Server>| servers.iter().any(|other| Arc::ptr_eq(server, other));
+        let replaced: Vec<_> = old.iter().filter(|server| !stays(server)).cloned().collect();
+        self.servers.store(Arc::new(servers));
+        replaced.iter().for_each(|server| server.leave());
         self.announce();
     }
 
@@ -115,6 +113,24 @@ impl Fleet {
     /// Takes the news that a child has ended.
     pub fn child_gone(&self, child: u64, reason: &str) {
         self.children.gone(child, reason);
+    }
+
+    /// Takes the news that a child is replaced.
+    pub fn child_retire(&self, child: u64, patience: Duration) {
+        self.children.retire(child, patience, &self.outbox);
+    }
+
+    /// Notes a call that did not get as far as a connection.
+    pub fn unmet(&self, server: &str) {
+        if let Some(server) = self.find(server) {
+            server.tally().called();
+            server.tally().failed();
+        }
+    }
+
+    /// Calls by server.
+    pub fn counts(&self) -> Vec<ServerCount> {
+        self.servers.load().iter().map(|server| server.tally().count(&server.spec.name)).collect()
     }
 
     /// All servers in configured order.
@@ -138,10 +154,16 @@ impl Fleet {
     /// # Errors
     /// There is no such server, or no connection to it in that time.
     pub async fn lease(self: &Arc<Self>, server: &str, wish: Wish, until: Instant) -> Result<Lease, Refusal> {
-        let found = self.find(server).ok_or_else(|| {
-            Refusal::new(Reason::UnknownServer, "server", format!("there is no server {server:?}")).about(server)
-        })?;
-        found.lease(self, &wish, until.min(Instant::now() + PATIENCE)).await
+        let until = until.min(Instant::now() + PATIENCE);
+        loop {
+            let found = self.find(server).ok_or_else(|| {
+                Refusal::new(Reason::UnknownServer, "server", format!("there is no server {server:?}")).about(server)
+            })?;
+            match found.lease(self, &wish, until).await {
+                Err(_) if found.has_left() && Instant::now() < until => {}
+                leased => return leased,
+            }
+        }
     }
 
     fn find(&self, name: &str) -> Option<Arc<Server>> {

@@ -12,6 +12,7 @@ use super::{
     attach::{Attachment, Seat, Unaddressed, Waste},
     link::Link,
 };
+use crate::metrics::Tally;
 
 /// A hold on a connection. Clones share it; the last one detaches.
 #[derive(Clone)]
@@ -25,12 +26,13 @@ struct Held {
     link: Arc<Link>,
     server: Arc<str>,
     principal: Arc<str>,
+    tally: Arc<Tally>,
 }
 
 impl Lease {
-    pub(super) fn new(link: Arc<Link>, server: Arc<str>, principal: Arc<str>, seat: Seat) -> Self {
+    pub(super) fn new(link: Arc<Link>, server: Arc<str>, principal: Arc<str>, seat: Seat, tally: Arc<Tally>) -> Self {
         let attachment = link.circle.attach(&principal, seat);
-        Self { held: Arc::new(Held { attachment, link, server, principal }) }
+        Self { held: Arc::new(Held { attachment, link, server, principal, tally }) }
     }
 
     /// What was agreed with the upstream; its era is the one that was got, not the one that was wished.
@@ -80,6 +82,21 @@ impl Lease {
     /// True if the connection has ended.
     pub fn is_gone(&self) -> bool {
         self.held.link.is_gone()
+    }
+
+    /// True if nothing new is to begin on the connection: it has ended, or is being replaced.
+    pub fn is_stale(&self) -> bool {
+        self.held.link.is_stale()
+    }
+
+    /// Waits until the connection is being replaced; what has begun may go on, what is new is to lease again.
+    pub async fn retired(&self) {
+        self.held.link.circle.retired().await;
+    }
+
+    /// What is counted of this server.
+    pub fn tally(&self) -> &Tally {
+        &self.held.tally
     }
 
     /// Waits for the end of the connection; to go on, lease again.

@@ -1,6 +1,11 @@
 //! One open connection to a server, whatever carries it.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
 
 use super::{
     Call, Negotiated,
@@ -10,6 +15,9 @@ use super::{
     pipe::Pipe,
     remote::{Remote, Session},
 };
+
+/// How often a retired connection is looked at. It must be found idle twice, because a call may be about to begin.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// An open connection with what was agreed on it.
 #[derive(Debug)]
@@ -75,14 +83,69 @@ impl Link {
         self.circle.ended().is_some()
     }
 
-    /// Ends it with everything on it.
+    /// True once nothing new is to begin on it.
+    pub(super) fn is_stale(&self) -> bool {
+        self.circle.is_retired() || self.is_gone()
+    }
+
+    /// Begins nothing new on it, and closes it when nothing is in flight any more, or after `patience`. A
+    /// connection over HTTP needs no closing: it ends with its last holder.
+    pub(super) fn retire(self: &Arc<Self>, patience: Option<Duration>) {
+        if self.circle.is_retired() {
+            return;
+        }
+        self.circle.retire();
+        if matches!(self.transport, Transport::Pipe(_)) {
+            tokio::spawn(outlive(Arc::downgrade(self), patience.map(|patience| Instant::now() + patience)));
+        }
+    }
+
+    /// The child whose pipes it is.
+    pub(super) fn child(&self) -> Option<&Child> {
+        self.child.as_ref()
+    }
+
+    fn is_busy(&self) -> bool {
+        match &self.transport {
+            Transport::Pipe(pipe) => pipe.is_busy(),
+            Transport::Modern(_) | Transport::Legacy(_) => true,
+        }
+    }
+
+    /// True if the other side ended it, not we.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(&self.transport, Transport::Pipe(pipe) if pipe.is_broken())
+    }
+
+    /// Ends it with everything on it; a child is given back.
     pub(super) fn close(&self, reason: &str) {
         if let Some(child) = &self.child {
-            child.forget();
+            child.release();
         }
         match &self.transport {
             Transport::Pipe(pipe) => pipe.close(reason),
             Transport::Modern(_) | Transport::Legacy(_) => self.circle.end(reason),
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.as_ref().filter(|_| self.is_broken()) {
+            child.is_over();
+        }
+    }
+}
+
+/// Closes a retired connection in its time.
+async fn outlive(link: Weak<Link>, until: Option<Instant>) {
+    let mut idle = 0;
+    while idle < 2 && until.is_none_or(|until| Instant::now() < until) {
+        sleep(LOOK).await;
+        let Some(link) = link.upgrade() else { return };
+        idle = if link.is_busy() { 0 } else { idle + 1 };
+    }
+    if let Some(link) = link.upgrade() {
+        link.close("it was replaced");
     }
 }

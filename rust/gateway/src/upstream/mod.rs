@@ -92,13 +92,17 @@ pub struct Question {
     pub answer: oneshot::Sender<Result<Bytes, RpcError>>,
 }
 
+/// The scope of a refusal whose call was on its way when its connection ended.
+pub(crate) const LOST: &str = "connection";
+
 /// Why a call has no result.
 #[derive(Debug, Clone)]
 pub enum Failure {
     /// The upstream's own error, in the upstream's era.
     Rpc(RpcError),
     /// Ours: the upstream could not be reached, went away, or was too slow. With a `retry_after_ms` the
-    /// call was never sent; without one nobody can say whether it ran.
+    /// call was never begun; without one nobody can say whether it ran. The scope is `connection` if it was cut
+    /// off with its connection, and may be sent again where running twice does no harm.
     Refused(Refusal),
 }
 

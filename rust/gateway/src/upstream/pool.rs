@@ -15,7 +15,10 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use super::{Lease, Owner, Wish, attach::Seat, link::Link};
-use crate::config::{Kind, ServerSpec, Sharing};
+use crate::{
+    config::{Kind, ServerSpec, Sharing},
+    metrics::Tally,
+};
 
 /// An unused connection is closed after this.
 const IDLE: Duration = Duration::from_secs(600);
@@ -61,6 +64,7 @@ pub(super) enum Choice {
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     places: Mutex<HashMap<Key, Vec<Opening>>>,
+    tally: Arc<Tally>,
 }
 
 enum Found {
@@ -75,7 +79,8 @@ impl Pool {
         let principal = if spec.sessions == Sharing::Shared { Arc::from("*") } else { Arc::clone(&wish.principal) };
         let mut places = self.places.lock();
         let grant = |link: Arc<Link>, seat| {
-            Choice::Granted(Lease::new(link, Arc::from(&*spec.name), Arc::clone(&wish.principal), seat))
+            let (server, principal) = (Arc::from(&*spec.name), Arc::clone(&wish.principal));
+            Choice::Granted(Lease::new(link, server, principal, seat, Arc::clone(&self.tally)))
         };
         let base = Key { principal, era, own: Own::Base };
         let (key, seat) = match &wish.owner {
@@ -116,7 +121,23 @@ impl Pool {
 
     /// Lets go of all connections; what is in flight on them goes on.
     pub(super) fn retire(&self) {
-        self.places.lock().clear();
+        let places = std::mem::take(&mut *self.places.lock());
+        for opening in places.into_values().flatten() {
+            if let Some(Ok(link)) = &*opening.borrow() {
+                link.retire(None);
+            }
+        }
+    }
+
+    /// A pool that goes on where this one is: with its counts, and with its connections if they are kept.
+    pub(super) fn successor(&self, keeps: bool) -> Self {
+        let places = if keeps { std::mem::take(&mut *self.places.lock()) } else { HashMap::new() };
+        Self { places: Mutex::new(places), tally: Arc::clone(&self.tally) }
+    }
+
+    /// What is counted.
+    pub(super) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// Lets go of connections that have ended, or that nobody has used for long.
@@ -125,7 +146,7 @@ impl Pool {
             let keep = if matches!(key.own, Own::Session(..)) { IDLE_OWN } else { IDLE };
             places.retain(|opening| match &*opening.borrow() {
                 Some(Ok(link)) => {
-                    !link.is_gone() && link.circle.idle_since().is_none_or(|since| now.duration_since(since) < keep)
+                    !link.is_stale() && link.circle.idle_since().is_none_or(|since| now.duration_since(since) < keep)
                 }
                 Some(Err(_)) => false,
                 None => opening.has_changed().is_ok(),
@@ -177,7 +198,7 @@ fn is_full(places: &mut HashMap<Key, Vec<Opening>>, kind: Kind) -> bool {
     places.retain(|key, openings| {
         !matches!(key.own, Own::Session(..))
             || openings.iter().any(|opening| match &*opening.borrow() {
-                Some(Ok(link)) => !link.is_gone() && link.circle.idle_since().is_none(),
+                Some(Ok(link)) => !link.is_stale() && link.circle.idle_since().is_none(),
                 Some(Err(_)) => false,
                 None => true,
             })
@@ -241,7 +262,7 @@ fn find(places: &mut HashMap<Key, Vec<Opening>>, key: &Key) -> Found {
 /// True if nothing can come of it any more.
 fn is_spent(opening: &Opening) -> bool {
     match &*opening.borrow() {
-        Some(Ok(link)) => link.is_gone(),
+        Some(Ok(link)) => link.is_stale(),
         Some(Err(_)) => true,
         None => opening.has_changed().is_err(),
     }

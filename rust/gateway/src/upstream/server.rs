@@ -20,14 +20,17 @@ use tokio::{
 use super::{
     Fleet, Lease, Negotiated, Wish,
     attach::Circle,
+    children::Wanted,
     connect,
     link::{Link, Transport},
+    pipe::{Attention, Pipe},
     pool::{Choice, Key, Opening, Own, Pool},
     remote::{self, Remote},
 };
 use crate::{
     config::{Kind, ServerSpec},
     control::{ServerChange, State, ToOrchestrator},
+    metrics::Tally,
 };
 
 /// One attempt to connect takes no longer.
@@ -49,6 +52,17 @@ pub(super) struct Status {
     pub key: Option<Arc<str>>,
 }
 
+impl Status {
+    /// What is believed before the orchestrator says something.
+    fn before_word(kind: Kind) -> Self {
+        let state = match kind {
+            Kind::Worker | Kind::Stdio => State::Starting,
+            Kind::Http | Kind::Unix => State::Ready,
+        };
+        Self { state, reason: None, retry_after_ms: None, path: None, key: None }
+    }
+}
+
 /// One configured server.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -58,6 +72,7 @@ pub(super) struct Server {
     pool: Pool,
     spoken: Mutex<Spoken>,
     complained: AtomicBool,
+    left: AtomicBool,
     remote: Mutex<Option<Arc<Remote>>>,
 }
 
@@ -72,19 +87,20 @@ impl Server {
     /// A server of which nothing is known but its configuration. What runs elsewhere counts as ready until
     /// the orchestrator says otherwise.
     pub(super) fn new(spec: Arc<ServerSpec>) -> Arc<Self> {
-        let state = match spec.kind {
-            Kind::Worker | Kind::Stdio => State::Starting,
-            Kind::Http | Kind::Unix => State::Ready,
-        };
-        let status = Status { state, reason: None, retry_after_ms: None, path: None, key: None };
-        Arc::new(Self {
+        let status = Status::before_word(spec.kind);
+        Arc::new(Self::with(spec, status, Pool::default()))
+    }
+
+    fn with(spec: Arc<ServerSpec>, status: Status, pool: Pool) -> Self {
+        Self {
             spec,
             status: watch::Sender::new(status),
-            pool: Pool::default(),
+            pool,
             spoken: Mutex::default(),
             complained: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             remote: Mutex::default(),
-        })
+        }
     }
 
     /// The state as of now.
@@ -93,29 +109,55 @@ impl Server {
     }
 
     /// Takes a change; true if the server became or ceased to be ready.
+    ///
+    /// A worker with another key or path is another process: nothing new goes to the old one, and what is in
+    /// flight there ends there. Children are told apart by number, not here.
     pub(super) fn change(&self, change: ServerChange) -> bool {
         let before = self.status();
-        let key: Option<Arc<str>> = change.key.map(Arc::from);
-        if change.state == State::Starting || (key.is_some() && key != before.key) {
-            self.pool.retire();
-            *self.spoken.lock() = Spoken::default();
-        }
         let after = Status {
             state: change.state,
             reason: change.reason,
             retry_after_ms: change.retry_after_ms,
             path: change.path.map(|path| Arc::from(Path::new(&path))),
-            key,
+            key: change.key.map(Arc::from),
         };
-        self.complained.store(false, Ordering::Relaxed);
+        let another = after.key.is_some() && (after.key != before.key || after.path != before.path);
+        let starts = after.state == State::Starting && before.state != State::Starting;
         let flipped = is_up(before.state) != is_up(after.state);
+        self.complained.store(false, Ordering::Relaxed);
         self.status.send_replace(after);
+        if another || starts {
+            *self.spoken.lock() = Spoken::default();
+            if self.spec.kind == Kind::Worker {
+                self.pool.retire();
+            }
+        }
         flipped
     }
 
-    /// Keeps the state of the server that this one replaces.
-    pub(super) fn inherit(&self, old: &Self) {
-        self.status.send_replace(old.status());
+    /// The same server, configured anew. A child's pipes stay in use, because children are the orchestrator's to
+    /// replace; every other connection is opened anew.
+    pub(super) fn successor(&self, spec: Arc<ServerSpec>) -> Arc<Self> {
+        let keeps = spec.kind == Kind::Stdio && self.spec.kind == Kind::Stdio && spec.sessions == self.spec.sessions;
+        let status = if spec.kind == self.spec.kind { self.status() } else { Status::before_word(spec.kind) };
+        Arc::new(Self::with(spec, status, self.pool.successor(keeps)))
+    }
+
+    /// Lets go of all connections: the configuration knows this server no more, or otherwise.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+        self.pool.retire();
+        self.status.send_modify(|_| {});
+    }
+
+    /// True once it has been replaced or removed.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// What is counted.
+    pub(super) fn tally(&self) -> &Tally {
+        self.pool.tally()
     }
 
     /// Closes what nobody uses.
@@ -135,10 +177,11 @@ impl Server {
     ) -> Result<Lease, Refusal> {
         let mut status = self.status.subscribe();
         loop {
-            self.up(fleet, until).await?;
             status.mark_unchanged();
-            let refusal = match self.attempt(fleet, wish, until).await {
-                Ok(lease) => return Ok(lease),
+            self.up(fleet, until).await?;
+            let refusal = match self.attempt(fleet, wish, until, &mut status).await {
+                Ok(Some(lease)) => return Ok(lease),
+                Ok(None) => continue,
                 Err(refusal) => refusal,
             };
             // A worker that has just died still counts as ready; the next word about it is on its way.
@@ -154,13 +197,19 @@ impl Server {
     async fn up(&self, fleet: &Fleet, until: Instant) -> Result<(), Refusal> {
         let mut status = self.status.subscribe();
         let mut woken: Option<Instant> = None;
+        let mut stops: Option<Instant> = None;
         loop {
             let now = status.borrow_and_update().clone();
             let mut patience = until;
             match now.state {
                 State::Ready | State::Degraded => return Ok(()),
+                _ if self.has_left() => return Err(self.down(&now)),
                 State::Starting | State::Backoff => {}
-                State::Draining => return Err(self.down(&now)),
+                // It may be about to start again.
+                State::Draining => {
+                    let since = *stops.get_or_insert_with(Instant::now);
+                    patience = (since + WAKE).min(until);
+                }
                 State::Stopped | State::Parked => {
                     let since = *woken.get_or_insert_with(|| {
                         fleet.outbox.send(&ToOrchestrator::Wake { server: self.spec.name.clone() });
@@ -191,15 +240,27 @@ impl Server {
             .retry_after(status.retry_after_ms.unwrap_or(1_000))
     }
 
-    async fn attempt(self: &Arc<Self>, fleet: &Arc<Fleet>, wish: &Wish, until: Instant) -> Result<Lease, Refusal> {
+    /// Gets a connection; none if the server's state changed while one was opened, so that it may be of no use.
+    async fn attempt(
+        self: &Arc<Self>,
+        fleet: &Arc<Fleet>,
+        wish: &Wish,
+        until: Instant,
+        status: &mut watch::Receiver<Status>,
+    ) -> Result<Option<Lease>, Refusal> {
         loop {
             let era = self.effective(wish.era);
             let mut opening = match self.pool.choose(&self.spec, wish, era, |key| self.begin(fleet, key)) {
-                Choice::Granted(lease) => return Ok(lease),
+                Choice::Granted(lease) => return Ok(Some(lease)),
                 Choice::Refused(refusal) => return Err(refusal),
                 Choice::Wait(opening) => opening,
             };
-            let outcome = match timeout_at(until, opening.wait_for(Option::is_some)).await {
+            let opened = tokio::select! {
+                biased;
+                opened = timeout_at(until, opening.wait_for(Option::is_some)) => opened,
+                _ = status.changed() => return Ok(None),
+            };
+            let outcome = match opened {
                 Err(_) => return Err(self.slow()),
                 Ok(Err(_)) => continue,
                 Ok(Ok(outcome)) => outcome.clone(),
@@ -237,7 +298,7 @@ impl Server {
                     strong.learn(key.era, link.negotiated.era);
                     strong.pool.settle(&key, link);
                 }
-                Err(refusal) => strong.complain(&fleet, refusal),
+                Err(refusal) => strong.complain(&fleet, &refusal.detail),
             }
             sender.send_replace(Some(opened));
         });
@@ -254,12 +315,22 @@ impl Server {
         }
     }
 
-    /// Tells the orchestrator, once a change, that a worker it calls ready cannot be reached.
-    fn complain(&self, fleet: &Fleet, refusal: &Refusal) {
-        let news = self.spec.kind == Kind::Worker && is_up(self.status().state);
+    /// Tells the orchestrator, once a change, that a server it calls ready cannot be reached over its socket.
+    fn complain(&self, fleet: &Fleet, why: &str) {
+        let news = matches!(self.spec.kind, Kind::Worker | Kind::Unix) && is_up(self.status().state);
         if news && !self.complained.swap(true, Ordering::Relaxed) {
-            let (server, reason) = (self.spec.name.clone(), refusal.detail.clone());
+            let (server, reason) = (self.spec.name.clone(), why.to_owned());
             fleet.outbox.send(&ToOrchestrator::Down { server, reason });
+        }
+    }
+
+    /// What happens when a connection over a socket owes answers and does not even answer a ping.
+    fn silent(self: &Arc<Self>, fleet: &Arc<Fleet>) -> impl Fn(&str) + Send + Sync + 'static {
+        let (server, fleet) = (Arc::downgrade(self), Arc::downgrade(fleet));
+        move |why| {
+            if let (Some(server), Some(fleet)) = (server.upgrade(), fleet.upgrade()) {
+                server.complain(&fleet, why);
+            }
         }
     }
 
@@ -278,16 +349,20 @@ impl Server {
                     return Err(peer.unreachable("its socket is not known yet"));
                 };
                 let (negotiated, pipe) = connect::worker(&peer, &path, &secret, key.era, &circle).await?;
+                let pipe = self.attended(fleet, &peer, &negotiated, pipe);
                 Ok(piped(negotiated, circle, pipe))
             }
             Kind::Unix => {
                 let path = self.spec.path.as_deref().ok_or_else(|| peer.unreachable("it has no path"))?;
                 let (negotiated, pipe, circle) =
                     connect::unix(&peer, path, key.era, declared(&key.own, b"{}"), &circle).await?;
+                let pipe = self.attended(fleet, &peer, &negotiated, pipe);
                 Ok(piped(negotiated, circle, pipe))
             }
             Kind::Stdio => {
-                fleet.children.connect(fleet, &self.spec, &peer, key, &circle, declared(&key.own, ASKABLE)).await
+                let capabilities = declared(&key.own, ASKABLE);
+                let wanted = Wanted { fleet, spec: &self.spec, peer: &peer, key, circle: &circle, capabilities };
+                fleet.children.connect(&wanted).await
             }
             Kind::Http => {
                 let remote = self.remote(fleet)?;
@@ -295,6 +370,25 @@ impl Server {
                 let (negotiated, transport) = remote::open(&remote, &circle, key.era, capabilities).await?;
                 Ok(Link::new(negotiated, circle, transport, None))
             }
+        }
+    }
+
+    /// A connection over a socket, looked after while it owes answers.
+    fn attended(
+        self: &Arc<Self>,
+        fleet: &Arc<Fleet>,
+        peer: &connect::Peer,
+        negotiated: &Negotiated,
+        pipe: Pipe,
+    ) -> Pipe {
+        match self.spec.heartbeat() {
+            None => pipe,
+            Some(beat) => pipe.attended(Attention {
+                beat,
+                ping: peer.ping(negotiated.era),
+                silent: Box::new(self.silent(fleet)),
+                ends: true,
+            }),
         }
     }
 

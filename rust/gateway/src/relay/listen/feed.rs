@@ -158,6 +158,12 @@ impl Feed {
         Ok((Voice::Legacy(notes, held), filter))
     }
 
+    /// Waits until the server wants nothing new on this connection: the feed is to be opened on the next one.
+    pub(super) fn replaced(&self) -> impl Future<Output = ()> + use<> {
+        let lease = self.lease.clone();
+        async move { lease.retired().await }
+    }
+
     /// The next thing wanted; none when the connection is over.
     pub(super) async fn next(&mut self) -> Option<Heard> {
         loop {

@@ -83,8 +83,10 @@ impl Live {
                 self.open().await;
                 continue;
             };
+            let replaced = feed.replaced();
             let heard = tokio::select! {
                 heard = feed.next() => heard,
+                () = replaced => None,
                 () = self.wanted.changed() => {
                     if self.wanted.filter(&self.client, &self.source) != feed.asked {
                         self.feed = None;

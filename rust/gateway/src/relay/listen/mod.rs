@@ -25,7 +25,7 @@ use self::{
 pub(crate) use self::{feed::Heard, live::of_session};
 use super::{Client, Target, endpoint, notes};
 use crate::{
-    reply::{Outgoing, Reply},
+    reply::{Outgoing, Reply, Shape},
     upstream::{Failure, Note},
 };
 
@@ -55,7 +55,7 @@ pub(super) async fn open(client: &Client, request: &Request) -> Reply {
         }
         std::future::pending::<()>().await;
     };
-    Reply::Flow { flow: Box::pin(flow), headers: Vec::new(), always_stream: true }
+    Reply::Flow { flow: Box::pin(flow), headers: Vec::new(), shape: Shape::Endless }
 }
 
 /// What a listen is made of, and how much of it will be kept. One server is asked first, so that its refusal

@@ -42,12 +42,13 @@ where
                 Ok(Line::TooLong(head)) => core.too_long(&head),
             }
         };
-        core.fail(&reason);
+        core.break_off(&reason);
     })
 }
 
 impl Core {
     fn take(self: &Arc<Self>, line: &Bytes) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         if line.trim_ascii().is_empty() {
             return;
         }
@@ -68,8 +69,18 @@ impl Core {
         slot.end(match response.outcome {
             Ok(result) if slot.listens => Ok(rewrite::with_subscription(&result, &slot.id)),
             Ok(result) => Ok(result),
+            Err(error) if self.trusted && is_draining(&error) => Err(self.not_begun()),
             Err(error) => Err(Failure::Rpc(error)),
         });
+    }
+
+    /// A worker that stops has not begun the call: it goes to the next one, and nothing more comes here.
+    fn not_begun(&self) -> Failure {
+        self.circle.retire();
+        let server = &*self.server;
+        let detail = format!("{server} is stopping; the call was not begun");
+        let refusal = Refusal::new(Reason::ServerUnavailable, "server", detail);
+        Failure::Refused(refusal.about(server).retry_after(super::RETRY_MS))
     }
 
     fn notification(&self, notification: Notification) {
@@ -140,7 +151,7 @@ impl Core {
     /// The only call in flight.
     fn alone(&self) -> Option<(u64, Arc<Slot>)> {
         let table = self.table.lock();
-        let mut slots = table.slots.iter().filter(|(_, slot)| !slot.listens);
+        let mut slots = table.slots.iter().filter(|(_, slot)| slot.is_owed());
         let (serial, slot) = slots.next()?;
         if slots.next().is_some() {
             return None;
@@ -223,6 +234,7 @@ impl Core {
     }
 
     fn too_long(&self, head: &Bytes) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         self.circle.bin.garbage.fetch_add(1, Ordering::Relaxed);
         self.spoilt(
             leading_id(head),
@@ -240,6 +252,12 @@ impl Core {
     fn late(&self) {
         self.circle.bin.late.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// True for the words in which a worker that stops turns a request away.
+fn is_draining(error: &RpcError) -> bool {
+    let reason = || error.data.as_deref().and_then(|data| json::find(data, &["reason"]).ok().flatten());
+    error.code == Reason::ServerUnavailable.code() && reason().is_some_and(|reason| reason == b"\"draining\"")
 }
 
 fn refused(why: &str) -> RpcError {

@@ -6,6 +6,7 @@
 //! hands over without waiting, garbage and late answers are counted and dropped, and a call that is given up
 //! leaves the table at once, however long the server goes on with it.
 
+mod attention;
 mod inbound;
 mod lines;
 mod outlet;
@@ -15,7 +16,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -26,13 +27,14 @@ use omnimind_wire::{Reason, Refusal, RpcError, error};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    sync::Notify,
     task::{AbortHandle, JoinHandle},
     time::Instant,
 };
 
-pub(super) use self::lines::LINE_BYTES;
+pub(super) use self::{attention::Attention, lines::LINE_BYTES};
 use self::{outlet::Outlet, slot::Slot};
-use super::{Call, Event, Failure, attach::Circle, rewrite};
+use super::{Call, Event, Failure, LOST, attach::Circle, rewrite};
 
 /// When a call that was never sent may come again.
 const RETRY_MS: u64 = 100;
@@ -61,7 +63,8 @@ pub(super) struct Terms {
 #[derive(Debug)]
 pub(super) struct Pipe {
     core: Arc<Core>,
-    tasks: [AbortHandle; 2],
+    /// Writer, reader, and who looks after it.
+    tasks: Vec<AbortHandle>,
 }
 
 #[derive(Debug)]
@@ -75,6 +78,13 @@ struct Core {
     outlet: Outlet,
     table: Mutex<Table>,
     questions: Mutex<HashMap<Bytes, AbortHandle>>,
+    /// Lines that came.
+    heard: AtomicU64,
+    /// The other side ended the stream, not we.
+    broken: AtomicBool,
+    /// Nobody looks after the stream now; the next call wakes who does.
+    resting: AtomicBool,
+    begun: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -100,8 +110,12 @@ impl Pipe {
             outlet: Outlet::new(terms.opening),
             table: Mutex::new(Table::default()),
             questions: Mutex::new(HashMap::new()),
+            heard: AtomicU64::new(0),
+            broken: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
+            begun: Notify::new(),
         });
-        let tasks = [
+        let tasks = vec![
             write(Arc::clone(&core), writer).abort_handle(),
             inbound::read(Arc::clone(&core), reader, terms.leftover, terms.inherited.is_some()).abort_handle(),
         ];
@@ -134,6 +148,22 @@ impl Pipe {
         !self.core.table.lock().slots.values().any(|slot| slot.asks)
     }
 
+    /// The same stream, looked after from now on.
+    pub(super) fn attended(mut self, attention: Attention) -> Self {
+        self.tasks.push(attention::attend(Arc::clone(&self.core), attention).abort_handle());
+        self
+    }
+
+    /// True while the server owes an answer to a call.
+    pub(super) fn is_busy(&self) -> bool {
+        self.core.is_busy()
+    }
+
+    /// True if the other side ended it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.core.broken.load(Ordering::Relaxed)
+    }
+
     /// Ends the stream and every call on it.
     pub(super) fn close(&self, reason: &str) {
         self.core.fail(reason);
@@ -145,8 +175,7 @@ impl Drop for Pipe {
     fn drop(&mut self) {
         self.core.fail("it was closed");
         // The writer goes on for a little, until what is queued is out.
-        let [_, reader] = &self.tasks;
-        reader.abort();
+        self.tasks.iter().skip(1).for_each(AbortHandle::abort);
     }
 }
 
@@ -158,7 +187,7 @@ fn write(core: Arc<Core>, writer: impl AsyncWrite + Unpin + Send + 'static) -> J
         };
         tokio::select! {
             drained = core.outlet.drain(writer) => if let Err(error) = drained {
-                core.fail(&format!("writing failed: {error}"));
+                core.break_off(&format!("writing failed: {error}"));
             },
             () = farewell => {}
         }
@@ -177,14 +206,24 @@ impl Core {
         if table.closed {
             return None;
         }
-        loop {
+        let serial = loop {
             let serial = self.serial.fetch_add(1, Ordering::Relaxed);
             // After 2³² calls numbers come again; those still in use are passed over.
             if let std::collections::hash_map::Entry::Vacant(place) = table.slots.entry(serial) {
                 place.insert(Arc::clone(slot));
-                return Some(serial);
+                break serial;
             }
+        };
+        drop(table);
+        if self.resting.load(Ordering::Relaxed) && slot.is_owed() && self.resting.swap(false, Ordering::Relaxed) {
+            self.begun.notify_one();
         }
+        Some(serial)
+    }
+
+    /// True while the server owes an answer to a call.
+    fn is_busy(&self) -> bool {
+        self.table.lock().slots.values().any(|slot| slot.is_owed())
     }
 
     fn number(&self, serial: u32) -> u64 {
@@ -212,6 +251,12 @@ impl Core {
         }
     }
 
+    /// The other side has ended the stream.
+    fn break_off(&self, reason: &str) {
+        self.broken.store(true, Ordering::Relaxed);
+        self.fail(reason);
+    }
+
     /// Ends everything on the stream; the first reason stays.
     fn fail(&self, reason: &str) {
         self.circle.end(reason);
@@ -233,9 +278,13 @@ impl Core {
     fn lost(&self, sent: bool) -> Refusal {
         let reason = self.circle.ended();
         let reason = reason.as_deref().unwrap_or("it was closed");
-        let detail = format!("the connection to {} has ended: {reason}", self.server);
-        let refusal = Refusal::new(Reason::ServerUnavailable, "server", detail).about(&*self.server);
-        if sent { refusal } else { refusal.retry_after(RETRY_MS) }
+        let server = &*self.server;
+        if sent {
+            let detail = format!("the connection to {server} has ended: {reason}; nobody can say whether the call ran");
+            return Refusal::new(Reason::ServerUnavailable, LOST, detail).about(server);
+        }
+        let detail = format!("the connection to {server} has ended: {reason}");
+        Refusal::new(Reason::ServerUnavailable, "server", detail).about(server).retry_after(RETRY_MS)
     }
 
     fn answer(&self, id: &[u8], outcome: &Result<Bytes, RpcError>) {

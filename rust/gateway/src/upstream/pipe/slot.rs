@@ -32,6 +32,8 @@ pub(super) struct Slot {
     pub listens: bool,
     /// The client's id.
     pub id: Bytes,
+    /// A ping of ours.
+    pings: bool,
     position: AtomicU64,
     inner: Mutex<Inner>,
 }
@@ -52,7 +54,18 @@ pub(super) struct Flooded;
 impl Slot {
     /// A call that has not been written.
     pub(super) fn new(lease: u64, id: Bytes, asks: bool, listens: bool) -> Self {
-        Self { lease, asks, listens, id, position: AtomicU64::new(NEVER), inner: Mutex::new(Inner::default()) }
+        let (position, inner) = (AtomicU64::new(NEVER), Mutex::new(Inner::default()));
+        Self { lease, asks, listens, id, pings: false, position, inner }
+    }
+
+    /// A ping of ours, whose answer nobody reads.
+    pub(super) fn ping() -> Self {
+        Self { pings: true, ..Self::new(0, Bytes::from_static(b"0"), false, false) }
+    }
+
+    /// True for a call that is to be answered before long.
+    pub(super) fn is_owed(&self) -> bool {
+        !self.listens && !self.pings
     }
 
     /// Notes where in the stream the request begins, and the client's progress token.

@@ -27,7 +27,7 @@ use omnimind_wire::{Reason, Refusal};
 
 use self::client::{Arriving, Unanswered, Way};
 pub(super) use self::{client::Clients, legacy::Session, negotiate::open};
-use super::Failure;
+use super::{Failure, LOST};
 use crate::config::ServerSpec;
 
 const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -113,13 +113,13 @@ impl Remote {
             Unanswered::Lost(why) => (why, true),
         };
         let detail = format!("{} cannot be reached: {why}", self.server);
-        let refusal = Refusal::new(Reason::ServerUnavailable, "server", detail).about(&*self.server);
-        if sent { refusal } else { refusal.retry_after(1_000) }
+        let refusal = |scope: &str| Refusal::new(Reason::ServerUnavailable, scope, detail).about(&*self.server);
+        if sent { refusal(LOST) } else { refusal("server").retry_after(1_000) }
     }
 
     fn broken(&self, why: &str) -> Failure {
         let detail = format!("the answer of {} broke off: {why}", self.server);
-        Failure::Refused(Refusal::new(Reason::UpstreamFailed, "server", detail).about(&*self.server))
+        Failure::Refused(Refusal::new(Reason::UpstreamFailed, LOST, detail).about(&*self.server))
     }
 
     /// The name and version this gateway gives itself, as raw JSON.
