@@ -100,9 +100,10 @@ class Starts:
             await anyio.sleep_forever()
         await anyio.sleep(0.3)
         if self._name in SAYS:
-            for line in SAYS[self._name]:
-                self._log.write(pid, line)
-            raise StartFailed(exits.classify(1 << 8, list(self._log.last_lines)))
+            intake = self._log.intake(pid)
+            intake.feed("".join(f"{line}\n" for line in SAYS[self._name]).encode())
+            intake.end()
+            raise StartFailed(exits.classify(1 << 8, self._log.words_of(pid)))
         return cast(Instance, Process(pid))
 
     async def retire(self, old: Instance, patience_s: float) -> None:
@@ -126,6 +127,9 @@ class NoGateway:
 
     async def run(self) -> None:
         await anyio.sleep_forever()
+
+    async def stats(self) -> None:
+        """It counts nothing."""
 
     async def caught_up(self) -> None:
         """It is never behind."""

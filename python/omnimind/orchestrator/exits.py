@@ -54,12 +54,16 @@ def refused(fault: Exception, what: str = "it could not be started") -> Cause:
             fix = "make the file executable and its folders readable for the user of the fleet"
             return Cause(f"{what}: permission denied{where}", True, fix, Kind.PERMISSION)
         if fault.errno in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE):
-            fix = "free memory, processes or open files of this user, or raise their limits"
-            return Cause(f"{what}: {fault.strerror}", False, fix, Kind.LIMIT)
+            return Cause(f"{what}: {fault.strerror}", False, _MORE_ROOM, Kind.LIMIT)
         if fault.errno == errno.ENOEXEC:
             fix = "begin the script with a line such as #!/bin/sh, or name its interpreter as the command"
             return Cause(f"{what}: it is not a program", True, fix, Kind.COMMAND)
     return Cause(f"{what}: {fault}", True, "correct the entry's command, cwd or user", Kind.CONFIG)
+
+
+def no_process(fault: OSError) -> Cause:
+    """The system has no process to give now."""
+    return Cause(f"the system refused a process: {fault.strerror}", False, _MORE_ROOM, Kind.LIMIT)
 
 
 def too_slow(start_timeout_s: float) -> Cause:
@@ -113,6 +117,7 @@ def classify(
     return _of_signal(number, code) if number else _of_code(code)
 
 
+_MORE_ROOM = "free memory, processes or open files of this user, or raise their limits"
 _MORE_MEMORY = "give it more (resources.memory_mb), recycle it earlier (recycle.memory_mb), or free memory"
 
 

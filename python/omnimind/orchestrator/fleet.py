@@ -20,6 +20,7 @@ from omnimind import tokens
 from omnimind.linux.packets import Message
 from omnimind.orchestrator import logs, order
 from omnimind.orchestrator.children import Children, TooManyStarts
+from omnimind.orchestrator.events import Events
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.forks import Zygote
 from omnimind.orchestrator.gatewaying import Gateway
@@ -71,6 +72,8 @@ class Fleet:
         self._tasks = tasks
         self.progress = progress
         self.logs = kept or logs.Logs(settings.state_dir / "logs", settings.orchestrator)
+        self.history = Events(self.logs.folder, self.logs.room)
+        self.logs.adopt(self.history.file)
         self.guard_pid = guard_pid
         self._snapshot = self._read_snapshot(settings)
         beat_ms = settings.orchestrator.heartbeat_ms
@@ -136,6 +139,8 @@ class Fleet:
     async def start(self) -> None:
         """Start the gateway, then the servers wave by wave; returns when all have come to something."""
         self._tasks.start_soon(self.gateway.run)
+        self._tasks.start_soon(self._take_freed_ports)
+        self._tasks.start_soon(self.history.run, self.gateway.stats, self.logs.tend)
         for name in self.servers:
             self.begin(name)
         for wave in order.waves(server.settings for server in self.servers.values()):
@@ -161,6 +166,7 @@ class Fleet:
 
     async def stop(self) -> None:
         """The gateway first, so that nothing is refused by a server that is gone; then waves in reverse."""
+        await self.history.close(self.gateway.stats)
         await self.gateway.drain()
         for wave in reversed(order.waves(server.settings for server in self.servers.values())):
             await self.stop_some(wave)
@@ -220,10 +226,23 @@ class Fleet:
         if await self.ports.remove(name):
             self.gateway.tell({"t": "unlisten", "name": name})
 
+    async def _take_freed_ports(self) -> None:
+        """A port that a stranger held is taken when the stranger has left."""
+        while True:
+            await anyio.sleep(self.settings.orchestrator.probe_ms / 1000)
+            for name in list(self.ports.refused):
+                server = self.servers.get(name)
+                if server is not None:
+                    await self.listen(server.settings)
+                if server is not None and name not in self.ports.refused:
+                    self.progress.say(f"  {name:<16} has its own port now: {self.ports.url(name)}")
+                    self._changed(server)
+
     # --- what servers do
 
     def _changed(self, server: Server) -> None:
         self.progress.moved(server)
+        self.history.moved(server.settings.name, server.phase.value, server.cause, server.pid)
         children = self._children.get(server.settings.name)
         if children is not None and server.phase in (Phase.BACKOFF, Phase.PARKED):
             children.forget_first(server.reason or server.phase.value)
@@ -300,7 +319,9 @@ class Fleet:
 
     async def gateway_gone(self, epoch: int, planned: bool) -> None:
         """A gateway process ended: its sessions ended with it."""
-        if not planned and not self.stop_asked.is_set():
+        planned = planned or self.stop_asked.is_set()
+        self.history.gateway("ends", epoch, None if planned else self.gateway.reason)
+        if not planned:
             self.progress.say(f"  gateway          ended: {self.gateway.reason}; restarting")
         async with anyio.create_task_group() as group:
             for children in self._children.values():

@@ -290,7 +290,7 @@ class Gateway:
             group.start_soon(self._listen, process)
             status = await process.child.wait()
             if not self._stopping and not process.leaving:
-                self.reason = exits.classify(status, list(self._log.last_lines)).reason
+                self.reason = str(exits.classify(status, self._log.words_of(process.child.pid)))
             del self._living[process.epoch]
             process.ended.set()
             process.link.close()

@@ -188,7 +188,7 @@ class _Life:
         with anyio.move_on_after(_LAST_WORDS_S):
             await self._logged.wait()
         short = (self.room.oom_kills(), usage.oom_kills()) != self._oom_kills
-        return exits.classify(status, list(self.log.last_lines), short_of_memory=short)
+        return exits.classify(status, self.log.words_of(self.child.pid), short_of_memory=short)
 
     async def end(self, grace_s: float) -> None:
         await self.house.family.end(self.child, grace_s)
@@ -277,7 +277,7 @@ async def launch_worker(
     except BaseException as fault:
         seqpacket.close_all([read, heard])
         if isinstance(fault, OSError):
-            raise StartFailed(Cause(f"the system refused a process: {fault.strerror}")) from fault
+            raise StartFailed(exits.no_process(fault)) from fault
         raise
     finally:
         seqpacket.close_all([write, beaten])
@@ -367,7 +367,7 @@ async def launch_child(
         raise StartFailed(exits.missing_command(str(fault))) from None
     except (OSError, KeyError, subprocess.SubprocessError) as fault:
         room.leave()
-        raise StartFailed(Cause(f"it could not be started: {fault}", hopeless=True)) from fault
+        raise StartFailed(exits.refused(fault)) from fault
     os.set_blocking(spawned.stdin, False)
     os.set_blocking(spawned.stdout, False)
     life = _Life(house, log, house.family.adopt(spawned.pid, mark), spawned.stderr, room)

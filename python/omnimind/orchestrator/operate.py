@@ -62,6 +62,8 @@ class Operator:
             case "reload":
                 outcome = await self._reloader.reload()
                 return {**asdict(outcome.differences), "kept": outcome.kept, "text": in_words(outcome)}
+            case "logs-reset":
+                return self._reset_logs(request)
             case "reload-tokens":
                 self._fleet.reload_tokens()
                 return {}
@@ -75,6 +77,12 @@ class Operator:
             help = f"did you mean {near}?" if near else "list them: omnimind status"
             raise FleetError("OM0203", f"there is no server named {name}", help=help)
         return server
+
+    def _reset_logs(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        name = request.get("server")
+        removed = self._fleet.logs.reset(None if name is None else str(name))
+        self._fleet.history.fleet("logs reset", server=name)
+        return {"removed": [asdict(gone) for gone in removed]}
 
     def _restart(self, server: Server) -> Mapping[str, Any]:
         if not self._fleet.stop_asked.is_set():
@@ -152,5 +160,6 @@ class Operator:
             "orchestrator": {"pid": os.getpid()},
             "zygote": {"pid": fleet.zygote.pid},
             "gateway": dict(status.of_gateway(fleet.gateway, ports.url())),
+            "logs": fleet.logs.trouble(),
             "servers": rows,
         }

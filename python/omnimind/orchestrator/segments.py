@@ -99,7 +99,7 @@ def lines(part: Path) -> Iterator[bytes]:
             else:
                 yield from _whole(file)
     except FileNotFoundError:
-        if part.suffix != LZ4 and part.name[-1].isdigit():
+        if part.suffix[1:].isdigit():
             yield from lines(part.with_name(part.name + LZ4))  # packed since it was listed
     except (OSError, EOFError, RuntimeError, ValueError):
         return

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import anyio
 
-from omnimind.orchestrator import lifecycle, logs, recycle
+from omnimind.orchestrator import exits, lifecycle, logs, recycle
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.instances import ABORT_GRACE_S, Instance, StartFailed
 from omnimind.orchestrator.lifecycle import Action, Event, Phase, Policy, State
@@ -67,6 +67,7 @@ class Server:
         self.log = log
         self.state = State()
         self.reason: str | None = None
+        self.cause: Cause | None = None
         self.note: str | None = None
         self.instance: Instance | None = None
         self.ready_s = 0.0
@@ -116,9 +117,9 @@ class Server:
         before = self.state
         self.state, actions = lifecycle.step(before, event, self._clock(), self._policy, self._chance)
         if cause is not None:
-            self.reason = cause.reason
+            self.cause, self.reason = cause, str(cause)
         elif self.phase in (Phase.READY, Phase.STOPPED):
-            self.reason = None
+            self.cause = self.reason = None
         self._to_do += actions
         if self.state != before:
             self._stirred.set()
@@ -231,13 +232,12 @@ class Server:
             event = Event.HOPELESS if failed.cause.hopeless else Event.FAILED
             raise _NoStart(event, failed.cause) from failed
         except TimeoutError:
-            cause = Cause(f"did not become ready within {self._start_timeout_s:g} s")
-            raise _NoStart(Event.FAILED, cause) from None
+            raise _NoStart(Event.FAILED, exits.too_slow(self._start_timeout_s)) from None
         except Exception as fault:
             # One server's trouble, even if it is a fault of ours, must not become everybody's.
             for line in traceback.format_exception(fault):
                 self.log.write(os.getpid(), line.rstrip())
-            raise _NoStart(Event.FAILED, Cause(f"internal error: {fault!r}")) from fault
+            raise _NoStart(Event.FAILED, exits.internal(fault)) from fault
         self.ready_s = self._clock() - started_s
         return instance
 

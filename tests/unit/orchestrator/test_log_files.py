@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import threading
 from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ def settled(folder: Path) -> list[str]:
     def names() -> list[str]:
         return sorted(p.name for p in folder.iterdir())
 
-    wait_until(lambda: not any(n.endswith(".part") or n[-1].isdigit() for n in names()), 10, "all is packed")
+    wait_until(lambda: not any(re.search(r"\.(part|\d+)$", n) for n in names()), 10, "all is packed")
     return names()
 
 
