@@ -47,7 +47,7 @@ def fleet() -> Iterator[Fleet]:
 @pytest.mark.parametrize(("page", "command"), commands())
 def test_a_documented_command_works(fleet: Fleet, page: str, command: str) -> None:
     words = shlex.split(command)[1:]
-    if words[0] in {"up", "stop", "doctor", "logs"}:
+    if words[0] in {"up", "down", "stop", "doctor", "logs"}:
         words = [
             words[0],
             "--help",

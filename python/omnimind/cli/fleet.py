@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from omnimind import catalog
-from omnimind.errors import CODES, FleetError, NoFleetError, closest
+from omnimind.errors import CODES, FleetError, NoFleetError, OmniMindError, SettingsError, closest
 
 RUN_FILE = "run.json"
 SOCKET_FILE = "control.sock"
@@ -165,12 +165,14 @@ def _silent(state_dir: Path, why: str) -> FleetError:
     )
 
 
-def _refusal(answer: dict[str, Any]) -> FleetError:
+def _refusal(answer: dict[str, Any]) -> OmniMindError:
     error = answer.get("error")
     detail = error if isinstance(error, dict) else answer
     code = detail.get("code")
     what = (
         detail.get("what") or (error if isinstance(error, str) else None) or "the fleet refused the command"
     )
-    help = detail.get("help")
-    return FleetError(code if code in CODES else "OM0204", str(what), help=str(help) if help else None)
+    more = {key: str(detail[key]) for key in ("where", "why", "help") if detail.get(key)}
+    about_settings = isinstance(code, str) and code.startswith("OM01")
+    kind = SettingsError if about_settings else FleetError
+    return kind(code if code in CODES else "OM0204", str(what), **more)

@@ -31,13 +31,13 @@ def run(argv: Sequence[str]) -> int:
     answer = fleet.ask(state, {"cmd": "status"})
     answer.pop("ok", None)
     for row in _rows(answer):
-        row["rss_bytes"] = _rss_bytes(row.get("pid"))
+        row["rss_bytes"], row["cpu_s"] = _usage(row.get("pid"))
     if arguments.json:
         terminal.print_json(answer)
         return Exit.OK
     rows = _rows(answer)
-    keys = ("name", "state", "tier", "kind", "pid", "memory", "restarts", "port")
-    cells = [[row.get(key) for key in keys] for row in ({**row, "memory": _memory(row)} for row in rows)]
+    keys = ("name", "state", "tier", "kind", "pid", "memory", "cpu", "restarts", "port")
+    cells = [[{**row, **_rendered(row)}.get(key) for key in keys] for row in rows]
     print(terminal.table([key.upper() for key in keys], cells, _COLORS))
     for row in rows:
         _explain(row)
@@ -49,22 +49,27 @@ def _rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for row in answer.get("servers", []) if isinstance(row, dict)]
 
 
-def _rss_bytes(pid: object) -> int | None:
-    """The resident memory of a server's process; None without a process to ask."""
+def _usage(pid: object) -> tuple[int | None, float | None]:
+    """Resident memory, and CPU seconds used since the start, of a server's process; None without one."""
     if not isinstance(pid, int):
-        return None
+        return None, None
     import psutil
 
     try:
-        rss: int = psutil.Process(pid).memory_info().rss
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        return process.memory_info().rss, round(times.user + times.system, 2)
     except psutil.Error:
-        return None
-    return rss
+        return None, None
 
 
-def _memory(row: dict[str, Any]) -> str | None:
-    rss_bytes = row["rss_bytes"]
-    return None if rss_bytes is None else f"{rss_bytes / 2**20:.0f} MB"
+def _rendered(row: dict[str, Any]) -> dict[str, str | None]:
+    """Memory and CPU time as a person reads them."""
+    rss_bytes, cpu_s = row["rss_bytes"], row["cpu_s"]
+    return {
+        "memory": None if rss_bytes is None else f"{rss_bytes / 2**20:.0f} MB",
+        "cpu": None if cpu_s is None else f"{cpu_s:.1f} s",
+    }
 
 
 def _print_gateway(gateway: object) -> None:
@@ -81,9 +86,27 @@ def _print_gateway(gateway: object) -> None:
 
 
 def _explain(row: dict[str, Any]) -> None:
-    """Why a server is not ready, with the last words of its process."""
+    """Why a server is not ready and what helps, when it is tried again, and the last words of its process."""
     if row.get("state") == "ready" and not row.get("reason"):
         return
-    for word, text in (("why", row.get("reason")), ("last line", row.get("last_stderr"))):
+    lines = (
+        ("why", row.get("reason")),
+        ("next start", _retry(row)),
+        ("last line", row.get("last_stderr")),
+    )
+    for word, text in lines:
         if text:
             print(f"  {row.get('name')}: {word}: {terminal.printable(str(text))}")
+
+
+def _retry(row: dict[str, Any]) -> str | None:
+    name, retry_s = row.get("name"), row.get("retry_after_s")
+    match row.get("state"):
+        case "parked":
+            when = f"in {retry_s:.0f} s, or when it is called" if retry_s is not None else "when it is called"
+            return f"{when}; at once: omnimind start {name}"
+        case "backoff" if retry_s is not None:
+            return f"in {retry_s:.1f} s"
+        case "stopped":
+            return f"omnimind start {name}"
+    return None

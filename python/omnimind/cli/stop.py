@@ -1,34 +1,33 @@
-"""`omnimind stop`: stop the running fleet and wait until it is gone."""
+"""`omnimind stop NAME`: stop one server until `omnimind start NAME`; without a name, what `down` does."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from omnimind import settings
-from omnimind.cli import fleet, options, terminal
-from omnimind.errors import Exit, FleetError
+from omnimind.cli import down, fleet, options, terminal
+from omnimind.errors import Exit
 
 
 def run(argv: Sequence[str]) -> int:
-    """Stop the fleet."""
-    parser = options.parser("stop", "Stop the running fleet and wait until it is gone.")
+    """Stop a server, or all."""
+    parser = options.parser("stop", "Stop one server, or, without a name, the fleet (as omnimind down).")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the server")
     options.add_state(parser)
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=options.count, default=60, help="how long to wait"
+        "--timeout",
+        metavar="SECONDS",
+        type=options.count,
+        default=down.DEFAULT_TIMEOUT_S,
+        help="how long to wait",
     )
     arguments = parser.parse_args(argv)
     state = settings.state_dir(arguments.state)
-    guard = fleet.holder(state)
-    fleet.ask(state, {"cmd": "stop"})
-    until = time.monotonic() + arguments.timeout
-    while guard is not None and fleet.holder(state) == guard:
-        if time.monotonic() > until:
-            raise FleetError(
-                "OM0204",
-                f"the fleet still runs after {arguments.timeout} s",
-                help="see what it waits for: omnimind status",
-            )
-        time.sleep(0.05)
-    terminal.say("stopped")
+    if arguments.name is None:
+        down.stop(state, arguments.timeout)
+        terminal.say("stopped")
+        return Exit.OK
+    name = fleet.server_name(state, arguments.name)
+    fleet.ask(state, {"cmd": "stop", "server": name}, timeout_s=float(arguments.timeout))
+    terminal.say(f"stopped {name}; the others go on. Start it again: omnimind start {name}")
     return Exit.OK

@@ -41,6 +41,7 @@ class Operator:
                 "code": error.code,
                 "what": error.what,
                 "where": error.where,
+                "why": error.why,
                 "help": error.help,
             }
 

@@ -118,23 +118,25 @@ def remove_if_stale(path: str) -> bool:
     The caller holds the lock of its folder, so nobody is just about to accept. Raises OSError for what is no
     socket (EEXIST) or lives (EADDRINUSE).
     """
+    if not os.path.lexists(path):
+        return False
+    if not is_stale(path):
+        raise OSError(errno.EADDRINUSE, "somebody else accepts on this socket")
+    os.unlink(path)
+    return True
+
+
+def is_stale(path: str) -> bool:
+    """True for a socket's path that refuses connections. Raises OSError for what is no socket (EEXIST)."""
     # A plain file refuses a connection like a dead socket does; it is not ours to remove.
     try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISSOCK(found.st_mode):
-        raise OSError(errno.EEXIST, "something that is no socket is in the way")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, unixpath.address(path) as short:
-        caller.setblocking(False)
-        try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, "something that is no socket is in the way")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, unixpath.address(path) as short:
+            caller.setblocking(False)
             caller.connect(short)
-        except FileNotFoundError:
-            return False
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return True
-        except OSError as fault:
-            if fault.errno != errno.EAGAIN:
-                raise
-    raise OSError(errno.EADDRINUSE, "somebody else accepts on this socket")
+    except ConnectionRefusedError:
+        return True
+    except (FileNotFoundError, BlockingIOError):  # gone meanwhile, or its queue is full: it lives
+        return False
+    return False

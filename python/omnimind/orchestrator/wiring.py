@@ -184,7 +184,7 @@ class _Conductor:
             "OM0202",
             f"a fleet already runs in this state folder (pid {answer['pid']})",
             where=str(self._settings.state_dir),
-            help="use it, stop it with `omnimind stop`, or choose another folder with --state DIR",
+            help="use it, stop it with `omnimind down`, or choose another folder with --state DIR",
         )
 
     async def _until_stopped(self, fleet: Fleet) -> None:

@@ -53,7 +53,18 @@ def test_a_wrong_command_line_is_usage_with_help(argv: list[str], help: str, cap
 
 
 @pytest.mark.parametrize(
-    "argv", [["status"], ["stop"], ["restart", "memory"], ["list"], ["call", "x"], ["connect-info"]]
+    "argv",
+    [
+        ["status"],
+        ["down"],
+        ["stop"],
+        ["start", "memory"],
+        ["reload"],
+        ["restart", "memory"],
+        ["list"],
+        ["call", "x"],
+        ["connect-info"],
+    ],
 )
 def test_without_a_fleet_a_command_says_how_to_start_one(
     argv: list[str], state: Path, capsys: Capture
@@ -70,12 +81,13 @@ def test_status_is_a_table_with_reasons_and_no_raw_control_characters(
     assert cli.main(["status"]) == Exit.OK
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert lines[0].split() == ["NAME", "STATE", "TIER", "KIND", "PID", "MEMORY", "RESTARTS", "PORT"]
+    assert lines[0].split() == ["NAME", "STATE", "TIER", "KIND", "PID", "MEMORY", "CPU", "RESTARTS", "PORT"]
     cells = lines[1].split()
     assert cells[:4] + cells[-2:] == ["memory", "ready", "critical", "worker", "0", "4321"]
     assert int(cells[5]) > 10  # MB: this process stands in for the server
     assert cells[6] == "MB"
-    assert "thinking: why: 3 crashes" in out
+    assert "thinking: why: 3 crashes; mend it" in out
+    assert "thinking: next start: in 41 s, or when it is called; at once: omnimind start thinking" in out
     assert "ImportError: no\\x1b[31m" in out
     assert "\x1b" not in out
     assert "gateway up, endpoint http://127.0.0.1:4320/mcp, restarts 1" in out
@@ -85,14 +97,24 @@ def test_status_as_json_is_what_the_fleet_said_and_the_memory(fleet: FakeFleet, 
     assert cli.main(["status", "--json"]) == Exit.OK
     shown = json.loads(capsys.readouterr().out)
     memory = [row.pop("rss_bytes") for row in shown["servers"]]
+    cpu_s = [row.pop("cpu_s") for row in shown["servers"]]
     assert shown == {"servers": STATUS["servers"], "gateway": STATUS["gateway"]}
     assert memory[0] > 10_000_000
     assert memory[1] is None
+    assert cpu_s[0] > 0
+    assert cpu_s[1] is None
 
 
 def test_restart_knows_aliases_and_suggests_names(fleet: FakeFleet, capsys: Capture) -> None:
     assert cli.main(["restart", "sequential_thinking"]) == Exit.OK
+    assert fleet.asked[-1] == {"cmd": "roll", "server": "thinking"}
+    assert cli.main(["restart", "gateway"]) == Exit.OK
+    assert fleet.asked[-1] == {"cmd": "roll", "server": "gateway"}
+    assert cli.main(["restart", "--all"]) == Exit.OK
+    assert fleet.asked[-1] == {"cmd": "roll", "server": None}
+    assert cli.main(["restart", "thinking", "--now"]) == Exit.OK
     assert fleet.asked[-1] == {"cmd": "restart", "server": "thinking"}
+    assert cli.main(["restart", "gateway", "--now"]) == Exit.USAGE
     capsys.readouterr()
     assert cli.main(["restart", "memroy"]) == Exit.FAILURE
     assert (
@@ -101,21 +123,56 @@ def test_restart_knows_aliases_and_suggests_names(fleet: FakeFleet, capsys: Capt
     )
 
 
-def test_stop_waits_until_the_fleet_is_gone(fleet: FakeFleet, capsys: Capture) -> None:
+def test_a_server_that_could_not_be_renewed_is_a_failure_with_its_reason(
+    fleet: FakeFleet, capsys: Capture
+) -> None:
+    answer = {"ok": True, "renewed": ["memory"], "kept": {"thinking": "it did not come up"}}
+    fleet.answer = lambda request: answer
+    assert cli.main(["restart", "--all"]) == Exit.FAILURE
+    said = capsys.readouterr().err
+    assert "memory is renewed" in said
+    assert "thinking is not: it did not come up; help: omnimind logs thinking" in said
+
+
+def test_reload_says_what_changed_and_a_mistake_names_its_place(fleet: FakeFleet, capsys: Capture) -> None:
+    fleet.answer = lambda request: {"ok": True, "text": "added git", "kept": {}}
+    assert cli.main(["reload"]) == Exit.OK
+    assert fleet.asked[-1] == {"cmd": "reload"}
+    assert capsys.readouterr().err == "reloaded: added git\n"
+    mistake = {"code": "OM0104", "what": "the key x is not known", "where": "a.json:3:5", "help": "drop it"}
+    fleet.answer = lambda request: {"ok": False, **mistake}
+    assert cli.main(["reload"]) == Exit.SETTINGS
+    assert capsys.readouterr().err == (
+        "error[OM0104]: the key x is not known\n  --> a.json:3:5\nhelp: drop it\n"
+    )
+
+
+def test_one_server_is_stopped_and_started(fleet: FakeFleet, capsys: Capture) -> None:
+    assert cli.main(["stop", "memory"]) == Exit.OK
+    assert fleet.asked[-1] == {"cmd": "stop", "server": "memory"}
+    usual = fleet.answer
+    fleet.answer = lambda request: usual(request) | {"state": "parked", "reason": "3 crashes"}
+    assert cli.main(["start", "memory"]) == Exit.FAILURE
+    assert fleet.asked[-1] == {"cmd": "start", "server": "memory"}
+    assert "memory is parked: 3 crashes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["down", "stop"])
+def test_stop_waits_until_the_fleet_is_gone(command: str, fleet: FakeFleet, capsys: Capture) -> None:
     def end(request: dict[str, Any]) -> dict[str, Any]:
         (fleet.state / "lock").unlink()
         return {"ok": True}
 
     fleet.hold()
     fleet.answer = end
-    assert cli.main(["stop"]) == Exit.OK
+    assert cli.main([command]) == Exit.OK
     assert fleet.asked == [{"cmd": "stop"}]
     assert capsys.readouterr().err == "stopped\n"
 
 
 def test_stop_says_so_when_the_fleet_goes_on(fleet: FakeFleet, capsys: Capture) -> None:
     fleet.hold()
-    assert cli.main(["stop", "--timeout", "0"]) == Exit.FAILURE
+    assert cli.main(["down", "--timeout", "0"]) == Exit.FAILURE
     assert "still runs" in capsys.readouterr().err
 
 
