@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -77,6 +78,15 @@ class Process:
 
     async def check(self) -> None:
         """It answers."""
+
+    def beat(self) -> None:
+        """It does not say how it is."""
+
+    def requests(self) -> None:
+        """It does not count."""
+
+    def memory_mb(self) -> None:
+        """It has none."""
 
     async def gone(self) -> Cause:
         await self.child.exited.wait()
@@ -147,8 +157,17 @@ class IncidentFleet(RealFleet):
         nobody = cast(Any, None)
         address = ("127.0.0.1", 4320)
         ports = Ports(nobody, "127.0.0.1", Listener(-1, address), Listener(-1, "control"))
-        progress = Progress(logs.LogFile(settings.state_dir / "logs", "orchestrator", 1 << 24, 3))
-        super().__init__(settings, "test", ports, nobody, nobody, nobody, tasks, progress, "", os.getpid())
+        began = logs.wall_clock()
+        kept = logs.Logs(
+            settings.state_dir / "logs",
+            settings.orchestrator,
+            wall=lambda: began + timedelta(seconds=clock()),
+            tick_s=clock,
+        )
+        progress = Progress(kept.of("orchestrator"), tick_s=clock)
+        super().__init__(
+            settings, "test", ports, nobody, nobody, nobody, tasks, progress, "", os.getpid(), kept
+        )
         self.gateway = cast(Any, NoGateway())
 
     def supervise(self, settings: ServerSettings) -> Server:

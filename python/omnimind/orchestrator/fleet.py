@@ -72,7 +72,7 @@ class Fleet:
         self._tasks = tasks
         self.progress = progress
         self.logs = kept or logs.Logs(settings.state_dir / "logs", settings.orchestrator)
-        self.history = Events(self.logs.folder, self.logs.room)
+        self.history = Events(self.logs.folder, self.logs.room, self.logs.wall, self.logs.tick_s)
         self.logs.adopt(self.history.file)
         self.guard_pid = guard_pid
         self._snapshot = self._read_snapshot(settings)

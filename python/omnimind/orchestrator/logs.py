@@ -130,8 +130,8 @@ class Logs:
     ) -> None:
         self.folder = folder
         self._settings = settings
-        self._wall = wall
-        self._tick_s = tick_s
+        self.wall = wall
+        self.tick_s = tick_s
         self._logs: dict[str, LogFile] = {}
         self._more: list[RotatingFile] = []
 
@@ -153,8 +153,8 @@ class Logs:
                 age_s=kept.log_age_s,
                 lines_per_s=kept.log_lines_per_s,
                 redactor=Redactor(secrets),
-                wall=self._wall,
-                tick_s=self._tick_s,
+                wall=self.wall,
+                tick_s=self.tick_s,
             )
         else:
             known.reconfigure(self.room, kept.log_lines_per_s, Redactor(secrets))
