@@ -131,6 +131,7 @@ struct Shelf {
 struct Table {
     names: HashMap<String, (String, String)>,
     asked: Option<Instant>,
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Default for Shelves {
@@ -160,42 +161,58 @@ impl Shelves {
 
 /// All servers' parts of a list, in the order of the configuration.
 pub(super) async fn gather(client: &Client, list: List) -> Vec<Part> {
-    let ready = client.caller.plane.fleet.servers().into_iter().filter(is_up).map(|view| view.spec);
-    join_all(ready.map(|spec| part(client, list, spec))).await
+    let views = client.caller.plane.fleet.servers().into_iter();
+    join_all(views.filter(|view| is_up(view) || is_coming(view)).map(|view| part(client, list, view))).await
 }
 
 /// The server and its own name for what the aggregate calls `name`.
 pub(super) async fn find(client: &Client, list: List, name: &str) -> Option<(String, String)> {
     let key = (client.caller.principal.name.clone(), list);
     let tables = &client.caller.plane.shelves.tables;
-    let again = {
+    let known = |table: &Table| table.names.get(name).cloned();
+    let asking = {
         let mut tables = tables.lock();
         let table = tables.entry(key.clone()).or_default();
-        if let Some(found) = table.names.get(name) {
-            return Some(found.clone());
+        if let Some(found) = known(table) {
+            return Some(found);
         }
-        let now = Instant::now();
-        let again = table.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN);
-        if again {
-            table.asked = Some(now);
-        }
-        again
+        Arc::clone(&table.asking)
     };
-    if again {
-        gather(client, list).await;
+    // One asks; whoever comes meanwhile waits for what it hears.
+    let _turn = asking.lock().await;
+    {
+        let tables = tables.lock();
+        let table = tables.get(&key)?;
+        let fresh = table.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
+        if fresh || table.names.contains_key(name) {
+            return known(table);
+        }
     }
-    tables.lock().get(&key)?.names.get(name).cloned()
+    gather(client, list).await;
+    let mut tables = tables.lock();
+    let table = tables.get_mut(&key)?;
+    table.asked = Some(Instant::now());
+    known(table)
 }
 
 fn is_up(view: &ServerView) -> bool {
     matches!(view.state, State::Ready | State::Degraded) || matches!(view.spec.kind, Kind::Http | Kind::Unix)
 }
 
-async fn part(client: &Client, list: List, spec: Arc<ServerSpec>) -> Part {
+/// A server that will soon be up again, or for the first time since this gateway began: a list without its part
+/// would tell clients that its tools are gone.
+fn is_coming(view: &ServerView) -> bool {
+    let soon = |ms| ms < MEETING.as_millis().try_into().unwrap_or(u64::MAX);
+    view.state == State::Starting || view.state == State::Backoff && view.retry_after_ms.is_none_or(soon)
+}
+
+async fn part(client: &Client, list: List, view: ServerView) -> Part {
+    let up = is_up(&view);
+    let spec = view.spec;
     let key = (client.caller.principal.name.clone(), spec.name.clone(), list);
     let shelves = &client.caller.plane.shelves;
     let (last, late) = shelves.last(&key);
-    if late {
+    if late || !up && last.is_some() {
         return Part { server: spec, items: last.unwrap_or_default() };
     }
     let asked = ask(client.clone(), list, spec.clone());
