@@ -6,6 +6,7 @@ Installing writes files and has the user's manager read them; it starts, stops a
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -158,7 +159,7 @@ def _uninstall(arguments: argparse.Namespace) -> int:
             )
     going = arguments.server or before
     names = [units.instance(name, kind) for name in going for kind in ("service", "socket")]
-    names += [] if arguments.server else [units.TARGET, units.GATEWAY]
+    names += [] if arguments.server else [units.TARGET, units.GATEWAY, units.GATEWAY_SOCKET]
     wanted = install.without(where, arguments.server) if arguments.server else {}
     changes = install.plan(where, wanted, arguments.force)
     if arguments.stop and not arguments.dry_run:
@@ -202,12 +203,11 @@ def _carry_out(where: Path, changes: Sequence[install.Change], arguments: argpar
 
 def _status(arguments: argparse.Namespace) -> int:
     manager.need()
-    names = [
-        units.TARGET,
-        units.GATEWAY,
-        *(units.instance(name) for name in install.installed(install.folder())),
-    ]
-    rows = [_row(unit) for unit in manager.show(names)]
+    servers = install.installed(install.folder())
+    names = [units.TARGET, units.GATEWAY, *(units.instance(name) for name in servers)]
+    sockets = [units.GATEWAY_SOCKET, *(units.instance(name, "socket") for name in servers)]
+    found = {unit["Id"]: unit for unit in manager.show([*names, *sockets])}
+    rows = [_row(found[name], found.get(name.replace(".service", ".socket"))) for name in names]
     if arguments.json:
         terminal.print_json(rows)
         return Exit.OK
@@ -230,9 +230,9 @@ _COLORS = {
 }
 
 
-def _row(unit: dict[str, str]) -> dict[str, Any]:
+def _row(unit: dict[str, str], sockets: dict[str, str] | None) -> dict[str, Any]:
     """A unit for people and programs; a number that systemd does not know is None."""
-    found = explain.explain(unit)
+    found = explain.explain(unit, sockets, _holder(sockets))
     memory = unit.get("MemoryCurrent", "")
     return {
         "unit": unit.get("Id"),
@@ -245,3 +245,14 @@ def _row(unit: dict[str, str]) -> dict[str, Any]:
         "last_line": manager.last_line(str(unit.get("Id"))) if found else None,
         "help": found.help if found else None,
     }
+
+
+def _holder(sockets: dict[str, str] | None) -> str | None:
+    """Who holds the port of sockets that could not be opened."""
+    port = re.search(r":(\d+) \(Stream\)", sockets.get("Listen", "")) if sockets else None
+    if sockets is None or sockets.get("ActiveState") != "failed" or port is None:
+        return None
+    from omnimind.orchestrator import holders
+
+    holder = holders.of_port(int(port.group(1)))
+    return str(holder) if holder else None

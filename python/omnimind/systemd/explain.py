@@ -26,8 +26,10 @@ class Explanation:
     help: str
 
 
-def explain(unit: Mapping[str, str]) -> Explanation | None:
-    """None if there is nothing to explain: it is up, or was stopped on purpose."""
+def explain(
+    unit: Mapping[str, str], sockets: Mapping[str, str] | None = None, holder: str | None = None
+) -> Explanation | None:
+    """None if there is nothing to explain. `sockets` is its socket unit, `holder` who holds the port of that."""
     name, state = unit.get("Id", ""), unit.get("ActiveState")
     if unit.get("LoadState") in ("not-found", "masked", "bad-setting", "error"):
         return Explanation(
@@ -38,6 +40,8 @@ def explain(unit: Mapping[str, str]) -> Explanation | None:
         )
     if state == "activating" and unit.get("SubState") == "auto-restart":
         return Explanation(f"{_cause(unit)}; it is about to start again", _journal(name))
+    if state == "inactive" and sockets is not None:
+        return _without_process(sockets, holder)
     if state != "failed":
         return None
     if unit.get("Result") == "exit-code" and unit.get("ExecMainStatus") == str(_CONFIGURATION):
@@ -50,6 +54,24 @@ def explain(unit: Mapping[str, str]) -> Explanation | None:
         f"{_cause(unit)}{limit}",
         f"{_journal(name)}; when the cause is gone: "
         f"systemctl --user reset-failed {name} && systemctl --user start {name}",
+    )
+
+
+def _without_process(sockets: Mapping[str, str], holder: str | None) -> Explanation | None:
+    name = sockets.get("Id", "")
+    if sockets.get("ActiveState") == "active":
+        return Explanation(
+            "it does not run; the next call starts it", f"to prevent that: systemctl --user stop {name}"
+        )
+    if sockets.get("ActiveState") != "failed":
+        return None
+    held = f": {holder} holds its port" if holder else ""
+    return Explanation(
+        f"its sockets could not be opened{held}",
+        f"stop that process yourself, or choose another port in the configuration, omnimind systemd install, and "
+        f"systemctl --user restart {name}"
+        if holder
+        else f"{_journal(name)}; then systemctl --user restart {name}",
     )
 
 

@@ -18,7 +18,7 @@ from omnimind.errors import OmniMindError
 WAIT_S: Final = 60
 _SHOWN: Final = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,MemoryCurrent,"
-    "NeedDaemonReload,StartLimitBurst,StartLimitIntervalUSec"
+    "NeedDaemonReload,StartLimitBurst,StartLimitIntervalUSec,Listen"
 )
 
 
@@ -71,8 +71,16 @@ def show(names: Sequence[str]) -> list[dict[str, str]]:
     if not names:
         return []
     text = systemctl("show", f"--property={_SHOWN}", "--", *names).out
-    blocks = (block.splitlines() for block in text.strip().split("\n\n"))
-    return [dict(line.partition("=")[::2] for line in block) for block in blocks]
+    return [_properties(block) for block in text.strip().split("\n\n")]
+
+
+def _properties(block: str) -> dict[str, str]:
+    """The lines of one unit; what comes more than once (`Listen`) is joined with newlines."""
+    found: dict[str, str] = {}
+    for line in block.splitlines():
+        key, _, value = line.partition("=")
+        found[key] = f"{found[key]}\n{value}" if key in found else value
+    return found
 
 
 def last_line(unit: str) -> str | None:

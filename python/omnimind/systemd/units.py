@@ -24,6 +24,7 @@ TEMPLATES: Final = Path(__file__).with_name("units")
 SERVICE: Final = "omnimind-mcp@.service"
 SOCKET: Final = "omnimind-mcp@.socket"
 GATEWAY: Final = "omnimind-gateway.service"
+GATEWAY_SOCKET: Final = "omnimind-gateway.socket"
 TARGET: Final = "omnimind-mcp.target"
 LISTS: Final = (f"{TARGET}.d/servers.conf", f"{GATEWAY}.d/servers.conf")
 BACKOFF_SINCE: Final = 254
@@ -65,6 +66,10 @@ def files(choice: Choice) -> dict[str, str]:
     if choice.version >= BACKOFF_SINCE:
         for unit in (SERVICE, GATEWAY):
             texts[f"{unit}.d/30-since-254.conf"] = _fill("since-254.conf", known)
+    if choice.settings.gateway.port:
+        texts[GATEWAY_SOCKET] = _fill(GATEWAY_SOCKET, known)
+        needs = f"[Unit]\nRequires={GATEWAY_SOCKET}\nAfter={GATEWAY_SOCKET}\n"
+        texts[f"{GATEWAY}.d/socket.conf"] = needs
     for server in choice.servers:
         texts |= _of_server(server, choice)
     written = {name: stamp(text) for name, text in texts.items()}
@@ -95,7 +100,13 @@ def _known(choice: Choice) -> dict[str, str]:
         "ENVIRONMENT": f"Environment={quoted(f'OMNIMIND_STATE={state}')}",
         "OPTIONS": option,
         "STATE": quoted(state),
+        "ADDRESS": _address(choice.settings, choice.settings.gateway.port),
     }
+
+
+def _address(settings: Settings, port: int) -> str:
+    host = settings.gateway.host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _fill(name: str, known: Mapping[str, str]) -> str:
@@ -132,9 +143,8 @@ def _of_server(server: ServerSettings, choice: Choice) -> dict[str, str]:
             ]
     texts = {f"{instance(server.name)}.d/server.conf": "\n".join([*lines, ""])}
     if server.port:
-        host = choice.settings.gateway.host
-        address = f"[{host}]:{server.port}" if ":" in host else f"{host}:{server.port}"
-        texts[f"{instance(server.name, 'socket')}.d/port.conf"] = f"[Socket]\nListenStream={address}\n"
+        listen = f"[Socket]\nListenStream={_address(choice.settings, server.port)}\n"
+        texts[f"{instance(server.name, 'socket')}.d/port.conf"] = listen
     return texts
 
 

@@ -30,6 +30,7 @@ USER, UID = "omni", 4321
 HOME = f"/home/{USER}"
 RUNTIME = f"/run/user/{UID}"
 BOOT = Path(__file__).with_name("boot.py")
+CALLER = Path(__file__).with_name("caller.py")
 BOOT_S = 60.0
 NEEDED = ("unshare", "nsenter", "setpriv", "systemctl", "journalctl", "dbus-daemon")
 PROGRAMS = Path(sys.executable).parent
@@ -198,6 +199,22 @@ class Machine:
         )
         self._background.append(process)
         return process
+
+    def caller(self, *words: str) -> str:
+        """The command line of the client inside (caller.py)."""
+        return shlex.join(["python", str(CALLER), *words])
+
+    def call(self, *words: str) -> str:
+        """What the client inside prints; it must succeed."""
+        return self.check(self.caller(*words))
+
+    def drop_in(self, unit: str, text: str) -> None:
+        """Add `test.conf` to a unit of the user."""
+        folder = f"~/.config/systemd/user/{unit}.d"
+        quoted = shlex.quote(text + "\n")
+        self.check(
+            f"mkdir -p {folder} && printf %s {quoted} > {folder}/test.conf && systemctl --user daemon-reload"
+        )
 
     def _command(self, script: str, root: bool, environment: Mapping[str, str]) -> list[str]:
         inside = [
