@@ -88,7 +88,7 @@ def apply(changes: Sequence[Change]) -> None:
 
 def unlink_enabled(where: Path, removed: Sequence[str]) -> list[Path]:
     """Remove the links by which `systemctl enable` wanted these units; which they were."""
-    links = [at for name in removed for at in where.glob(f"*.wants/{name}") if at.is_symlink()]
+    links = [at for at in where.glob("*.wants/*") if at.name in removed and at.is_symlink()]
     for link in links:
         link.unlink(missing_ok=True)
         with contextlib.suppress(OSError):

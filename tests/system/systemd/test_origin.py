@@ -1,0 +1,67 @@
+"""The commands of the founding document, word for word and in its order, on a machine where the units are installed.
+
+After them the bare target starts every installed server, and stops every one.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tests.fleet import wait_until
+from tests.system.systemd.machine import Machine
+
+SERVERS = ("filesystem", "memory", "thinking")
+UNITS = [f"omnimind-mcp@{server}.service" for server in SERVERS]
+HANG_S = 60.0
+
+
+def states(machine: Machine, *units: str) -> set[str]:
+    return set(machine.run(f"systemctl --user is-active {' '.join(units)}").out.split())
+
+
+def test_the_commands_of_the_origin_work_word_for_word(machine: Machine) -> None:
+    machine.check("omnimind systemd install")
+    machine.check("systemctl --user daemon-reload")
+    files = machine.check("systemctl --user list-unit-files | grep omnimind-mcp")
+    assert {line.split()[0] for line in files.splitlines()} == {
+        "omnimind-mcp@.service",
+        "omnimind-mcp@.socket",
+        "omnimind-mcp.target",
+    }
+    machine.check("systemctl --user enable omnimind-mcp@thinking.service")
+    machine.check("systemctl --user enable omnimind-mcp@memory.service")
+    machine.check("systemctl --user start omnimind-mcp@thinking.service")
+    assert "content" in json.loads(machine.call("call", "thinking", "modern"))
+    assert "active (running)" in machine.check("systemctl --user status omnimind-mcp@thinking.service")
+    assert "thinking" in machine.check("systemctl --user list-units | grep omnimind-mcp")
+    journal = machine.start("journalctl --user -u omnimind-mcp@thinking.service -f")
+    assert journal.stdout is not None
+    assert any('"line": "serving thinking at http://127.0.0.1:4322/mcp"' in line for line in journal.stdout)
+    machine.check("systemctl --user stop omnimind-mcp@thinking.service")
+    assert states(machine, "omnimind-mcp@thinking.service") == {"inactive"}
+
+
+def test_the_bare_target_starts_all_that_are_installed_and_stops_them(machine: Machine) -> None:
+    machine.check("omnimind systemd install")
+    machine.check("systemctl --user start omnimind-mcp.target")
+    everything = ["omnimind-mcp.target", "omnimind-gateway.service", *UNITS]
+    assert states(machine, *everything) == {"active"}
+    for server in SERVERS:
+        assert "content" in json.loads(machine.call("call", server, "legacy"))
+    shown = {
+        row["name"]: row["state"] for row in json.loads(machine.check("omnimind status --json"))["servers"]
+    }
+    assert shown == dict.fromkeys(SERVERS, "ready")
+    assert "sequentialthinking" in machine.check("omnimind list")
+    machine.check("omnimind call memory__read_graph")
+    sockets = ["omnimind-gateway.socket", *(unit.replace(".service", ".socket") for unit in UNITS)]
+    machine.check("systemctl --user stop omnimind-mcp.target")
+    wait_until(lambda: states(machine, *everything, *sockets) == {"inactive"}, HANG_S, "all is stopped")
+    assert not machine.run("ss -Hltn | grep :43").out
+
+
+def test_what_is_enabled_starts_by_itself_when_the_machine_does(machine: Machine) -> None:
+    machine.check("omnimind systemd install && systemctl --user enable omnimind-mcp.target")
+    machine.check("systemctl restart user@4321.service", root=True)
+    wait_until(lambda: states(machine, *UNITS, "omnimind-gateway.service") == {"active"}, HANG_S, "all is up")
+    machine.check("systemctl --user stop omnimind-mcp.target && systemctl --user disable omnimind-mcp.target")
