@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 
 from omnimind import tokens
 from omnimind.linux.packets import Message
-from omnimind.orchestrator import logs, order
+from omnimind.orchestrator import logs, order, units
 from omnimind.orchestrator.children import Children, TooManyStarts
 from omnimind.orchestrator.events import Events
 from omnimind.orchestrator.exits import Cause
@@ -34,6 +34,7 @@ from omnimind.orchestrator.resources import open_rooms
 from omnimind.orchestrator.seats import Seats
 from omnimind.orchestrator.snapshot import in_tier_order, snapshot
 from omnimind.orchestrator.supervise import Server, Source
+from omnimind.orchestrator.units import Sitting, Unit
 from omnimind.settings import ServerSettings, Settings
 
 WANT_S = 30.0
@@ -61,6 +62,7 @@ class Fleet:
         gateway_module: str,
         guard_pid: int,
         kept: logs.Logs | None = None,
+        under_systemd: bool = False,
     ) -> None:
         self.settings = settings
         self.ports = ports
@@ -84,6 +86,8 @@ class Fleet:
         self._numbers = itertools.count(1)
         self._children: dict[str, Children] = {}
         self._seats: dict[str, Seats] = {}
+        self._under_systemd = under_systemd
+        self.units: dict[str, Unit] = {}
         self.news = anyio.Event()
         self.gateway = Gateway(family, self.logs.of("gateway"), self, os.environ, gateway_module)
         self.servers: dict[str, Server] = {}
@@ -94,13 +98,14 @@ class Fleet:
 
     def _policy(self, settings: ServerSettings) -> Policy:
         restart = settings.restart
-        return Policy(
+        found = Policy(
             max_attempts=restart.max_attempts,
             window_s=restart.window_s,
             backoff_min_s=restart.backoff_min_ms / 1000,
             backoff_max_s=restart.backoff_max_ms / 1000,
             probe_s=self.settings.orchestrator.probe_ms / 1000,
         )
+        return units.policy(found) if self._under_systemd and settings.kind == "worker" else found
 
     def supervise(self, settings: ServerSettings) -> Server:
         """A server of these settings, among the others from now on, not started yet."""
@@ -119,6 +124,8 @@ class Fleet:
         return server
 
     def _source(self, settings: ServerSettings, log: logs.LogFile) -> Source | None:
+        if settings.kind == "worker" and self._under_systemd:
+            return self.units.setdefault(settings.name, Unit(self.house, settings))
         if settings.kind == "worker":
             told = self.gateway.caught_up
             return self._seats.setdefault(settings.name, Seats(self.house, self._guard, settings, log, told))
@@ -190,6 +197,7 @@ class Fleet:
         server.dismiss()
         server.log.close()
         self._children.pop(name, None)
+        self.units.pop(name, None)
         seats = self._seats.pop(name, None)
         if seats is not None:
             await seats.leave()
@@ -246,7 +254,8 @@ class Fleet:
         children = self._children.get(server.settings.name)
         if children is not None and server.phase in (Phase.BACKOFF, Phase.PARKED):
             children.forget_first(server.reason or server.phase.value)
-        if server.phase is Phase.PARKED and self.settings.orchestrator.give_up == "exit":
+        failed = server.phase is Phase.PARKED and server.settings.name not in self.units
+        if failed and self.settings.orchestrator.give_up == "exit":
             self.gave_up = True
             self.stop_asked.set()
         self.gateway.tell(self._server_message(server))
@@ -280,7 +289,9 @@ class Fleet:
 
     def _server_message(self, server: Server) -> Mapping[str, Any]:
         retry_s = server.retry_after_s()
-        worker = server.instance if server.phase in _UP and isinstance(server.instance, Worker) else None
+        worker = (
+            server.instance if server.phase in _UP and isinstance(server.instance, Worker | Sitting) else None
+        )
         return {
             "t": "server",
             "name": server.settings.name,
@@ -331,7 +342,9 @@ class Fleet:
         server = self.servers.get(str(message.get("server")))
         if server is None or self.stop_asked.is_set():
             return
-        if event is Event.DOUBTED and not isinstance(server.instance, Worker):
+        if event is Event.WAKE and server.settings.name in self.units:
+            self.units[server.settings.name].demand()
+        if event is Event.DOUBTED and not isinstance(server.instance, Worker | Sitting):
             return  # nothing of ours stands between the gateway and this server
         server.post(event)
 

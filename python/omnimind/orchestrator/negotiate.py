@@ -109,13 +109,13 @@ def _line(message: Mapping[str, Any]) -> bytes:
     return json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
 
 
-def _discover(version: str, capabilities: Mapping[str, Any]) -> bytes:
+def _discover(version: str, capabilities: Mapping[str, Any], number: int = 1) -> bytes:
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": capabilities,
         "io.modelcontextprotocol/clientInfo": {"name": "omnimind", "version": version},
     }
-    return _line({"id": 1, "method": "server/discover", "params": {"_meta": meta}})
+    return _line({"id": number, "method": "server/discover", "params": {"_meta": meta}})
 
 
 def _initialize(version: str, capabilities: Mapping[str, Any]) -> bytes:
@@ -164,16 +164,26 @@ async def with_worker(path: str, key: bytes, version: str) -> Negotiated:
         end.setblocking(False)
         with unixpath.address(path) as short:
             end.connect(short)
-        lines = Lines(end.fileno(), end.fileno())
-        try:
-            await lines.send(key.hex().encode() + b"\n" + _discover(version, {}))
-            answer = await lines.answer_to(1)
-        except EOFError as fault:
-            raise NotReady("it closed the connection") from fault
-        result = answer.get("result")
-        if not isinstance(result, dict):
-            raise NotReady(f"it refused server/discover: {_complaint(answer)}")
-        return Negotiated("modern", MODERN, result)
+        return await greet_worker(Lines(end.fileno(), end.fileno()), key, version)
+
+
+async def greet_worker(lines: Lines, key: bytes, version: str) -> Negotiated:
+    """Open a new connection with the key and the first question. Raises NotReady or OSError."""
+    await lines.send(key.hex().encode() + b"\n")
+    return await ask_worker(lines, 1, version)
+
+
+async def ask_worker(lines: Lines, number: int, version: str) -> Negotiated:
+    """Ask a worker on a connection that is open; each question has a number. Raises NotReady or OSError."""
+    try:
+        await lines.send(_discover(version, {}, number))
+        answer = await lines.answer_to(number)
+    except EOFError as fault:
+        raise NotReady("it closed the connection") from fault
+    result = answer.get("result")
+    if not isinstance(result, dict):
+        raise NotReady(f"it refused server/discover: {_complaint(answer)}")
+    return Negotiated("modern", MODERN, result)
 
 
 def _complaint(answer: Mapping[str, Any]) -> str:

@@ -53,11 +53,11 @@ class Operator:
                 self._fleet.stop_asked.set()
                 return {}
             case "stop":
-                return await self._stop(self._server(request))
+                return await self._stop(self._own_server(request))
             case "start":
-                return await self._start(self._server(request))
+                return await self._start(self._own_server(request))
             case "restart":
-                return self._restart(self._server(request))
+                return self._restart(self._own_server(request))
             case "roll":
                 return await self._roll(request)
             case "reload":
@@ -77,6 +77,14 @@ class Operator:
             near = closest(name, list(servers))
             help = f"did you mean {near}?" if near else "list them: omnimind status"
             raise FleetError("OM0203", f"there is no server named {name}", help=help)
+        return server
+
+    def _own_server(self, request: Mapping[str, Any]) -> Server:
+        """A server that is ours to start and end. Raises FleetError for one that runs as a unit."""
+        server = self._server(request)
+        unit = self._fleet.units.get(server.settings.name)
+        if unit is not None:
+            raise FleetError("OM0204", f"{server.settings.name} is kept by systemd", help=f"use: {unit.help}")
         return server
 
     def _reset_logs(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -148,6 +156,7 @@ class Operator:
         fleet, ports = self._fleet, self._fleet.ports
         rows = [
             status.of_server(server, ports.url(name), ports.port(name), ports.refused.get(name))
+            | {"owner": "systemd" if name in fleet.units else "omnimind"}
             for name, server in fleet.servers.items()
         ]
         rows += [status.of_disabled(server) for server in fleet.settings.servers if not server.enabled]

@@ -33,11 +33,13 @@ class Ports:
     control: Listener
     servers: dict[str, Listener] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    under_systemd: bool = False
+    """The ports of built-in servers are their units'."""
 
     async def add(self, server: ServerSettings) -> Listener | None:
         """Bind the port that a server wants; None if it wants none, or it is taken (`refused` says by whom)."""
         self.refused.pop(server.name, None)
-        if server.port is None:
+        if server.port is None or (self.under_systemd and server.kind == "worker"):
             return None
         try:
             listener = await self.guard.listen(f"port/{server.name}", (self.host, server.port))
@@ -70,7 +72,7 @@ class Ports:
         return None if listener is None else _port_of(listener)
 
 
-async def bind(guard: GuardLink, settings: Settings) -> Ports:
+async def bind(guard: GuardLink, settings: Settings, under_systemd: bool = False) -> Ports:
     """Have the guard bind all that the settings name. Raises FleetError if the gateway has no port."""
     host = settings.gateway.host
     try:
@@ -80,7 +82,7 @@ async def bind(guard: GuardLink, settings: Settings) -> Ports:
     run = settings.state_dir / "run"
     run.mkdir(mode=0o700, exist_ok=True)
     control = await bind_path(guard, CONTROL, settings.state_dir / CONTROL_FILE)
-    ports = Ports(guard, host, gateway, control)
+    ports = Ports(guard, host, gateway, control, under_systemd=under_systemd)
     for server in in_tier_order(settings):
         await ports.add(server)
     return ports

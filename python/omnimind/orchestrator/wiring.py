@@ -18,7 +18,7 @@ from omnimind import settings as configuration
 from omnimind import tokens
 from omnimind.errors import Exit, FleetError, OmniMindError, SettingsError, StateError
 from omnimind.linux import pidfd
-from omnimind.orchestrator import logs, ports, runrecord
+from omnimind.orchestrator import logs, ports, runrecord, units
 from omnimind.orchestrator.control import ControlSocket
 from omnimind.orchestrator.egg import Egg
 from omnimind.orchestrator.fleet import Fleet
@@ -136,7 +136,7 @@ class _Conductor:
         state_dir = self._settings.state_dir
         (state_dir / "logs").mkdir(mode=0o700, exist_ok=True)
         self._recording.begin()
-        bound = await ports.bind(self._guard, self._settings)
+        bound = await ports.bind(self._guard, self._settings, self._options.systemd)
         for name, why in bound.refused.items():
             self._progress.say(f"  {name:<16} has no port of its own: {why}; it answers at {bound.url(name)}")
         async with anyio.create_task_group() as tasks:
@@ -153,9 +153,11 @@ class _Conductor:
                 self._options.gateway_module,
                 self._options.guard_pid,
                 self._logs,
+                self._options.systemd,
             )
+            tasks.start_soon(units.watch, fleet.units, fleet.servers)
             has_workers = any(server.settings.kind == "worker" for server in fleet.servers.values())
-            tasks.start_soon(zygote.run, has_workers)
+            tasks.start_soon(zygote.run, has_workers and not self._options.systemd)
             reloader = Reloader(fleet, lambda: _read(self._options))
             operator = Operator(fleet, reloader)
             tasks.start_soon(ControlSocket(bound.control.descriptor, operator.answer, operator.events).run)
