@@ -376,6 +376,33 @@ async fn an_inherited_pipe_begins_with_a_line_break_and_forgets_what_was_before(
 }
 
 #[tokio::test]
+async fn the_first_line_of_an_inherited_pipe_may_be_the_answer_to_the_first_call() {
+    let (fleet, outbox) = fleet(&stdio("principal"));
+    ready(&fleet, "c");
+    let asking = tokio::spawn({
+        let fleet = Arc::clone(&fleet);
+        async move { session(&fleet, "c", "s1").await }
+    });
+    let mut wished = Vec::new();
+    until("the wish is sent", || {
+        wished.extend(outbox.take());
+        !wished.is_empty()
+    })
+    .await;
+    let request = serde_json::from_str::<Value>(&wished[0]).unwrap()["request"].clone();
+    let (ours, _stdin, stdout) = pipes();
+    let mut stdout = File::from(stdout);
+    let answer = json!({"request": request, "ok": true, "child": 1, "inherited": true,
+        "negotiated": {"era": "legacy", "version": "2025-11-25", "result": {}}});
+    fleet.child_answer(serde_json::from_value(answer).unwrap(), ours.into());
+    let mut one = asking.await.unwrap().call(tool("1", &json!({})));
+    let first = u64::from(EPOCH) << 32 | 1;
+    writeln!(stdout, "{}", json!({"jsonrpc": "2.0", "id": first, "result": {"whose": "mine"}})).unwrap();
+    let Event::End(Ok(answer)) = next(&mut one).await else { panic!("only the answer is expected") };
+    assert_eq!(answer, r#"{"whose":"mine"}"#);
+}
+
+#[tokio::test]
 async fn a_shared_child_of_an_earlier_gateway_tells_nobody_what_names_no_request() {
     let (fleet, outbox) = fleet(&stdio("shared"));
     ready(&fleet, "c");

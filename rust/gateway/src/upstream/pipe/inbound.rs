@@ -31,19 +31,26 @@ where
 {
     tokio::spawn(async move {
         let mut lines = Lines::new(stream, &leftover);
-        let mut whole = !inherited;
+        // The first line may have begun in the time of another gateway. The tail of a message is never a message,
+        // because its brackets do not match; what is one may be the answer to our own first call.
+        let mut doubtful = inherited;
         let reason = loop {
             match lines.next().await {
                 Ok(Line::End) => break "the server closed it".to_owned(),
                 Err(error) => break format!("reading failed: {error}"),
-                // The first line may have begun in the time of another gateway.
-                Ok(_) if !std::mem::replace(&mut whole, true) => {}
+                Ok(Line::Whole(line)) if doubtful && parse(&line).is_err() => {}
+                Ok(Line::TooLong(_)) if doubtful => {}
                 Ok(Line::Whole(line)) => core.take(&line),
                 Ok(Line::TooLong(head)) => core.too_long(&head),
             }
+            doubtful = false;
         };
         core.break_off(&reason);
     })
+}
+
+fn parse(line: &Bytes) -> Result<Message, Malformed> {
+    Message::parse(line.clone(), &Limits { max_depth: Limits::DEEPEST })
 }
 
 impl Core {
@@ -52,7 +59,7 @@ impl Core {
         if line.trim_ascii().is_empty() {
             return;
         }
-        match Message::parse(line.clone(), &Limits { max_depth: Limits::DEEPEST }) {
+        match parse(line) {
             Ok(Message::Response(response)) => self.response(response),
             Ok(Message::Notification(notification)) => self.notification(notification),
             Ok(Message::Request(request)) => self.request(request),

@@ -54,8 +54,8 @@ pub(super) struct Terms {
     pub opening: Vec<u8>,
     /// Bytes that were read from the stream before.
     pub leftover: Bytes,
-    /// Another gateway process used this stream, and what it began may go on this long: reading begins after
-    /// the first line break, and questions are refused until then.
+    /// Another gateway process used this stream, and what it began may go on this long: the first line may be the
+    /// tail of one of its messages, and questions are refused until then.
     pub inherited: Option<Duration>,
 }
 
