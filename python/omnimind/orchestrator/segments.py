@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -89,15 +89,15 @@ def finish(raw: Path, half: Path) -> None:
 
 def lines(part: Path) -> Iterator[bytes]:
     """The whole lines of a part; those of a damaged or vanishing one as far as they can be read."""
-    import lz4.frame
-
     try:
         with part.open("rb") as file:
             if part.suffix == LZ4:
+                import lz4.frame
+
                 with lz4.frame.LZ4FrameFile(file) as unpacked:
-                    yield from _whole(unpacked)
+                    yield from whole_lines(unpacked.read)
             else:
-                yield from _whole(file)
+                yield from whole_lines(file.read)
     except FileNotFoundError:
         if part.suffix[1:].isdigit():
             yield from lines(part.with_name(part.name + LZ4))  # packed since it was listed
@@ -105,9 +105,10 @@ def lines(part: Path) -> Iterator[bytes]:
         return
 
 
-def _whole(file: object) -> Iterator[bytes]:
+def whole_lines(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """The lines that end, of what `read` gives."""
     pending = b""
-    while chunk := file.read(_CHUNK):  # type: ignore[attr-defined]
+    while chunk := read(_CHUNK):
         *found, pending = (pending + chunk).split(b"\n")
         yield from found
 

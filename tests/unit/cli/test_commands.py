@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from fake_fleet import STATUS, FakeFleet
 
 import omnimind
 from omnimind import cli, tokens
-from omnimind.cli import logs
 from omnimind.errors import CODES, Exit
 
 Capture = pytest.CaptureFixture[str]
@@ -270,36 +268,6 @@ def write_log(state: Path, *lines: str) -> Path:
             }
             file.write(json.dumps(record) + "\n")
     return path
-
-
-def test_logs_prints_the_last_lines(state: Path, capsys: Capture) -> None:
-    write_log(state, "one", "two", "bell\x07")
-    assert cli.main(["logs", "memory", "-n", "2"]) == Exit.OK
-    assert capsys.readouterr().out == "10:11:12.345 two\n10:11:12.345 bell\\x07\n"
-    assert cli.main(["logs", "memory", "-n", "1", "--json"]) == Exit.OK
-    assert json.loads(capsys.readouterr().out)["line"] == "bell\x07"
-    assert cli.main(["logs", "memroy"]) == Exit.FAILURE
-    assert "did you mean memory?" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["../tokens", "/etc/passwd", "..", ""])
-def test_logs_reads_nothing_outside_its_folder(state: Path, name: str, capsys: Capture) -> None:
-    write_log(state, "one")
-    assert cli.main(["logs", name]) == Exit.FAILURE
-
-
-def test_following_a_log_goes_on_after_a_rotation(state: Path) -> None:
-    path = write_log(state, "old")
-    stream = logs.follow(path, path.stat().st_size, path.stat().st_ino)
-    seen: list[str] = []
-    write_log(state, "one")
-    seen.append(json.loads(next(stream))["line"])
-    path.rename(path.with_suffix(".old"))
-    timer = threading.Timer(0.05, write_log, (state, "two"))
-    timer.start()
-    seen.append(json.loads(next(stream))["line"])
-    timer.join()
-    assert seen == ["one", "two"]
 
 
 def test_config_check_says_ok_or_what_is_wrong_by_exit_code(
