@@ -93,7 +93,7 @@ clean:
 	rm -rf $(VENV) .tools target dist data
 
 # The bars of the project in full; `make test` runs a sample of each.
-BARS := conformance race durability crash isolation sessions in-flight passthrough start
+BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -119,3 +119,6 @@ bar-passthrough:
 	$(BIN)/python -m benches.passthrough
 bar-start:
 	$(FULL) tests/system/test_start.py
+# In a throw-away machine with a real user manager; needs root.
+bar-systemd:
+	$(FULL) -v tests/system/systemd

@@ -47,11 +47,11 @@ def fleet() -> Iterator[Fleet]:
 @pytest.mark.parametrize(("page", "command"), commands())
 def test_a_documented_command_works(fleet: Fleet, page: str, command: str) -> None:
     words = shlex.split(command)[1:]
-    if words[0] in {"up", "down", "stop", "doctor", "logs"}:
+    if words[0] in {"up", "down", "stop", "doctor", "logs", "systemd"}:
         words = [
             words[0],
             "--help",
-        ]  # these own the terminal or the fleet; that they exist is what a page can get wrong
+        ]  # these own the terminal, the fleet or the units; that they exist is what a page can get wrong
     environment = {**os.environ, "OMNIMIND_STATE": str(fleet.state), "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "omnimind", *words],

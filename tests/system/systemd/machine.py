@@ -68,6 +68,8 @@ def why_not() -> str | None:
         return f"not installed: {', '.join(missing)}"
     if not Path("/usr/lib/systemd/user/dbus.socket").exists():
         return "not installed: dbus-user-session"
+    if not list(Path("/usr/lib").glob("*/security/pam_systemd.so")):
+        return "not installed: libpam-systemd"
     kinds = Path("/proc/filesystems").read_text().split()
     lacking = [kind for kind in ("overlay", "cgroup2", "tmpfs") if kind not in kinds]
     if lacking:
@@ -207,6 +209,11 @@ class Machine:
     def call(self, *words: str) -> str:
         """What the client inside prints; it must succeed."""
         return self.check(self.caller(*words))
+
+    def ports(self) -> set[int]:
+        """The TCP ports of the machine that somebody listens on."""
+        rows = [line.split() for line in self.check("cat /proc/net/tcp").splitlines()[1:]]
+        return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A"}
 
     def drop_in(self, unit: str, text: str) -> None:
         """Add `test.conf` to a unit of the user."""
