@@ -16,6 +16,7 @@ from typing import Final
 
 from omnimind import catalog
 from omnimind.cli import fleet
+from omnimind.errors import FleetError
 from omnimind.linux import proc
 from omnimind.orchestrator import holders, sockets, stale
 from omnimind.orchestrator.ledger import Life
@@ -47,7 +48,7 @@ class Survey:
 def look(state_dir: Path) -> Survey:
     """What `clear` would do; changes nothing."""
     guard = fleet.holder(state_dir)
-    found = stale.find(_earlier(state_dir, guard), os.getpid())
+    found = stale.find(_earlier(state_dir, guard), _roots(guard))
     paths = () if guard else tuple(path for path in _socket_paths(state_dir) if _is_stale(path))
     return Survey(guard[0] if guard else None, tuple(found), (), paths, _strangers(guard))
 
@@ -56,7 +57,11 @@ def clear(state_dir: Path) -> Survey:
     """End what earlier runs left and remove stale socket files."""
     with _locked(state_dir) as ours:
         guard = None if ours else fleet.holder(state_dir)
-        ended = stale.end_all(_earlier(state_dir, guard), os.getpid())
+        if ours is False and guard is None:
+            raise FleetError(
+                "OM0204", "a fleet is just starting or stopping here", help="try again in a moment"
+            )
+        ended = stale.end_all(_earlier(state_dir, guard), _roots(guard))
         removed: list[str] = []
         if ours:
             for path in _socket_paths(state_dir):
@@ -70,12 +75,13 @@ def clear(state_dir: Path) -> Survey:
 
 
 @contextlib.contextmanager
-def _locked(state_dir: Path) -> Iterator[bool]:
-    """True while this process holds the folder's lock; False if a fleet does, or there is no folder."""
+def _locked(state_dir: Path) -> Iterator[bool | None]:
+    """True while this process holds the folder's lock; False if a fleet does, None if there is no folder."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(state_dir / fleet.LOCK_FILE, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(state_dir / fleet.LOCK_FILE, flags, 0o600)
     except OSError:
-        yield False
+        yield None
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,6 +98,11 @@ def _locked(state_dir: Path) -> Iterator[bool]:
 def _earlier(state_dir: Path, guard: tuple[int, int] | None) -> list[Life]:
     """The runs on record but that of the fleet which runs now."""
     return [life for life in stale.earlier(state_dir) if guard is None or guard not in life.processes]
+
+
+def _roots(guard: tuple[int, int] | None) -> list[int]:
+    """Whose trees are spared: this process's, and that of the fleet which runs."""
+    return [os.getpid()] if guard is None else [os.getpid(), guard[0]]
 
 
 def _socket_paths(state_dir: Path) -> Iterator[str]:

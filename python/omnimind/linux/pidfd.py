@@ -6,7 +6,6 @@ it signals is the process it compared, or nobody.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 
@@ -40,13 +39,24 @@ def send(pid: int, start_time: int, number: int) -> bool:
     return True
 
 
-def kill_below(root: int) -> int:
-    """SIGKILL every living descendant of `root` in one scan; how many were met.
+_ROUNDS = 20
 
-    A process may fork while the scan runs: callers repeat until nothing is left.
+
+def kill_below(root: int) -> int:
+    """SIGKILL every living descendant of `root`; how many were met. Callers repeat until nothing is left.
+
+    What is found is stopped, again until a scan shows nothing that still runs, and only then killed: what is
+    killed one by one makes room for what forks meanwhile.
     """
-    living = [p for p in proc.descendants(root, proc.scan()) if p.state != "Z"]
-    for process in living:
-        with contextlib.suppress(OSError):
-            send(process.pid, process.start_time, signal.SIGKILL)
-    return len(living)
+    stopped: dict[int, int] = {}
+    for _ in range(_ROUNDS):
+        living = {p.pid: p.start_time for p in proc.descendants(root, proc.scan()) if p.state != "Z"}
+        fresh = [item for item in living.items() if item not in stopped.items()]
+        for pid, start_time in fresh:
+            send(pid, start_time, signal.SIGSTOP)
+        stopped |= living
+        if not fresh:
+            break
+    for pid, start_time in stopped.items():
+        send(pid, start_time, signal.SIGKILL)
+    return len(stopped)

@@ -8,7 +8,7 @@ the stdlib. The orchestrator tells it what to lock and bind. As a systemd servic
 systemd knows: it takes the sockets that were passed, and passes on what the orchestrator has to say.
 
 Orchestrator to guard: `lock {path}`, `listen {name, address}`, `release {name}`, `running {}`,
-`exit {code}`, `notify {text}`. Guard to orchestrator: one answer `{ok, ...}` to each of the first three.
+`group {path}`, `exit {code}`, `notify {text}`. Guard to orchestrator: one answer `{ok, ...}` to each of the first three.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Guard:
         self._sockets = HeldSockets(listen_fds.take())
         self._notifier = notify.from_environment()
         self._lock: int | None = None
+        self._group: str | None = None
         self._selector = selectors.DefaultSelector()
         self._link: socket.socket | None = None
         self._child: int | None = None
@@ -182,6 +183,7 @@ class Guard:
     def _sweep(self) -> None:
         """End all that fell to us, until nothing is left."""
         while True:
+            self._kill_group()
             pidfd.kill_below(os.getpid())
             try:
                 while os.waitpid(-1, os.WNOHANG)[0] != 0:
@@ -189,6 +191,12 @@ class Guard:
             except ChildProcessError:
                 return
             time.sleep(SWEEP_PAUSE_S)
+
+    def _kill_group(self) -> None:
+        """End the servers' control group, if there is one: no fork outruns that."""
+        if self._group is not None:
+            with contextlib.suppress(OSError), open(f"{self._group}/cgroup.kill", "w") as file:
+                file.write("1")
 
     # --- what the orchestrator asks
 
@@ -210,6 +218,8 @@ class Guard:
             case "release":
                 self._sockets.release(message["name"])
                 self._answer({"ok": True})
+            case "group":
+                self._group = str(message["path"])
             case "running":
                 self._running = True
             case "notify":

@@ -41,12 +41,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One run of an orchestrator and what it had started when it was last heard of."""
+    """One run of an orchestrator and what it had started when it was last heard of.
+
+    `group` is the folder of the control group that its servers, and nothing else, lived in if there was one.
+    """
 
     mark: str
     boot_id: str
     uid: int
     processes: dict[Key, Entry] = field(default_factory=dict)
+    group: str | None = None
 
     def owns_mark(self, value: bytes) -> bool:
         """True if a variable's value is this run's mark, with or without a child's part."""
@@ -56,12 +60,14 @@ class Life:
 class Ledger:
     """The record of one run, and what is kept of earlier ones."""
 
-    def __init__(self, state_dir: Path, mark: str, earlier: Iterable[Life] = ()) -> None:
+    def __init__(
+        self, state_dir: Path, mark: str, earlier: Iterable[Life] = (), group: str | None = None
+    ) -> None:
         """Begin a run: its line is on disk when this returns, unless the disk refuses."""
         self._path = state_dir / FILE
         self._mark = mark
         self._earlier = tuple(earlier)
-        self._life = Life(mark, proc.boot_id(), os.geteuid())
+        self._life = Life(mark, proc.boot_id(), os.geteuid(), group=group)
         self._descriptor: int | None = None
         self._size = 0
         self._marked: set[Key] = set()
@@ -152,7 +158,7 @@ def write(path: Path, lives: Iterable[Life]) -> int:
     """Replace the record in one step; its size."""
     lines: list[dict[str, Any]] = []
     for life in lives:
-        lines.append({"run": life.mark, "boot": life.boot_id, "uid": life.uid})
+        lines.append({"run": life.mark, "boot": life.boot_id, "uid": life.uid, "group": life.group})
         lines += [_started_line(entry) for entry in life.processes.values()]
     data = b"\n".join(_packed(line) for line in lines)
     path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -193,7 +199,8 @@ def _started_line(entry: Entry) -> dict[str, Any]:
 
 def _apply(line: dict[str, Any], lives: list[Life]) -> None:
     if "run" in line:
-        lives.append(Life(str(line["run"]), str(line["boot"]), int(line["uid"])))
+        group = None if line.get("group") is None else str(line["group"])
+        lives.append(Life(str(line["run"]), str(line["boot"]), int(line["uid"]), group=group))
     elif "started" in line:
         pid, start_time = (int(number) for number in line["started"])
         program = None if line["exe"] is None else (int(line["exe"][0]), int(line["exe"][1]))

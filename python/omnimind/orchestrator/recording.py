@@ -11,8 +11,9 @@ from pathlib import Path
 
 import anyio
 
-from omnimind.linux import proc
+from omnimind.linux import cgroup, proc
 from omnimind.orchestrator import ledger, runrecord, stale
+from omnimind.orchestrator.guardlink import GuardLink
 from omnimind.orchestrator.processes import Family
 from omnimind.orchestrator.progress import Progress
 
@@ -22,9 +23,12 @@ LOOK_AROUND_S = 2.0
 class Recording:
     """The record of this run. The folder's lock is held."""
 
-    def __init__(self, family: Family, state_dir: Path, guard_pid: int, progress: Progress) -> None:
+    def __init__(
+        self, family: Family, state_dir: Path, guard: GuardLink, guard_pid: int, progress: Progress
+    ) -> None:
         self._family = family
         self._state_dir = state_dir
+        self._guard = guard
         self._guard_pid = guard_pid
         self._progress = progress
 
@@ -33,12 +37,21 @@ class Recording:
         runrecord.remove(self._state_dir)
         mark = os.environ.get(ledger.MARK) or os.urandom(16).hex()
         lives = stale.earlier(self._state_dir, mark)
-        ended = stale.end_all(lives, self._guard_pid)
+        ended = stale.end_all(lives, [self._guard_pid])
         for left in ended.gone:
             self._progress.say(f"  ended {left.name} (pid {left.pid}), left by an earlier run")
         for left in ended.left:
             self._progress.say(f"  {left.name} (pid {left.pid}), left by an earlier run, cannot be ended")
-        self._family.ledger = ledger.Ledger(self._state_dir, mark, lives if ended.left else ())
+        self._family.ledger = ledger.Ledger(self._state_dir, mark, lives if ended.left else (), self._group())
+
+    def _group(self) -> str | None:
+        """Where the servers' control group will be, told to the guard too; None where there can be none."""
+        own = cgroup.own()
+        if own is None:
+            return None
+        path = str(own.path / cgroup.name_of(self._state_dir))
+        self._guard.say({"t": "group", "path": path})
+        return path
 
     async def run(self) -> None:
         """Enter what hides from its mark, before anybody needs to know."""

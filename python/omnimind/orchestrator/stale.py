@@ -1,7 +1,8 @@
 """What earlier runs of this state folder left running: found, proven to be ours, and ended.
 
-A process is ours if its environment bears the mark of a run on record, or if it is entered there by pid,
-start time, user and program, all unchanged since; and what is below such a process is ours too. Nothing else
+A process is ours if its environment bears the mark of a run on record, or if it lives in that run's control
+group, or if it is entered there by pid, start time, user and program, all unchanged since; and what is below
+such a process is ours too. Nothing else
 is touched: a pid that was given to somebody else fails the start time, and a forged or mistaken entry fails
 the program. Nothing is adopted: what an earlier run left is ended before anything new starts.
 
@@ -14,11 +15,13 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from omnimind.linux import pidfd, proc
+from omnimind.linux.cgroup import Group
 from omnimind.linux.proc import Proc
 from omnimind.orchestrator import ledger
 from omnimind.orchestrator.ledger import Key, Life
@@ -26,7 +29,7 @@ from omnimind.orchestrator.ledger import Key, Life
 PATIENCE_S = 3.0
 _PAUSE_S = 0.005
 
-Proof = Literal["mark", "record", "parent"]
+Proof = Literal["mark", "group", "record", "parent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,19 @@ def earlier(state_dir: Path, own_mark: str | None = None) -> list[Life]:
     return [life for life in ledger.of_this_boot(ledger.read(state_dir)) if life.mark != own_mark]
 
 
-def find(lives: Sequence[Life], own_root: int) -> list[Leftover]:
-    """What these runs left. Never what is above `own_root`, itself, or below it."""
+def find(lives: Sequence[Life], roots: Sequence[int]) -> list[Leftover]:
+    """What these runs left. Never what is above one of `roots`, these, or what is below them."""
     if not lives:
         return []
     processes = [process for process in proc.scan() if process.state != "Z"]
-    spared = proc.ancestors(own_root) | {own_root, 1}
-    spared |= {process.pid for process in proc.descendants(own_root, processes)}
+    spared = {1}
+    for root in roots:
+        spared |= proc.ancestors(root) | {root}
+        spared |= {process.pid for process in proc.descendants(root, processes)}
+    grouped = {pid for group in _groups(lives) for pid in group.pids()}
     proven: dict[int, Leftover] = {}
     for process in processes:
-        if process.pid not in spared and (proof := _proof(process, lives)) is not None:
+        if process.pid not in spared and (proof := _proof(process, lives, grouped)) is not None:
             proven[process.pid] = Leftover(process.pid, process.start_time, process.name, proof)
     for root in list(proven):
         for process in proc.descendants(root, processes):
@@ -70,7 +76,13 @@ def find(lives: Sequence[Life], own_root: int) -> list[Leftover]:
     return list(proven.values())
 
 
-def _proof(process: Proc, lives: Iterable[Life]) -> Proof | None:
+def _groups(lives: Iterable[Life]) -> list[Group]:
+    return [Group(Path(path)) for path in {life.group for life in lives if life.group is not None}]
+
+
+def _proof(process: Proc, lives: Iterable[Life], grouped: AbstractSet[int]) -> Proof | None:
+    if process.pid in grouped and _same(process):
+        return "group"
     value = proc.variable(process.pid, ledger.MARK.encode())
     for life in lives:
         if value is not None and life.owns_mark(value) and _same(process):
@@ -93,27 +105,31 @@ def _same(process: Proc) -> bool:
     return found is not None and found.start_time == process.start_time
 
 
-def end_once(lives: Sequence[Life], own_root: int) -> list[Leftover]:
+def end_once(lives: Sequence[Life], roots: Sequence[int]) -> list[Leftover]:
     """Stop all that is found, look again, kill; what was met. Repeat until nothing is."""
-    for left in (first := find(lives, own_root)):
+    for left in (first := find(lives, roots)):
         pidfd.send(left.pid, left.start_time, signal.SIGSTOP)
     if not first:
         return []
     met: dict[Key, Leftover] = {(left.pid, left.start_time): left for left in first}
-    met |= {(left.pid, left.start_time): left for left in find(lives, own_root)}
+    met |= {(left.pid, left.start_time): left for left in find(lives, roots)}
+    pids = {pid for pid, _ in met}
+    for group in _groups(lives):
+        if set(group.pids()) <= pids:
+            group.kill()  # whatever forks meanwhile is in it too
     for left in met.values():
         pidfd.send(left.pid, left.start_time, signal.SIGKILL)
     return list(met.values())
 
 
-def end_all(lives: Sequence[Life], own_root: int, patience_s: float = PATIENCE_S) -> Ended:
+def end_all(lives: Sequence[Life], roots: Sequence[int], patience_s: float = PATIENCE_S) -> Ended:
     """End everything that these runs left; blocks until it is gone, or cannot be ended in time."""
     met: dict[Key, Leftover] = {}
     until_s = time.monotonic() + patience_s
-    while round := end_once(lives, own_root):
-        met |= {(left.pid, left.start_time): left for left in round}
+    while found := end_once(lives, roots):
+        met |= {(left.pid, left.start_time): left for left in found}
         if time.monotonic() > until_s:
-            left_over = {(left.pid, left.start_time): left for left in round}
+            left_over = {(left.pid, left.start_time): left for left in found}
             gone = [left for key, left in met.items() if key not in left_over]
             return Ended(tuple(gone), tuple(left_over.values()))
         time.sleep(_PAUSE_S)

@@ -84,7 +84,9 @@ class _Conductor:
         self._fleet: Fleet | None = None
         self._stop = anyio.Event()
         self._reload_asked = anyio.Event()
-        self._recording = Recording(self._family, settings.state_dir, options.guard_pid, self._progress)
+        self._recording = Recording(
+            self._family, settings.state_dir, guard, options.guard_pid, self._progress
+        )
 
     async def run(self) -> int:
         fault: OmniMindError | None = None
