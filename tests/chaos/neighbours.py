@@ -22,7 +22,7 @@ from omnimind.cli import fleet as control
 from tests.fleet import Fleet, wait_until
 
 FULL = bool(os.environ.get("OMNIMIND_FULL"))
-ROUNDS = 6 if FULL else 2
+ROUNDS = 6 if FULL else 1
 ROUND_S = 4.0 if FULL else 1.2
 RATE_PER_S = 50.0
 """Of one caller: slow enough to measure waiting, not the machine's limit."""

@@ -54,3 +54,15 @@ def apply(limits: Limits, pid: int = 0) -> None:
     if limits.nice is not None:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, pid, limits.nice)
+        _weigh_session(pid or os.getpid(), limits.nice)
+
+
+def _weigh_session(pid: int, nice: int) -> None:
+    """Where the scheduler groups tasks by session (autogroup), nice values count only within one.
+
+    So the session gets the value too, if it is this process's own: another's would change others with it.
+    """
+    with contextlib.suppress(OSError):
+        if os.getsid(pid) == pid:
+            with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+                file.write(str(nice))
