@@ -136,15 +136,16 @@ class Unit:
             await anyio.sleep(LOOK_S / 4)
 
     async def _greeted(self, end: socket.socket, key: bytes) -> Sitting:
-        lines = Lines(end.fileno(), end.fileno())
+        lines, unit = Lines(end.fileno(), end.fileno()), unit_name(self._name)
         try:
             await negotiate.greet_worker(lines, key, self._house.version)
         except (NotReady, OSError) as fault:
-            ends_or_differs = (
-                "it ended, or it runs with another state folder than ours and so with another key"
-            )
-            closed = isinstance(fault, OSError) or "closed" in str(fault)
-            raise StartFailed(Cause(ends_or_differs if closed else str(fault))) from None
+            if self._pid() is not None:
+                raise StartFailed(Cause(str(fault))) from None
+            reason = "it closed the connection: it could not start, or it runs with another state folder"
+            raise StartFailed(
+                Cause(f"{reason}; see: systemctl --user status {unit}", hopeless=True)
+            ) from None
         pid = self._pid()
         self._met = pid
         return Sitting(self._name, _Watched.of(pid), self.path, key, end, lines, self._house, self._lost)
