@@ -81,21 +81,29 @@ print(json.dumps([[name, one.getsockname(), one.fileno()] for name, one in taken
 """
 
 
+LAUNCH = """
+import fcntl, os, sys
+given = [int(number) for number in sys.argv[1].split(",")]
+high = [fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in given]
+for one in given:
+    os.close(one)
+for place, one in enumerate(high):
+    os.dup2(one, 3 + place)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 def taken(tmp_path: Path, pid: str, names: str | None, count: int | None = None) -> str:
     tcp, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
     unix.bind(str(tmp_path / "sock"))
     unix.listen()
     ours, theirs = socket.socketpair()  # no listener: it is not taken
     given = [tcp, ours, unix]
-    launch = (
-        "import os,sys,fcntl\nh=[fcntl.fcntl(int(f),fcntl.F_DUPFD,100) for f in sys.argv[1].split(',')]\n"
-    )
-    launch += "[os.close(int(f)) for f in sys.argv[1].split(',')]\n[os.dup2(f,3+n) for n,f in enumerate(h)]\nos.execv(sys.argv[2],sys.argv[2:])"
     env = {**os.environ, "LISTEN_FDS": str(len(given) if count is None else count)}
     env |= {} if names is None else {"LISTEN_FDNAMES": names}
     numbers = ",".join(str(one.fileno()) for one in given)
     done = subprocess.run(
-        [sys.executable, "-c", launch, numbers, sys.executable, "-c", TAKE, pid],
+        [sys.executable, "-c", LAUNCH, numbers, sys.executable, "-c", TAKE, pid],
         pass_fds=[one.fileno() for one in given],
         env=env,
         capture_output=True,
