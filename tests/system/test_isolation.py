@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pwd
+import secrets
+import socket
 import stat
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from omnimind.linux import cgroup
+from omnimind.linux import cgroup, landlock, seccomp
 from tests.fleet import Fleet, wait_until
 from tests.system.double import ask, doubled, status
+from tests.system.worker_process import WorkerProcess, connected
 
+CONFINED = Path(__file__).with_name("confined_worker.py")
 UNRULY = Path(__file__).with_name("unruly_server.py")
 LIST = {"jsonrpc": "2.0", "id": 4_294_967_298, "method": "tools/list"}
 ROOT = os.geteuid() == 0
@@ -93,6 +101,51 @@ def test_the_groups_are_gone_when_the_fleet_is() -> None:
         members = {name: cgroup.Group(folder / name).pids() for name in ("teller", "thinking")}
         assert members == {name: [row(fleet, name)["pid"]] for name in members}
     assert not folder.exists()
+
+
+@contextmanager
+def confined(state: Path, secret: Path, *args: str) -> Iterator[WorkerProcess]:
+    """A thinking worker whose one tool tries to get out."""
+    address, key = str(state / "confined.sock"), secrets.token_bytes(32)
+    read, write = os.pipe()
+    os.write(write, key)
+    os.close(write)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        numbers = [str(listener.fileno()), str(read)]
+        command = [sys.executable, str(CONFINED), "thinking", *numbers, str(state), str(secret), "--", *args]
+        process = subprocess.Popen(command, pass_fds=(listener.fileno(), read))
+    os.close(read)
+    with WorkerProcess(process, address, key).closing() as running:
+        yield running
+
+
+def test_a_worker_can_reach_only_what_is_its_own(tmp_path: Path) -> None:
+    if landlock.abi() == 0 or not seccomp.available():
+        pytest.skip(f"Landlock ABI {landlock.abi()}, seccomp {seccomp.available()}")
+    state, outside = tmp_path / "state", tmp_path / "outside"
+    state.mkdir()
+    outside.mkdir()
+    secret = outside / "secret"
+    secret.write_text("untouched")
+    (state / "key").write_text("secret")
+
+    async def ask_it() -> dict[str, str]:
+        with confined(state, secret) as running:
+            async with connected(running) as peer:
+                answer = await peer.call("attempt")
+        said: dict[str, str] = json.loads(answer["content"][0]["text"])
+        return said
+
+    said = asyncio.run(ask_it())
+    own = {"write its own", "read its own", "run a thread", "import", "signal itself"}
+    assert {what for what, how in said.items() if how == "done"} - own == (
+        set() if landlock.abi() >= 6 else {"signal another process"}
+    )
+    assert {what: said[what] for what in own} == dict.fromkeys(own, "done")
+    assert {said[what] for what in ("execute", "fork", "connect", "trace", "new namespace")} == {"EPERM"}
+    assert secret.read_text() == "untouched"
 
 
 @pytest.mark.skipif(not ROOT, reason="only root may become another user")

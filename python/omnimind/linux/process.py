@@ -19,6 +19,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
@@ -45,6 +46,11 @@ def die_with_parent(parent: int, with_signal: int = signal.SIGKILL) -> bool:
 def hide_memory() -> None:
     """No core dump, no ptrace and no `/proc/<pid>/environ` for other processes of this user."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def no_new_privileges() -> None:
+    """No program that this process executes gets more rights than it has, set-uid or not."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def set_name(name: str) -> None:

@@ -28,7 +28,7 @@ from mcp.server.lowlevel import Server
 
 from omnimind.linux import process
 from omnimind.linux.pulse import Beat
-from omnimind.servers import ServerContext, build, principal
+from omnimind.servers import ServerContext, build, principal, sandbox
 from omnimind.servers.lines import Connection
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def run(
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the orchestrator decides
     server = build(ServerContext(name, state_dir, args))
+    sandbox.confine(name, state_dir, args)
     anyio.run(Worker(server, key).serve, listener, pulse)
 
 

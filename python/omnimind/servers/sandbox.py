@@ -1,0 +1,85 @@
+"""What a worker gives up before it serves: files that are not its business, other processes, the network.
+
+Rule: a server says what it needs here, in one table, and gets nothing else: its interpreter and libraries to
+read, its part of the state folder and the folders of its arguments to write. It is called after all imports and
+after the server was built, with one thread alive. Where the kernel lacks a part, that part is missing and a line
+in the log says so; a server never fails to start for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from omnimind import catalog
+from omnimind.linux import landlock, seccomp
+
+log = logging.getLogger("omnimind.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one server cannot do without. `state` names folders of the state folder."""
+
+    state: tuple[str, ...] = ()
+    folders_in_args: bool = False
+    network: bool = False
+    processes: bool = False
+
+
+NEEDS: Final[dict[str, Needs]] = {
+    "filesystem": Needs(state=("workspace",), folders_in_args=True),
+    "memory": Needs(state=("db/memory",)),
+    "thinking": Needs(state=("db/thinking",)),
+}
+"""A built-in server that is not here is not confined."""
+
+_SYSTEM: Final = (
+    "/usr", "/lib", "/lib32", "/lib64", "/bin", "/opt",
+    "/etc/ld.so.cache", "/etc/localtime", "/etc/timezone", "/etc/mime.types", "/etc/magic",
+    "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/os-release",
+    "/dev/urandom", "/dev/random", "/dev/zero",
+)  # fmt: skip
+
+
+def confine(name: str, state_dir: Path, args: list[str]) -> None:
+    """Give up everything that this server does not need."""
+    needs = NEEDS.get(catalog.canonical(name))
+    if needs is None:
+        return
+    write = _folders(needs, state_dir, args)
+    try:
+        if not landlock.restrict(_readable(), [*write, "/dev/null"]):
+            log.warning("this kernel has no Landlock: files outside %s are not fenced off", ", ".join(write))
+    except OSError as refusal:
+        log.warning("Landlock cannot be used: %s", refusal)
+    try:
+        if not seccomp.deny(network=needs.network, processes=needs.processes):
+            log.warning("no filter of system calls for this machine")
+    except OSError as refusal:
+        log.warning("system calls cannot be filtered: %s", refusal)
+
+
+def _folders(needs: Needs, state_dir: Path, args: list[str]) -> list[str]:
+    named = [argument for argument in args if not argument.startswith("--")] if needs.folders_in_args else []
+    if named:
+        return [os.path.expanduser(folder) for folder in named]
+    kept = [state_dir / folder for folder in needs.state]
+    for folder in kept:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return [str(folder) for folder in kept]
+
+
+def _readable() -> list[str]:
+    """The interpreter, what it imports from, and what the C library reads."""
+    ours = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *sys.path]
+    # A working directory that stands in sys.path is no library.
+    return [
+        *_SYSTEM,
+        *sorted({path for path in ours if path and os.path.isabs(path) and path != os.getcwd()}),
+    ]
