@@ -14,120 +14,22 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::fd::OwnedFd,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
-use omnimind_gateway::{
-    control::Outbox,
-    upstream::{Event, Fleet, Owner},
-};
+use omnimind_gateway::upstream::{Event, Owner};
 use omnimind_wire::{Era, Reason};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{net::unix::pipe, time::Instant};
 use upstream_doubles::{
-    EPOCH, KEY, change, fleet, leased,
-    lines::{Heard, Line, Speaks, converse, serve},
+    EPOCH, KEY, change,
+    children::{echo, nursery, pipes, ready, stdio, unblocked},
+    fleet, leased,
+    lines::{Heard, Speaks, converse, serve},
     next, refusal, result, session, shared, snapshot, soon, tool, until, wish,
 };
-
-/// An orchestrator that answers every wish for a child with the pipes of a double.
-struct Nursery {
-    wishes: Arc<Mutex<Vec<Value>>>,
-    heard: Heard,
-    serial: Arc<AtomicU64>,
-    task: tokio::task::AbortHandle,
-}
-
-impl Drop for Nursery {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Nursery {
-    fn wishes(&self, kind: &str) -> Vec<Value> {
-        self.wishes.lock().iter().filter(|wish| wish["t"] == kind).cloned().collect()
-    }
-}
-
-/// Pipes of a child: ours (stdin's write end, stdout's read end) and the child's.
-fn pipes() -> ([OwnedFd; 2], OwnedFd, OwnedFd) {
-    let (stdin_read, stdin_write) = rustix::pipe::pipe().unwrap();
-    let (stdout_read, stdout_write) = rustix::pipe::pipe().unwrap();
-    ([stdin_write, stdout_read], stdin_read, stdout_write)
-}
-
-fn unblocked(descriptor: &OwnedFd) {
-    let flags = rustix::fs::fcntl_getfl(descriptor).unwrap();
-    rustix::fs::fcntl_setfl(descriptor, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
-}
-
-fn nursery(
-    fleet: &Arc<Fleet>,
-    outbox: &Arc<Outbox>,
-    era: &'static str,
-    handle: impl Fn(Value, Line) + Send + Sync + 'static,
-) -> Nursery {
-    let (wishes, heard, serial) = (Arc::<Mutex<Vec<Value>>>::default(), Heard::default(), Arc::<AtomicU64>::default());
-    let handle: Arc<dyn Fn(Value, Line) + Send + Sync> = Arc::new(handle);
-    let task = {
-        let (fleet, outbox) = (Arc::clone(fleet), Arc::clone(outbox));
-        let (wishes, heard, serial) = (Arc::clone(&wishes), Arc::clone(&heard), Arc::clone(&serial));
-        tokio::spawn(async move {
-            loop {
-                for said in outbox.take() {
-                    let said: Value = serde_json::from_str(&said).unwrap();
-                    wishes.lock().push(said.clone());
-                    if said["t"] != "want_child" {
-                        continue;
-                    }
-                    let child = serial.fetch_add(1, Ordering::Relaxed) + 1;
-                    let (ours, stdin, stdout) = pipes();
-                    unblocked(&stdin);
-                    unblocked(&stdout);
-                    let reader = pipe::Receiver::from_owned_fd(stdin).unwrap();
-                    let writer = pipe::Sender::from_owned_fd(stdout).unwrap();
-                    let connection = usize::try_from(child).unwrap();
-                    tokio::spawn(converse(
-                        reader,
-                        writer,
-                        None,
-                        Speaks::Both,
-                        connection,
-                        Arc::clone(&heard),
-                        Arc::clone(&handle),
-                    ));
-                    let version = if era == "modern" { "2026-07-28" } else { "2025-11-25" };
-                    let answer = json!({"request": said["request"], "ok": true, "child": child,
-                        "negotiated": {"era": era, "version": version, "result": {"capabilities": {}}}});
-                    fleet.child_answer(serde_json::from_value(answer).unwrap(), ours.into());
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-    };
-    Nursery { wishes, heard, serial, task: task.abort_handle() }
-}
-
-fn stdio(sessions: &str) -> Value {
-    json!([{"name": "c", "kind": "stdio", "tier": "medium", "sessions": sessions}])
-}
-
-fn echo(message: Value, line: Line) {
-    if message["id"].is_number() {
-        line.answer(&message, &json!({"child": line.connection, "n": message["params"]["arguments"]["n"]}));
-    }
-}
-
-fn ready(fleet: &Fleet, name: &str) {
-    fleet.server_changed(change(name, "ready", &json!({})));
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_calls_over_one_child_never_cross() {

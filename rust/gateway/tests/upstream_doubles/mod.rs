@@ -1,6 +1,7 @@
 //! Doubles for the upstream tests: a fleet of given servers, and servers that do as they are told.
 #![allow(dead_code, reason = "each test file uses some of them")]
 
+pub(crate) mod children;
 pub(crate) mod lines;
 pub(crate) mod web;
 
