@@ -98,6 +98,8 @@ class Intake:
 
     def feed(self, chunk: bytes) -> None:
         """Some output."""
+        if self._flood is not None and self._tick_s() - self._flood.began_s >= TELL_EVERY_S:
+            self._tell(self._flood)
         if self._skipping:
             end = chunk.find(b"\n")
             if end < 0:
@@ -116,8 +118,6 @@ class Intake:
         if len(self._pending) > self._most_bytes:
             self._take_or_drop(self._pending)
             self._pending, self._skipping = b"", True
-        if self._flood is not None and self._tick_s() - self._flood.began_s >= TELL_EVERY_S:
-            self._tell(self._flood)
 
     def pause(self) -> None:
         """Nothing came for a while: a flood is over."""
@@ -160,11 +160,12 @@ class Intake:
         if self._flood is None:
             self._flood = _Flood(self._tick_s())
         self._flood.lines += data.count(b"\n") + 1
-        self._flood.bytes += len(data)
+        self._flood.bytes += len(data) + 1
         self._tail = (self._tail + b"\n" + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         if _KEY_HINT in data:
             for raw in data.split(b"\n"):
                 self._clean(raw.decode("utf-8", "replace"))
+            self._tail = b""
 
     def _tell(self, flood: _Flood) -> None:
         took_s = max(self._tick_s() - flood.began_s, 0.001)
