@@ -93,7 +93,8 @@ clean:
 	rm -rf $(VENV) .tools target dist data
 
 # The bars of the project in full; `make test` runs a sample of each.
-BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd
+BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
+	hostile incident cycles hangs zygote
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -110,7 +111,7 @@ bar-durability:
 bar-crash:
 	$(FULL) tests/system/test_worker_crash.py tests/system/test_guard.py tests/system/test_children.py tests/system/test_stop.py
 bar-isolation:
-	$(FULL) tests/chaos
+	$(FULL) tests/chaos/test_gateway_kill.py tests/chaos/test_kills_under_load.py
 bar-sessions:
 	$(FULL) tests/system/test_sessions.py
 bar-in-flight:
@@ -122,3 +123,15 @@ bar-start:
 # In a throw-away machine with a real user manager; needs root.
 bar-systemd:
 	$(FULL) -v tests/system/systemd
+# Fork bomb, memory hog, flood, slow start, stolen port, full disk, clock jump: needs root (it locks them up) and faketime.
+bar-hostile:
+	$(FULL) -s tests/chaos/test_hostile.py
+# The original incident, and crash loops.
+bar-incident:
+	$(FULL) -s tests/chaos/test_incident.py tests/chaos/test_crash_loop.py tests/unit/orchestrator/test_lifecycle_simulation.py
+bar-cycles:
+	$(FULL) -s tests/chaos/test_cycles.py
+bar-hangs:
+	$(FULL) -s tests/chaos/test_hangs.py
+bar-zygote:
+	$(FULL) -s tests/chaos/test_zygote.py
