@@ -128,9 +128,13 @@ def test_the_hardening_holds_and_is_not_only_accepted(fresh: Machine) -> None:
     fresh.check("touch /tmp/seen-by-all; echo > /dev/something", root=True)
     fresh.drop_in(UNIT, "\n".join(["[Service]", *lines]))
     fresh.check(f"systemctl --user start {UNIT}")
-    said = fresh.check(f"journalctl --user -u {UNIT} -o cat")
-    found = {name: word for word, name in re.findall(r"^(can|cannot) (\w+)$", said, re.MULTILINE)}
-    assert found == {**dict.fromkeys(LOOKS, "cannot"), "state": "can"}
+
+    def found() -> dict[str, str]:
+        said = fresh.check(f"journalctl --user -u {UNIT} -o cat")
+        return {name: word for word, name in re.findall(r"^(can|cannot) (\w+)$", said, re.MULTILINE)}
+
+    wait_until(lambda: len(found()) == len(LOOKS), HANG_S, "the journal has all of it")
+    assert found() == {**dict.fromkeys(LOOKS, "cannot"), "state": "can"}
     for name in ("home", "device", "shared_tmp", "code", "packets"):
         fresh.check(LOOKS[name].replace("%h", "~"))
 
@@ -221,14 +225,14 @@ def test_after_a_stop_the_next_call_starts_it_again_unless_the_sockets_are_stopp
 
 
 def test_a_port_that_a_stranger_holds_is_said_and_the_stranger_is_left_alone(fresh: Machine) -> None:
-    stranger = fresh.start("exec python -m http.server --bind 127.0.0.1 4322")
-    wait_until(
-        lambda: fresh.run("grep -q ':10E2 00000000:0000 0A' /proc/net/tcp").code == 0, HANG_S, "it is held"
-    )
+    fresh.check("systemd-run --user --quiet --unit=stranger python -m http.server --bind 127.0.0.1 4322")
+    wait_until(lambda: 4322 in fresh.ports(), HANG_S, "the port is held")
     assert fresh.run(f"systemctl --user start {UNIT}").code != 0
     status = fresh.check("omnimind systemd status")
-    assert re.search(r"its sockets could not be opened: python\S* \(pid \d+\) holds its port", status)
-    assert stranger.poll() is None
+    held = re.search(r"its sockets could not be opened: python\S* \(pid (\d+)\) holds its port", status)
+    assert held is not None
+    assert int(held.group(1)) == pid(fresh, "stranger.service")
+    fresh.check("systemctl --user stop stranger")
 
 
 def test_the_journal_gets_structured_lines_as_they_are_said(fresh: Machine) -> None:
