@@ -153,7 +153,7 @@ def own(mounts: str | None = None, membership: str | None = None) -> Group | Non
     except OSError:
         return None
     within = next((line[3:] for line in membership.splitlines() if line.startswith("0::/")), None)
-    if within is None:
+    if within is None or within.startswith("/.."):  # the latter: outside of what this namespace shows
         return None
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")

@@ -21,12 +21,12 @@ def main(argv: list[str]) -> int:
     process.set_name("omnimind-orch")
     if not process.die_with_parent(options.guard_pid, signal.SIGTERM):
         return 1
+    guard = socket.socket(fileno=options.guard_link)
+    guard.set_inheritable(False)  # before anything is started: the zygote must not get it
     # With `-m`, a slow import is the longest step of a start: let it run beside ours.
     from omnimind.orchestrator import egg
 
     zygote = egg.lay()
     from omnimind.orchestrator import wiring
 
-    guard = socket.socket(fileno=options.guard_link)
-    guard.set_inheritable(False)
     return wiring.run(options, guard, zygote)
