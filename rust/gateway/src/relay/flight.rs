@@ -30,7 +30,7 @@ use super::{
 use crate::{
     reply::{Outflow, Outgoing, Reply, Shape},
     session::{Asked, Ticket},
-    upstream::{Call, Event, Exchange, Failure, Lease, Note, Question},
+    upstream::{Call, Event, Exchange, Failure, LOST, Lease, Note, Question},
 };
 
 /// A call on its way.
@@ -442,7 +442,11 @@ impl Flight {
         self.lease.tally().failed();
         self.close();
         let status = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        self.ready.push_back(Outgoing::End { status, body: message::error(&self.id, &refusal.rpc_error()) });
+        let mut error = refusal.rpc_error();
+        if refusal.scope == LOST {
+            error.message.push_str("; nobody can say whether the call ran");
+        }
+        self.ready.push_back(Outgoing::End { status, body: message::error(&self.id, &error) });
     }
 
     /// True once the client wants no answer any more.

@@ -36,6 +36,8 @@ struct Shared {
     heard: Mutex<Vec<Value>>,
     news: Notify,
     connections: Mutex<Vec<Arc<Connection>>>,
+    /// Calls of a flaky tool that ran.
+    runs: AtomicUsize,
 }
 
 struct Connection {
@@ -55,8 +57,13 @@ impl Double {
         let path = std::env::temp_dir().join(format!("omnimind-relay-{}-{number}.sock", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).expect("the socket binds");
-        let shared =
-            Arc::new(Shared { speaks, heard: Mutex::default(), news: Notify::new(), connections: Mutex::default() });
+        let shared = Arc::new(Shared {
+            speaks,
+            heard: Mutex::default(),
+            news: Notify::new(),
+            connections: Mutex::default(),
+            runs: AtomicUsize::new(0),
+        });
         let accepting = shared.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -102,9 +109,30 @@ impl Double {
 
     /// Breaks all connections.
     pub(crate) fn hang_up(&self) {
-        for connection in self.shared.connections.lock().drain(..) {
+        self.shared.hang_up();
+    }
+
+    /// How often a flaky tool or resource ran.
+    pub(crate) fn runs(&self) -> usize {
+        self.shared.runs.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn hang_up(&self) {
+        for connection in self.connections.lock().drain(..) {
             connection.close.notify_one();
         }
+    }
+
+    /// Runs; the first time nobody hears the answer.
+    fn flaky(&self) -> Option<usize> {
+        let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
+        if runs == 1 {
+            self.hang_up();
+            return None;
+        }
+        Some(runs)
     }
 }
 
@@ -214,6 +242,12 @@ async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Value
         (_, "tools/list") => {
             Ok(json!({"tools": tools(), "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}))
         }
+        (_, "resources/read") if request["params"]["uri"] == "flaky:1" => match shared.flaky() {
+            Some(runs) => Ok(
+                json!({"contents": [{"uri": "flaky:1", "text": format!("run {runs}")}], "ttlMs": 0, "cacheScope": "private"}),
+            ),
+            None => return,
+        },
         (_, "resources/read") => {
             let uri = request["params"]["uri"].clone();
             let code = if shared.speaks == Speaks::Modern { -32602 } else { -32002 };
@@ -241,6 +275,10 @@ async fn answer(shared: Arc<Shared>, connection: Arc<Connection>, request: Value
 fn tools() -> Value {
     json!([
         {"name": "echo", "inputSchema": {"type": "object"}},
+        {"name": "flaky_read", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true}},
+        {"name": "flaky_repeat", "inputSchema": {"type": "object"}, "annotations": {"idempotentHint": true, "readOnlyHint": false}},
+        {"name": "flaky_write", "inputSchema": {"type": "object"}},
+        {"name": "flaky_liar", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": "true"}},
         {"name": "regional", "inputSchema": {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}},
     ])
 }
@@ -271,6 +309,12 @@ async fn call(shared: &Shared, connection: &Connection, request: &Value) -> Opti
             text("logged")
         }
         "silent" => return None,
+        "flaky_read" | "flaky_repeat" | "flaky_write" | "flaky_liar" => {
+            if !token.is_null() {
+                connection.tell("notifications/progress", &json!({"progressToken": token, "progress": 1}));
+            }
+            text(format!("run {}", shared.flaky()?))
+        }
         "fails" => {
             return Some(Err(
                 json!({"code": -32021, "message": "no sampling", "data": {"requiredCapabilities": {"sampling": {}}}}),

@@ -278,13 +278,9 @@ impl Core {
     fn lost(&self, sent: bool) -> Refusal {
         let reason = self.circle.ended();
         let reason = reason.as_deref().unwrap_or("it was closed");
-        let server = &*self.server;
-        if sent {
-            let detail = format!("the connection to {server} has ended: {reason}; nobody can say whether the call ran");
-            return Refusal::new(Reason::ServerUnavailable, LOST, detail).about(server);
-        }
-        let detail = format!("the connection to {server} has ended: {reason}");
-        Refusal::new(Reason::ServerUnavailable, "server", detail).about(server).retry_after(RETRY_MS)
+        let detail = format!("the connection to {} has ended: {reason}", self.server);
+        let refusal = |scope: &str| Refusal::new(Reason::ServerUnavailable, scope, detail).about(&*self.server);
+        if sent { refusal(LOST) } else { refusal("server").retry_after(RETRY_MS) }
     }
 
     fn answer(&self, id: &[u8], outcome: &Result<Bytes, RpcError>) {
