@@ -81,9 +81,13 @@ class Manager:
         module: str = "omnimind",
         names: str | None = None,
         watchdog_s: float = 0.0,
+        journal: bool = False,
         environment: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start `python -m MODULE ARGUMENTS` with all sockets; `names` overrides LISTEN_FDNAMES."""
+        """Start `python -m MODULE ARGUMENTS` with all sockets; `names` overrides LISTEN_FDNAMES.
+
+        With `journal` the service is told that its stderr is the journal's.
+        """
         passed = [listener.fileno() for listener in self.sockets.values()]
         inherited = {
             name: value
@@ -104,6 +108,9 @@ class Manager:
         command = [sys.executable, "-S", "-c", LAUNCHER, ",".join(map(str, passed))]
         command += [sys.executable, "-m", module, *arguments]
         with (self.folder / f"service{len(self._services)}.log").open("wb") as log:
+            if journal:
+                stream = os.fstat(log.fileno())
+                env["JOURNAL_STREAM"] = f"{stream.st_dev}:{stream.st_ino}"
             service = subprocess.Popen(
                 command,
                 pass_fds=passed,

@@ -32,7 +32,13 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 def lines(log: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in log.splitlines()]
+    """The entries of a log for the journal, each with the priority that the journal takes off."""
+    found = []
+    for line in log.splitlines():
+        assert line[0] == "<"
+        assert line[2] == ">"
+        found.append({"priority": int(line[1]), **json.loads(line[3:])})
+    return found
 
 
 def test_both_eras_work_on_the_port_with_the_token_and_only_with_it(manager: Manager) -> None:
@@ -218,7 +224,7 @@ def test_a_token_works_while_it_is_known_and_not_longer(manager: Manager) -> Non
 
 
 def test_lines_are_json_for_the_journal_and_faults_too(manager: Manager) -> None:
-    service = manager.start("serve", "thinking", "--port", "0", environment={"JOURNAL_STREAM": "1:2"})
+    service = manager.start("serve", "thinking", "--port", "0", journal=True)
     manager.ready()
     service.terminate()
     service.wait(20)
@@ -226,7 +232,11 @@ def test_lines_are_json_for_the_journal_and_faults_too(manager: Manager) -> None
     assert [entry["line"] for entry in said][-2:] == ["stopping", "stopped"]
     assert {entry["server"] for entry in said} == {"thinking"}
     assert {entry["pid"] for entry in said} == {service.pid}
-    assert all(isinstance(entry["time"], str) and entry["level"] == "info" for entry in said)
+    assert {(entry["level"], entry["priority"]) for entry in said} == {("info", 6)}
+    assert manager.start("serve", "thinkng", "--port", "0", journal=True).wait(20) == Exit.CONFIG
+    (fault,) = lines(manager.log())
+    assert (fault["level"], fault["priority"]) == ("error", 3)
+    assert "help: did you mean thinking?" in str(fault["line"])
 
 
 # --- anyone's server, whose tools can be made to behave badly

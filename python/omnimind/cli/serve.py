@@ -6,11 +6,12 @@ that nothing started later inherits them.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
 from omnimind.cli import options, terminal
-from omnimind.errors import Exit, SettingsError, StateError
+from omnimind.errors import Exit, OmniMindError, SettingsError, StateError
 from omnimind.systemd import listen_fds, notify
 
 
@@ -34,7 +35,7 @@ def run(argv: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     passed, notifier = listen_fds.take(), notify.from_environment()
-    from omnimind.serving import unit
+    from omnimind.serving import records, unit
 
     try:
         return unit.run(
@@ -47,7 +48,11 @@ def run(argv: Sequence[str]) -> int:
             passed=passed,
             notifier=notifier,
         )
-    except (SettingsError, StateError) as error:
+    except OmniMindError as error:
         notifier.say(f"STATUS={error.what}")
-        print(error.render(terminal.has_color(sys.stderr)), file=sys.stderr)
-        return Exit.CONFIG
+        if records.wants_json(arguments.json_logs):
+            records.set_up(arguments.name, arguments.json_logs)
+            logging.getLogger("omnimind.serve").error("%s", error.render())
+        else:
+            print(error.render(terminal.has_color(sys.stderr)), file=sys.stderr)
+        return Exit.CONFIG if isinstance(error, SettingsError | StateError) else error.exit_code

@@ -15,9 +15,14 @@ from types import TracebackType
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
+def wants_json(asked: bool) -> bool:
+    """Whether lines are to be JSON: somebody asked for it, or systemd reads them."""
+    return asked or "JOURNAL_STREAM" in os.environ
+
+
 def set_up(name: str, as_json: bool) -> None:
     """Send all logging of this process to stderr; JSON if asked for or if stderr is the journal's."""
-    as_json = as_json or "JOURNAL_STREAM" in os.environ
+    as_json = wants_json(as_json)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines(name, _stderr_is_journal()) if as_json else logging.Formatter(_PLAIN))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
