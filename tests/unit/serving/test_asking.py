@@ -34,7 +34,7 @@ def ask(handler: Handler, scenario: Callable[[Asker], Awaitable[None]]) -> None:
         finally:
             asker.close()
             server.close()
-            while serving:
+            while serving:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     asyncio.run(run())
