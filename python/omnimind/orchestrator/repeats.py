@@ -86,7 +86,7 @@ class Life:
         self.parted, self.like = True, []
         if folded <= 0 or before is None:
             return None
-        return f"the first {folded} lines are those of pid {before.pid}"
+        return f"{_lines(folded)} as at the start of pid {before.pid}"
 
     def ends(self) -> str | None:
         """The process is gone: what to say of its lines if none was written."""
@@ -103,4 +103,8 @@ class Life:
         if before.times & (before.times - 1):
             return None
         times = f", {before.times} times by now" if before.times > 1 else ""
-        return f"ended after the same {len(self.said)} lines as pid {before.pid}{times}"
+        return f"ended after {_lines(len(self.said))}, the same as pid {before.pid}{times}"
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count} lines"

@@ -160,8 +160,8 @@ def test_a_crash_loop_is_told_once_and_then_counted(tmp_path: Path, clock: Clock
         live(log, clock, pid, f"12:00:{pid:02} starting as {pid}", "Traceback:", "OSError: no")
     told = written(tmp_path)
     assert told[:3] == ["12:00:01 starting as 1", "Traceback:", "OSError: no"]
-    assert told[3] == "omnimind: ended after the same 3 lines as pid 1"
-    assert told[-1] == "omnimind: ended after the same 3 lines as pid 1, 64 times by now"
+    assert told[3] == "omnimind: ended after 3 lines, the same as pid 1"
+    assert told[-1] == "omnimind: ended after 3 lines, the same as pid 1, 64 times by now"
     assert len(told) == 3 + 7
     assert log.words_of(100)[-1] == "OSError: no"
     assert log.last_lines[-1] == "OSError: no"
@@ -171,12 +171,12 @@ def test_what_is_new_in_a_crash_loop_is_written(tmp_path: Path, clock: Clock) ->
     log = log_in(tmp_path, clock)
     live(log, clock, 1, "starting", "loading", "crash")
     live(log, clock, 2, "starting", "loading", "another crash")
-    assert written(tmp_path)[3:] == ["omnimind: the first 2 lines are those of pid 1", "another crash"]
+    assert written(tmp_path)[3:] == ["omnimind: 2 lines as at the start of pid 1", "another crash"]
     live(log, clock, 3, "starting", "loading", "another crash")
     live(log, clock, 4, "starting", "loading", "crash")
     assert written(tmp_path)[5:] == [
-        "omnimind: ended after the same 3 lines as pid 2",
-        "omnimind: ended after the same 3 lines as pid 1",
+        "omnimind: ended after 3 lines, the same as pid 2",
+        "omnimind: ended after 3 lines, the same as pid 1",
     ]
 
 
