@@ -58,5 +58,8 @@ def preload() -> None:
     importlib.import_module("omnimind.servers.pulse")
     for name in names():
         importlib.import_module(f"omnimind.servers.{name}.server")
-    with contextlib.suppress(ImportError):  # the SDK imports it late, if it is installed
+    # What is otherwise imported late, when a server is built and its loop begins to run.
+    importlib.import_module("anyio._backends._asyncio")
+    with contextlib.suppress(ImportError):
         importlib.import_module("rich.logging")
+        importlib.import_module("rich.console")
