@@ -48,3 +48,14 @@ def test_help_does_not_hang() -> None:
     assert time.monotonic() - began < HANG_S
     assert done.returncode == 0
     assert "usage: omnimind" in done.stdout
+
+
+def test_the_token_bucket_is_there_at_once_and_starts_no_thread() -> None:
+    script = (
+        "import os, time; began = time.perf_counter(); import omnimind.limits; "
+        "print(time.perf_counter() - began, len(os.listdir('/proc/self/task')))"
+    )
+    runs = [subprocess.run([sys.executable, "-c", script], capture_output=True, check=True) for _ in range(5)]
+    took_s, threads = zip(*(run.stdout.split() for run in runs), strict=True)
+    assert set(threads) == {b"1"}
+    assert min(map(float, took_s)) <= 0.010
