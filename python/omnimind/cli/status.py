@@ -42,6 +42,7 @@ def run(argv: Sequence[str]) -> int:
     for row in rows:
         _explain(row)
     _print_gateway(answer.get("gateway"))
+    _print_logs(answer.get("logs"))
     return Exit.OK
 
 
@@ -67,6 +68,7 @@ def _rendered(row: dict[str, Any]) -> dict[str, str | None]:
     """Memory and CPU time as a person reads them."""
     rss_bytes, cpu_s = row["rss_bytes"], row["cpu_s"]
     return {
+        "kind": "unit" if row.get("owner") == "systemd" else row.get("kind"),
         "memory": None if rss_bytes is None else f"{rss_bytes / 2**20:.0f} MB",
         "cpu": None if cpu_s is None else f"{cpu_s:.1f} s",
     }
@@ -83,6 +85,16 @@ def _print_gateway(gateway: object) -> None:
     words += [f"restarts {gateway['restarts']}"] if gateway.get("restarts") else []
     words += [f"why: {terminal.printable(str(gateway['reason']))}"] if gateway.get("reason") else []
     print(", ".join(words))
+
+
+def _print_logs(trouble: object) -> None:
+    """Log lines that could not be written; nothing as long as all could."""
+    if not isinstance(trouble, dict):
+        return
+    names = ", ".join(str(name) for name in trouble.get("logs", ()))
+    why = trouble.get("why")
+    state = f"still so: {terminal.printable(str(why))}" if why else "over by now"
+    print(f"logs: {trouble.get('lost_lines')} lines lost ({names}), {state}")
 
 
 def _explain(row: dict[str, Any]) -> None:
