@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from omnimind.cli import fleet as control
-from omnimind.errors import FleetError as Refused
+from omnimind.errors import OmniMindError as Refused
 from tests.calling import Calls
 from tests.fleet import Fleet, fixture_entry, wait_until
 

@@ -210,6 +210,8 @@ def _connected(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection.create_function("fold", 1, _folded, deterministic=True)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+    # Sorting and statement journals would go to a temporary folder, which a confined worker does not have.
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA max_page_count = {FILE_BYTES // _PAGE_BYTES}")
     if read_only:
         connection.execute("PRAGMA query_only = ON")

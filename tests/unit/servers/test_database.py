@@ -153,3 +153,10 @@ def test_a_later_migration_is_applied_once(databases: Databases, tmp_path: Path)
     newer.close()
     with Databases(tmp_path, (*NOTES, ("ALTER TABLE notes ADD COLUMN mood TEXT",))).reading("alice") as data:
         assert data.execute("SELECT mood FROM notes").fetchone() == ("calm",)
+
+
+def test_nothing_needs_a_temporary_folder(databases: Databases) -> None:
+    add(databases, "ann", "x")
+    kept = databases.change("ann", lambda data: data.execute("PRAGMA temp_store").fetchone()[0])
+    with databases.reading("ann") as data:
+        assert (kept, data.execute("PRAGMA temp_store").fetchone()[0]) == (2, 2)
