@@ -7,6 +7,7 @@ that wants to run and is given no processor is starved, not hung: it gets twice 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class Heartbeat:
         self._heard_s = clock()
         self._ended = False
         self._closed = False
+        self._waited_for = False
         self.last: pulse.Beat | None = None
 
     def requests(self) -> int:
@@ -62,7 +64,10 @@ class Heartbeat:
         """Stop listening."""
         if not self._closed:
             self._closed = True
-            os.close(self._descriptor)
+            if self._waited_for:
+                anyio.notify_closing(self._descriptor)  # who waits closes it, before its number is another's
+            else:
+                os.close(self._descriptor)
 
     async def _news(self) -> bool:
         """Wait for a record, or until it is time to judge; True if patience starts anew."""
@@ -72,12 +77,24 @@ class Heartbeat:
         with anyio.move_on_after(wait_s):
             if self._ended:
                 await anyio.sleep_forever()
-            await anyio.wait_readable(self._descriptor)
+            await self._readable()
+        if self._closed:
+            await anyio.sleep_forever()
         overslept = self._clock() - began_s > wait_s + self._interval_s
         if self._listen() or overslept:
             self._heard_s = self._clock()
             return True
         return False
+
+    async def _readable(self) -> None:
+        self._waited_for = True
+        try:
+            with contextlib.suppress(anyio.ClosedResourceError):
+                await anyio.wait_readable(self._descriptor)
+        finally:
+            self._waited_for = False
+            if self._closed:
+                os.close(self._descriptor)
 
     def _listen(self) -> bool:
         """Read what waits; True if there was a record."""

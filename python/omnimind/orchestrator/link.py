@@ -7,10 +7,11 @@ once, so the caller may close its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -28,6 +29,7 @@ class Link:
         self._waiting: deque[tuple[Mapping[str, Any], list[int]]] = deque()
         self._stirred = anyio.Event()
         self._closed = False
+        self._waiters = 0
 
     def tell(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Put a message in line."""
@@ -38,7 +40,9 @@ class Link:
     async def hear(self) -> tuple[Message, list[int]] | None:
         """The next message, or None when the other end is gone."""
         while not self._closed:
-            await anyio.wait_readable(self._end)
+            await self._until(anyio.wait_readable)
+            if self._closed:
+                break
             try:
                 return packets.receive(self._end)
             except BlockingIOError:
@@ -53,7 +57,7 @@ class Link:
                 try:
                     packets.send(self._end, message, descriptors)
                 except BlockingIOError:
-                    await anyio.wait_writable(self._end)
+                    await self._until(anyio.wait_writable)
                     continue
                 except OSError:
                     return
@@ -70,4 +74,22 @@ class Link:
             for _, descriptors in self._waiting:
                 seqpacket.close_all(descriptors)
             self._waiting.clear()
-            self._end.close()
+            if self._waiters:
+                anyio.notify_closing(self._end)
+            else:
+                self._end.close()
+
+    async def _until(self, ready: Callable[[socket.socket], Awaitable[None]]) -> None:
+        """Wait on the descriptor, or until it is closed.
+
+        The last who waits on it closes it, not `close`: its number is soon another's, and an event loop that is
+        still asked to watch the number would never watch the other.
+        """
+        self._waiters += 1
+        try:
+            with contextlib.suppress(anyio.ClosedResourceError):
+                await ready(self._end)
+        finally:
+            self._waiters -= 1
+            if self._closed and not self._waiters:
+                self._end.close()
