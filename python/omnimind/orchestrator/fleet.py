@@ -328,6 +328,10 @@ class Fleet:
         except Exception as fault:
             self.progress.fault("a message of the gateway could not be handled", fault)
 
+    def gateway_up(self, epoch: int) -> None:
+        """A gateway process serves."""
+        self.history.gateway("begins", epoch)
+
     async def gateway_gone(self, epoch: int, planned: bool) -> None:
         """A gateway process ended: its sessions ended with it."""
         planned = planned or self.stop_asked.is_set()

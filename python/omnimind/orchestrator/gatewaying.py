@@ -54,6 +54,9 @@ class Fleet(Protocol):
     async def heard(self, message: Message, epoch: int) -> None:
         """A message of the gateway process of this epoch."""
 
+    def gateway_up(self, epoch: int) -> None:
+        """A gateway process serves."""
+
     async def gateway_gone(self, epoch: int, planned: bool) -> None:
         """A gateway process ended."""
 
@@ -289,12 +292,12 @@ class Gateway:
             group.start_soon(process.link.run)
             group.start_soon(self._listen, process)
             status = await process.child.wait()
-            if not self._stopping and not process.leaving:
-                self.reason = str(exits.classify(status, self._log.words_of(process.child.pid)))
             del self._living[process.epoch]
             process.ended.set()
             process.link.close()
             group.cancel_scope.cancel()
+        if not self._stopping and not process.leaving:
+            self.reason = str(exits.classify(status, self._log.words_of(process.child.pid)))
         await self._fleet.gateway_gone(process.epoch, process.leaving)
 
     async def _listen(self, process: Process) -> None:
@@ -313,6 +316,7 @@ class Gateway:
             seqpacket.close_all(descriptors)
             if message.get("t") == "up":
                 process.up.set()
+                self._fleet.gateway_up(process.epoch)
             elif message.get("t") == "stats":
                 number = int(message.get("request", 0))
                 if number in process.asked:

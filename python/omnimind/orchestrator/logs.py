@@ -8,6 +8,7 @@ the files answer `omnimind logs` as fast as a ring in memory would, and survive.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -39,6 +40,7 @@ FLOOD_PAUSE_S = 0.004
 QUIET_S = 1.0
 """A flood that paused so long is over."""
 _CHUNK = 64 * 1024
+_REST_CHUNKS = 16
 _FLOOD_PIPE = 256 * 1024
 _F_SETPIPE_SZ = 1031
 
@@ -220,6 +222,11 @@ async def pump(descriptor: int, log: LogFile, pid: int) -> None:
                 widened = widened or _widen(descriptor)
                 await anyio.sleep(FLOOD_PAUSE_S)
     finally:
+        with contextlib.suppress(OSError):  # whoever was cancelled has last words too
+            for _ in range(_REST_CHUNKS):
+                if not (chunk := os.read(descriptor, _CHUNK)):
+                    break
+                intake.feed(chunk)
         intake.end()
         os.close(descriptor)
 
