@@ -115,7 +115,8 @@ class Unit:
             while not self.is_new():  # noqa: ASYNC110
                 await anyio.sleep(LOOK_S)
             return
-        reason = f"its unit does not run; start it: systemctl --user start {unit_name(self._name)}"
+        start = f"systemctl --user start {unit_name(self._name)}"
+        reason = f"its unit does not run; why: omnimind systemd status; start it: {start}"
         raise StartFailed(Cause(reason, hopeless=True))
 
     async def _connected(self) -> socket.socket:
@@ -131,7 +132,8 @@ class Unit:
                 end.close()
                 if self._pid() is None:
                     reason = f"no unit answers at {self.path} ({os.strerror(fault.errno or 0)})"
-                    hint = f"install and start it: omnimind systemd install --server {self._name}"
+                    install = f"omnimind systemd install --server {self._name}"
+                    hint = f"why: omnimind systemd status; if it is not there: {install}"
                     raise StartFailed(Cause(f"{reason}; {hint}", hopeless=True)) from None
             await anyio.sleep(LOOK_S / 4)
 

@@ -60,6 +60,29 @@ def test_the_bare_target_starts_all_that_are_installed_and_stops_them(machine: M
     assert not machine.ports()
 
 
+def test_the_fleets_status_says_where_to_look_when_a_unit_has_given_up(machine: Machine) -> None:
+    machine.check(
+        "omnimind systemd install --server memory && systemctl --user start omnimind-gateway.service"
+    )
+    machine.check("systemctl --user start omnimind-mcp@memory.service")
+    unit = "omnimind-mcp@memory.service"
+    machine.drop_in(unit, "[Service]\nRestart=no")
+    machine.check(f"kill -KILL $(systemctl --user show -P MainPID {unit})")
+    wait_until(
+        lambda: "why: omnimind systemd status" in machine.check("omnimind status"), HANG_S, "it is said"
+    )
+    assert "it was killed by signal 9" in machine.check("omnimind systemd status")
+    machine.check(f"rm ~/.config/systemd/user/{unit}.d/test.conf; systemctl --user daemon-reload")
+    machine.check("systemctl --user start omnimind-mcp@memory.service")
+
+    def ready() -> bool:
+        rows = json.loads(machine.check("omnimind status --json"))["servers"]
+        return {row["name"]: row["state"] for row in rows}["memory"] == "ready"
+
+    wait_until(ready, HANG_S, "the gateway has noticed by itself that it runs again")
+    machine.check("systemctl --user stop 'omnimind-*'; systemctl --user reset-failed")
+
+
 def test_what_is_enabled_starts_by_itself_when_the_machine_does(machine: Machine) -> None:
     machine.check("omnimind systemd install && systemctl --user enable omnimind-mcp.target")
     machine.check("systemctl restart user@4321.service", root=True)
