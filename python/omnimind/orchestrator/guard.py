@@ -8,7 +8,8 @@ the stdlib. The orchestrator tells it what to lock and bind. As a systemd servic
 systemd knows: it takes the sockets that were passed, and passes on what the orchestrator has to say.
 
 Orchestrator to guard: `lock {path}`, `listen {name, address}`, `release {name}`, `running {}`,
-`group {path}`, `exit {code}`, `notify {text}`. Guard to orchestrator: one answer `{ok, ...}` to each of the first three.
+`group {path}`, `exit {code}`, `notify {text}`. Guard to orchestrator: one answer `{ok, ...}` to each of the
+first three.
 """
 
 from __future__ import annotations

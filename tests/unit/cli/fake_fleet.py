@@ -93,7 +93,10 @@ def serve(listener: socket.socket, fake: FakeFleet) -> None:
         except OSError:
             return
         with link, link.makefile("rb") as file:
-            size = int.from_bytes(file.read(4), "big")
+            head = file.read(4)
+            if not head:
+                continue  # somebody only looked whether anybody listens
+            size = int.from_bytes(head, "big")
             request = msgpack.unpackb(file.read(size))
             fake.asked.append(request)
             answer = fake.answer(request)

@@ -21,7 +21,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def findings(config: Path, capsys: Capture) -> dict[str, tuple[str, str]]:
-    cli.main(["doctor", "--config", str(config), "--json"])
+    cli.main(["doctor", "--no-start", "--config", str(config), "--json"])
     return {row["check"]: (row["level"], row["detail"]) for row in json.loads(capsys.readouterr().out)}
 
 
@@ -60,7 +60,7 @@ def test_doctor_finds_an_invalid_file_a_missing_program_and_open_modes(
     assert findings(config, capsys)["configuration"][0] == "fail"
     (state / "token").chmod(0o644)
     assert findings(config, capsys)["state folder"][0] == "fail"
-    assert cli.main(["doctor", "--config", str(config)]) == Exit.FAILURE
+    assert cli.main(["doctor", "--no-start", "--config", str(config)]) == Exit.FAILURE
     assert "help: " in capsys.readouterr().out
 
 

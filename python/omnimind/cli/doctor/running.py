@@ -1,0 +1,66 @@
+"""The fleet that runs in this state folder, if one does: what is not ready, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import omnimind
+from omnimind.cli import fleet
+from omnimind.cli.doctor.finding import Finding, fail, ok, warn
+from omnimind.errors import NoFleetError, OmniMindError
+
+
+def examine(state: Path) -> Iterator[Finding]:
+    """Every finding about the running fleet."""
+    try:
+        answer = fleet.ask(state, {"cmd": "status"})
+    except NoFleetError:
+        yield ok("fleet", "does not run")
+        return
+    except OmniMindError as error:
+        yield fail("fleet", str(error), error.help or "omnimind logs orchestrator")
+        return
+    gateway = answer.get("gateway")
+    gateway = gateway if isinstance(gateway, dict) else {}
+    yield ok("fleet", f"runs at {gateway.get('endpoint')}")
+    if answer.get("version") not in (None, omnimind.__version__):
+        detail = f"version {answer['version']}, but {omnimind.__version__} is installed"
+        yield warn("fleet", detail, "omnimind down, then omnimind up")
+    yield from _gateway(gateway)
+    for row in answer.get("servers", []):
+        if isinstance(row, dict):
+            yield _server(row)
+
+
+def _gateway(gateway: dict[str, Any]) -> Iterator[Finding]:
+    restarts, why = gateway.get("restarts") or 0, gateway.get("reason")
+    if gateway.get("state") not in ("ready", "up"):
+        detail = f"is {gateway.get('state')}" + (f": {why}" if why else "")
+        yield fail("gateway", detail, "omnimind logs gateway")
+    elif restarts:
+        detail = f"was restarted {restarts} times" + (f", last: {why}" if why else "")
+        yield warn("gateway", detail, "see why: omnimind logs gateway")
+
+
+def _server(row: dict[str, Any]) -> Finding:
+    name, state, why = str(row.get("name")), row.get("state"), row.get("reason")
+    check = f"running {name}"
+    detail = f"{state}" + (f": {why}" if why else "")
+    match state:
+        case "ready" | "disabled" if not why:
+            return ok(check, detail)
+        case "ready":
+            return warn(check, detail, f"see omnimind status; then omnimind restart {name}")
+        case "stopped":
+            return ok(check, f"stopped by its operator; omnimind start {name}")
+        case "parked":
+            fix = f"omnimind logs {name}; when the cause is gone: omnimind start {name}"
+            return fail(
+                check,
+                f"{detail} (last line: {row['last_stderr']})" if row.get("last_stderr") else detail,
+                fix,
+            )
+        case _:
+            return warn(check, detail, f"wait, or see omnimind logs {name}")
