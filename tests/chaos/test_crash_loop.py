@@ -21,6 +21,8 @@ ATTEMPTS = 3
 WINDOW_S = 60.0
 WATCH_S = 75.0 if FULL else 8.0
 CPU_SHARE = 0.01
+INTERPRETER_S = 0.5
+"""A start is noted by the process itself, so the first of a window may be noted that much too late."""
 SAMPLE_CPU_SHARE = 0.1
 """The sample is short and runs beside other tests; a loop of restarts costs far more."""
 
@@ -42,7 +44,8 @@ def starts(folder: Path, how: str) -> list[float]:
 
 
 def most_in_a_window(starts_s: list[float], window_s: float) -> int:
-    return max(sum(begin <= at_s < begin + window_s for at_s in starts_s) for begin in starts_s)
+    span_s = window_s - INTERPRETER_S
+    return max(sum(begin <= at_s < begin + span_s for at_s in starts_s) for begin in starts_s)
 
 
 def assert_status_names_the_causes(fleet: Fleet) -> None:

@@ -48,7 +48,7 @@ ATTEMPTS = 3
 WINDOW_S = 60.0
 LOG_BYTES = 1_000_000
 CALL_EVERY_S = 1.0
-WATCH_S = 40.0 if FULL else 14.0
+WATCH_S = 40.0 if FULL else 10.0
 PORT_HELD, IMPORT_ERROR, SILENT = "memory", "system_info", "python"
 HOPELESS = (PORT_HELD, IMPORT_ERROR, SILENT)
 HEALTHY = ("filesystem", "thinking", "context", "git", "sqlite", "logging")
@@ -247,7 +247,7 @@ def original_fleet(taken_port: int) -> dict[str, Any]:
 @pytest.mark.timeout(180)
 def test_the_incident_with_real_processes_touches_none_of_the_six() -> None:
     window_s = 10
-    patience = {"restart": {"window_s": window_s}, "probe_ms": 4000, "start_timeout_ms": 2500}
+    patience = {"restart": {"window_s": window_s}, "probe_ms": 4000, "start_timeout_ms": 1500}
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
         with Fleet(original_fleet(port), orchestrator=patience) as fleet:
