@@ -16,7 +16,8 @@ from typing import Any
 
 import psutil
 import pytest
-from fleet import Fleet, wait_until
+from calling import Caller
+from fleet import Fleet, fixture_entry, wait_until
 
 from omnimind.cli import fleet as control
 from omnimind.cli import incident
@@ -133,6 +134,31 @@ def test_a_held_port_is_explained_and_the_table_tells_it_of_a_dead_fleet() -> No
         assert binder["cause"].startswith(held)
         assert "Address already in use" in binder["last_stderr"]
         assert found["servers"][0] == binder
+
+
+def test_completed_calls_and_deaths_of_the_gateway_are_in_the_table() -> None:
+    with Fleet({"echo": fixture_entry("slow_echo")}) as fleet:
+        psutil.Process(control.ask(fleet.state, {"cmd": "status"})["gateway"]["pid"]).kill()
+        wait_until(lambda: incident_of(fleet)["gateway_ends"] == 1, 10, "the end of the gateway is known")
+        wait_until(
+            lambda: control.ask(fleet.state, {"cmd": "status"})["gateway"]["state"] == "ready",
+            10,
+            "the next serves",
+        )
+        caller = Caller(fleet.url("echo"))
+        for _ in range(5):
+            assert "result" in caller.call("tools/call", {"name": "echo", "arguments": {"text": "x"}})
+        caller.close()
+        fleet.stop()
+        found = incident_of(fleet)
+        assert [(row["server"], row["calls"], row["failures"]) for row in found["servers"]] == [
+            ("echo", 5, 0)
+        ]
+
+
+def incident_of(fleet: Fleet) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(incident.table(fleet.state, 3600, json=True))
+    return found
 
 
 def test_a_reset_empties_the_logs_of_a_running_fleet() -> None:

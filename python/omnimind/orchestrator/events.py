@@ -29,6 +29,8 @@ WHOLE = 3
 """So many of the same are written one by one, before they are counted."""
 WHOLE_EVERY_S = 1800.0
 FLUSH_S = 60.0
+LOOK_S = 5.0
+"""A gateway that is killed takes the calls of so many seconds with it."""
 _REASON_CHARS = 300
 _KINDS = 1000
 
@@ -63,15 +65,19 @@ class Events:
         self._seen: dict[_What, _Seen] = {}
         self._counted: Counter[tuple[str, str, str, str | None]] = Counter()
         self._calls: dict[str, tuple[int, int]] = {}
+        self._fresh: dict[str, tuple[int, int]] = {}
 
     async def run(self, stats: Stats, tend: Callable[[], None]) -> None:
-        """Once a minute: what was counted, and what age asks of the files."""
+        """Look at the counters; once a minute, write what was counted and do what age asks of the files."""
         self.fleet("starts", pid=os.getpid())
+        flushed_s = self._tick_s()
         while True:
-            await anyio.sleep(FLUSH_S)
+            await anyio.sleep(LOOK_S)
             await self._look(stats)
-            self.flush()
-            tend()
+            if self._tick_s() - flushed_s >= FLUSH_S:
+                flushed_s = self._tick_s()
+                self.flush()
+                tend()
 
     async def close(self, stats: Stats) -> None:
         """The fleet stops: the last counts."""
@@ -127,18 +133,15 @@ class Events:
         self._write("fleet", {"what": what, **details})
 
     def stats(self, servers: Iterable[Mapping[str, Any]]) -> None:
-        """The counters of the gateway: what came since the last look is written."""
-        rows = []
+        """The counters of the gateway: what came since the last look is written with the next `flush`."""
         for row in servers:
             name, calls, failed = str(row["name"]), int(row["calls"]), int(row["failed"])
             calls_before, failed_before = self._calls.get(name, (0, 0))
             self._calls[name] = (calls, failed)
             if calls < calls_before or failed < failed_before:
                 calls_before = failed_before = 0  # another process counts
-            if calls != calls_before or failed != failed_before:
-                rows.append({"name": name, "calls": calls - calls_before, "failed": failed - failed_before})
-        if rows:
-            self._write("stats", {"servers": rows})
+            fresh, fresh_failed = self._fresh.get(name, (0, 0))
+            self._fresh[name] = (fresh + calls - calls_before, fresh_failed + failed - failed_before)
 
     def flush(self) -> None:
         """Write what was counted; to be called every minute and at the end."""
@@ -149,6 +152,14 @@ class Events:
                 for (server, before, after, kind), count in counted.items()
             ]
             self._write("repeats", {"of": rows})
+        fresh, self._fresh = self._fresh, {}
+        called = [
+            {"name": name, "calls": calls, "failed": failed}
+            for name, (calls, failed) in fresh.items()
+            if calls or failed
+        ]
+        if called:
+            self._write("stats", {"servers": called})
 
     def _in_full(self, what: _What) -> bool:
         now_s = self._tick_s()

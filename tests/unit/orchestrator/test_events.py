@@ -97,6 +97,7 @@ def test_another_reason_is_news(tmp_path: Path, events: Events) -> None:
 def test_calls_are_told_as_they_grow_also_over_a_new_gateway(tmp_path: Path, events: Events) -> None:
     for calls, failed in ((5, 0), (5, 0), (9, 1), (2, 0)):
         events.stats([{"name": "git", "calls": calls, "failed": failed}])
+        events.flush()
     assert [entry["servers"] for entry in written(tmp_path)] == [
         [{"name": "git", "calls": 5, "failed": 0}],
         [{"name": "git", "calls": 4, "failed": 1}],
