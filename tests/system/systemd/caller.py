@@ -33,19 +33,22 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def url(server: str) -> str:
+    """Its own port, or the gateway's for `gateway/NAME`."""
+    if server.startswith("gateway/"):
+        return f"http://127.0.0.1:{catalog.GATEWAY_PORT}/servers/{server.removeprefix('gateway/')}/mcp"
     builtin = catalog.find(server)
     assert builtin is not None
     return f"http://127.0.0.1:{builtin.port}/mcp"
 
 
 def modern(server: str) -> dict[str, Any]:
-    name, arguments = CALLS[server]
+    name, arguments = CALLS[server.removeprefix("gateway/")]
     with Client(url(server), tokens.local_token(settings.state_dir()), WAIT_S) as client:
         return client.call({"name": name}, arguments)
 
 
 def legacy(server: str) -> dict[str, Any]:
-    name, arguments = CALLS[server]
+    name, arguments = CALLS[server.removeprefix("gateway/")]
     session: dict[str, str] = {}
     hello = {"protocolVersion": OLD, "capabilities": {}, "clientInfo": {"name": "caller", "version": "1"}}
     post(server, session, {"id": 1, "method": "initialize", "params": hello})
@@ -74,7 +77,7 @@ def post(server: str, session: dict[str, str], message: dict[str, Any]) -> Any:
 def over_unix(server: str) -> dict[str, Any]:
     state = settings.state_dir()
     ours = {"omnimind/principal": "local"}
-    name, arguments = CALLS[server]
+    name, arguments = CALLS[server.removeprefix("gateway/")]
     hello = {"protocolVersion": OLD, "capabilities": {}, "clientInfo": {"name": "caller", "version": "1"}}
     messages = [
         {"id": 1, "method": "initialize", "params": hello},
