@@ -40,10 +40,14 @@ impl Entrance {
     }
 }
 
+/// The name of a door, and the way to close it.
+type Named = (String, watch::Sender<bool>);
+
 /// All doors of a process.
 #[derive(Debug)]
 pub(crate) struct Doors {
-    open: Mutex<Option<Vec<(String, watch::Sender<bool>)>>>,
+    /// None once they are all closed for good.
+    open: Mutex<Option<Vec<Named>>>,
     places: Arc<Semaphore>,
     /// Cloned by every acceptor for as long as it runs.
     accepting: Arc<()>,

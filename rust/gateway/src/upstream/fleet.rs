@@ -92,7 +92,9 @@ impl Fleet {
         let stays = |server: &&Arc<Server>| servers.iter().any(|other| Arc::ptr_eq(server, other));
         let replaced: Vec<_> = old.iter().filter(|server| !stays(server)).cloned().collect();
         self.servers.store(Arc::new(servers));
-        replaced.iter().for_each(|server| server.leave());
+        for server in replaced {
+            server.leave();
+        }
         self.announce();
     }
 
