@@ -82,13 +82,14 @@ class Manager:
         names: str | None = None,
         watchdog_s: float = 0.0,
         journal: bool = False,
+        passing: bool = True,
         environment: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start `python -m MODULE ARGUMENTS` with all sockets; `names` overrides LISTEN_FDNAMES.
+        """Start `python -m MODULE ARGUMENTS` with all sockets (if `passing`); `names` overrides LISTEN_FDNAMES.
 
         With `journal` the service is told that its stderr is the journal's.
         """
-        passed = [listener.fileno() for listener in self.sockets.values()]
+        passed = [listener.fileno() for listener in self.sockets.values()] if passing else []
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -181,9 +182,10 @@ class Manager:
 class Endpoint:
     """An MCP endpoint on loopback, spoken to in either era."""
 
-    def __init__(self, port: int, token: str | None = None) -> None:
+    def __init__(self, port: int, path: str = "/mcp") -> None:
         self.port = port
-        self.token = token
+        self.path = path
+        self.token: str | None = None
         self.session: str | None = None
 
     def post(
@@ -205,7 +207,7 @@ class Endpoint:
         message |= {} if method.startswith("notifications/") else {"id": 1}
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request("POST", "/mcp", json.dumps(message), sent | headers)
+            connection.request("POST", self.path, json.dumps(message), sent | headers)
             response = connection.getresponse()
             raw = response.read().decode()
         finally:

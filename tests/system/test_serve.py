@@ -20,6 +20,7 @@ from worker_process import Peer
 
 from omnimind import tokens
 from omnimind.errors import Exit
+from omnimind.systemd import rendezvous
 from tests.fleet import wait_until
 
 THOUGHT = {"thought": "t", "nextThoughtNeeded": False, "thoughtNumber": 1, "totalThoughts": 1}
@@ -28,6 +29,15 @@ THOUGHT = {"thought": "t", "nextThoughtNeeded": False, "thoughtNumber": 1, "tota
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
     with Manager(tmp_path) as manager:
+        yield manager
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+    """A thinking server for the tests that leave it as it was."""
+    with Manager(tmp_path_factory.mktemp("served")) as manager:
+        manager.start("serve", "thinking", "--port", "0")
+        manager.ready()
         yield manager
 
 
@@ -41,11 +51,10 @@ def lines(log: str) -> list[dict[str, object]]:
     return found
 
 
-def test_both_eras_work_on_the_port_with_the_token_and_only_with_it(manager: Manager) -> None:
-    manager.start("serve", "thinking", "--port", "0")
-    endpoint = manager.ready()
+def test_both_eras_work_on_the_port_with_the_token_and_only_with_it(served: Manager) -> None:
+    endpoint = served.ready()
     assert endpoint.post("tools/list")[0] == 401
-    endpoint.token = tokens.local_token(manager.state)
+    endpoint.token = tokens.local_token(served.state)
     modern = endpoint.call("sequentialthinking", **THOUGHT)
     assert modern["structuredContent"]["thoughtHistoryLength"] == 1
     endpoint.initialize()
@@ -57,10 +66,8 @@ def test_both_eras_work_on_the_port_with_the_token_and_only_with_it(manager: Man
     assert endpoint.post("tools/list", Origin="http://evil.example")[0] == 403
 
 
-def test_the_worker_socket_opens_with_the_key_of_the_unit_and_with_no_other(manager: Manager) -> None:
-    manager.start("serve", "thinking", "--port", "0")
-    manager.ready()
-    path, key = manager.runtime / "omnimind/thinking.sock", manager.state / "units/thinking.key"
+def test_the_worker_socket_opens_with_the_key_of_the_unit_and_with_no_other(served: Manager) -> None:
+    path, key = served.runtime / "omnimind/thinking.sock", served.state / "units/thinking.key"
     assert path.stat().st_mode & 0o777 == 0o600
     assert key.stat().st_mode & 0o777 == 0o600
 
@@ -157,14 +164,11 @@ def test_a_port_that_is_held_is_named_with_its_holder_who_is_left_alone(manager:
     assert "help: " in manager.log()
 
 
-def test_a_second_one_from_the_same_state_folder_says_who_serves(manager: Manager) -> None:
-    first = manager.start("serve", "thinking", "--port", "0")
-    manager.ready()
-    second = manager.start("serve", "thinking", "--port", "0")
-    assert second.wait(20) == Exit.FAILURE
-    assert (
-        f"error[OM0202]: thinking is served from this state folder already (pid {first.pid})" in manager.log()
-    )
+def test_a_second_one_from_the_same_state_folder_says_who_serves(served: Manager) -> None:
+    first = rendezvous.holder(served.state, "thinking")
+    assert served.start("serve", "thinking", "--port", "0").wait(20) == Exit.FAILURE
+    said = f"error[OM0202]: thinking is served from this state folder already (pid {first})"
+    assert said in served.log()
 
 
 @pytest.mark.parametrize(
@@ -214,12 +218,11 @@ def test_an_entry_of_the_configuration_says_the_rest(manager: Manager) -> None:
     assert (manager.runtime / "omnimind/notes.sock").exists()
 
 
-def test_a_token_works_while_it_is_known_and_not_longer(manager: Manager) -> None:
-    manager.start("serve", "thinking", "--port", "0")
-    endpoint = manager.ready()
-    endpoint.token = tokens.add(manager.state, "ann")
+def test_a_token_works_while_it_is_known_and_not_longer(served: Manager) -> None:
+    endpoint = served.ready()
+    endpoint.token = tokens.add(served.state, "ann")
     wait_until(lambda: endpoint.post("tools/list")[0] == 200, 10, "a new token works")
-    tokens.remove(manager.state, "ann")
+    tokens.remove(served.state, "ann")
     wait_until(lambda: endpoint.post("tools/list")[0] == 401, 10, "a removed token does not")
 
 

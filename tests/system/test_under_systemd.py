@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from service_manager import Manager
+from service_manager import Endpoint, Manager
 
 from omnimind.cli import fleet
 from omnimind.errors import Exit, FleetError
@@ -207,9 +207,8 @@ def test_a_unit_that_was_stopped_is_left_alone_until_a_call_asks_for_it(manager:
     worker = manager.listen("worker", "unix")
     unit = manager.start("serve", "thinking", "--no-auth")
     manager.ready()
-    held, manager.sockets = manager.sockets, {}
-    start(manager, "--systemd")
-    gateway = manager.ready(2)
+    start(manager, "--systemd", passing=False)
+    gateway = Endpoint(manager.ready(2).port, "/servers/thinking/mcp")
     assert row(manager, "thinking")["state"] == "ready"
     unit.terminate()
     assert unit.wait(20) == 0
@@ -219,12 +218,9 @@ def test_a_unit_that_was_stopped_is_left_alone_until_a_call_asks_for_it(manager:
     with pytest.raises(BlockingIOError):
         worker.accept()  # nothing has knocked, so systemd would have started nothing
     answers: list[Any] = []
-    calling = threading.Thread(
-        target=lambda: answers.append(gateway.call("thinking__sequentialthinking", **THOUGHT))
-    )
+    calling = threading.Thread(target=lambda: answers.append(gateway.call("sequentialthinking", **THOUGHT)))
     calling.start()
     wait_until(lambda: knocked(worker), 15, "the call makes the fleet knock")
-    manager.sockets = held
     manager.start("serve", "thinking", "--no-auth")  # what systemd does when somebody knocks
     calling.join()
     assert answers[0]["structuredContent"]["sessionId"]
@@ -260,3 +256,19 @@ def test_a_unit_that_hangs_is_not_ready_and_is_again_when_it_answers(manager: Ma
         unit.send_signal(signal.SIGCONT)
     wait_until(lambda: row(manager, "thinking")["state"] == "ready", 10, "it is met again")
     assert row(manager, "thinking")["pid"] == unit.pid
+
+
+def test_status_says_which_servers_systemd_keeps(manager: Manager) -> None:
+    configure(manager, {"thinking": {}, "plain": TINY})
+    manager.start("serve", "thinking", "--port", "0", "--no-auth")
+    manager.ready()
+    start(manager, "--systemd", "--gateway-module=fake_gateway")
+    manager.ready(2)
+    command = [sys.executable, "-m", "omnimind", "status", "--state", str(manager.state)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    kinds = {
+        line.split()[0]: line.split()[3]
+        for line in said.splitlines()
+        if line.startswith(("thinking", "plain"))
+    }
+    assert kinds == {"thinking": "unit", "plain": "stdio"}
