@@ -92,6 +92,28 @@ def test_a_process_that_hides_from_its_server_ends_with_it(tmp_path: Path) -> No
         wait_until(lambda: not left.is_running() or left.status() == "zombie", 10, "the process is gone")
 
 
+def test_the_next_run_ends_what_two_kills_at_once_have_left(tmp_path: Path) -> None:
+    if cgroup.refusal(cgroup.own()) is not None:
+        pytest.skip(f"no control groups here: {cgroup.refusal(cgroup.own())}")
+    file = tmp_path / "pid"
+    fleet = doubled({"litterer": unruly("litter", file)})
+    with fleet:
+        wait_until(lambda: file.exists() and file.read_text() != "", 20, "it has left a process")
+        left = psutil.Process(int(file.read_text()))
+        killed = [psutil.Process(pid) for pid in (status(fleet)["orchestrator"]["pid"], fleet.pid)]
+        for process in killed:
+            process.suspend()
+        for process in killed:
+            process.kill()
+        psutil.wait_procs(killed, timeout=10)
+        fleet.stop()
+        assert left.is_running(), "nobody was left to end it"
+        file.unlink()
+        (fleet.state / "run.json").unlink()
+        fleet.start()
+        wait_until(lambda: not left.is_running() or left.status() == "zombie", 10, "the process is gone")
+
+
 def test_the_groups_are_gone_when_the_fleet_is() -> None:
     own = cgroup.own()
     if own is None or cgroup.refusal(own) is not None:

@@ -29,12 +29,31 @@ def times(pid: int) -> Times | None:
         return None
 
 
-def private_bytes(pid: int) -> int | None:
+def private_bytes(pid: int, inherited_bytes: int = 0) -> int | None:
     """Memory that only this process has, swapped pages included.
 
-    `smaps_rollup` tells it exactly, but not of a process that hides its memory unless we are root. Then
-    `statm` answers: resident pages that are no file's, among them those shared with the process that forked it.
+    `smaps_rollup` tells it exactly, but not of a process that hides its memory, unless we are root. Then it is
+    what the process has beyond the pages that its parent had when it forked: those are still shared, or were
+    replaced one by one.
     """
+    exact = _exact_bytes(pid)
+    if exact is not None:
+        return exact
+    found = anonymous_bytes(pid)
+    return None if found is None else max(0, found - inherited_bytes)
+
+
+def anonymous_bytes(pid: int) -> int | None:
+    """Resident pages of a process that are no file's, shared ones included."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            _, resident, shared, *_ = file.read().split()
+        return (int(resident) - int(shared)) * _PAGE_BYTES
+    except (OSError, ValueError):
+        return None
+
+
+def _exact_bytes(pid: int) -> int | None:
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
             return sum(
@@ -43,12 +62,6 @@ def private_bytes(pid: int) -> int | None:
                 if line.startswith((b"Private_Clean:", b"Private_Dirty:", b"Swap:"))
             )
     except (OSError, ValueError, IndexError):
-        pass
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            _, resident, shared, *_ = file.read().split()
-        return (int(resident) - int(shared)) * _PAGE_BYTES
-    except (OSError, ValueError):
         return None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import anyio
 
-from omnimind.linux import packets, seqpacket
+from omnimind.linux import packets, seqpacket, usage
 from omnimind.orchestrator import logs, spawn
 from omnimind.orchestrator.egg import Egg, lay
 from omnimind.orchestrator.link import Link
@@ -135,6 +135,7 @@ class Zygote:
                 return None
             seqpacket.close_all(heard[1])
             child = self._family.adopt(int(heard[0]["pid"]))
+            child.inherited_bytes = usage.anonymous_bytes(child.pid) or 0
             work = {
                 "t": "work",
                 "name": job.name,

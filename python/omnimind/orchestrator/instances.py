@@ -120,7 +120,7 @@ class _Life:
 
     def memory_mb(self) -> int | None:
         """Private memory of the process and its descendants; None if it is gone."""
-        return resources.memory_mb(self.child.pid, self.child.group)
+        return resources.memory_mb(self.child.pid, self.child.group, self.child.inherited_bytes)
 
     async def overuses(self) -> Cause:
         """Wait until it uses more memory than it may, where it is ours to watch."""

@@ -25,7 +25,8 @@ SWEEP_LIMIT_S = 2.0
 class Child:
     """One process that we started. `status` is set, and `exited` fires, when it has been reaped.
 
-    `group` is the control group that it and nobody else's processes live in, if there is one.
+    `group` is the control group that it and nobody else's processes live in, if there is one; `inherited_bytes`
+    the memory that it shared with the process that it was forked from.
     """
 
     def __init__(self, pid: int, start_time: int, mark: str | None) -> None:
@@ -33,6 +34,7 @@ class Child:
         self.start_time = start_time
         self.mark = mark
         self.group: Group | None = None
+        self.inherited_bytes = 0
         self.status: int | None = None
         self.exited = anyio.Event()
 

@@ -160,10 +160,14 @@ def limits(resources: ResourceSettings, held: frozenset[str], user: str | None =
     )
 
 
-def memory_mb(pid: int, group: Group | None) -> int | None:
-    """Private memory of a process and all that it started, in MiB; None if there is none of it left."""
+def memory_mb(pid: int, group: Group | None, inherited_bytes: int = 0) -> int | None:
+    """Private memory of a process and all that it started, in MiB; None if there is none of it left.
+
+    `inherited_bytes` is what the process shared with its parent when it was forked.
+    """
     pids = group.pids() if group is not None else []
     if pid not in pids:
         pids = [pid, *(found.pid for found in proc.descendants(pid, proc.scan()))]
-    used = [found for found in map(usage.private_bytes, pids) if found is not None]
+    each = (usage.private_bytes(member, inherited_bytes if member == pid else 0) for member in pids)
+    used = [found for found in each if found is not None]
     return sum(used) // _MIB if used else None
