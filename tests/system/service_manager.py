@@ -63,13 +63,13 @@ class Manager:
 
     def listen(self, name: str, kind: str = "tcp", path: str = "omnimind/thinking.sock") -> socket.socket:
         if kind == "tcp":
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         else:
             (self.runtime / path).parent.mkdir(mode=0o700, exist_ok=True)
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(str(self.runtime / path))
             os.chmod(self.runtime / path, 0o600)
-            listener.listen(128)
+            listener.listen(4096)
         self.sockets[name] = listener
         return listener
 

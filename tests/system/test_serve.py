@@ -124,7 +124,7 @@ def test_passed_sockets_are_served_and_a_restart_refuses_nobody(manager: Manager
                 answered += 1
             except OSError as fault:
                 refused.append(fault)
-            time.sleep(0.005)
+            time.sleep(0.02)
 
     knocking = threading.Thread(target=knock)
     knocking.start()
