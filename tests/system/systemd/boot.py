@@ -94,15 +94,21 @@ class Groups:
 class Root:
     """The machine's file system: layers over the host's, and fresh ones where the kernel speaks."""
 
-    def __init__(self, work: Path, visible: list[str]) -> None:
+    def __init__(self, work: Path, base: str, visible: list[str]) -> None:
         self._work = work
+        self._base = base
         self._visible = visible
         self.path = work / "root"
 
     def build(self) -> None:
+        wanted = {"/": self._base, **{path: path for path in self._elsewhere()}}
+        lowers = {
+            at: os.open(path, os.O_PATH) for at, path in wanted.items()
+        }  # the tmpfs may hide their paths
         mount("tmpfs", self._work, "tmpfs", data="mode=755")
-        for name, path in enumerate(["/", *self._elsewhere()]):
-            self._layer(path, f"layer{name}")
+        for at, lower in lowers.items():
+            self._layer(f"/proc/self/fd/{lower}", at, f"layer{lower}")
+            os.close(lower)
         mount("proc", self.path / "proc", "proc")
         for name in ("sys", "sysrq-trigger", "irq", "bus", "fs"):
             at = self.path / "proc" / name
@@ -115,22 +121,21 @@ class Root:
         self._devices(self.path / "dev")
 
     def _elsewhere(self) -> list[str]:
-        """Mount points beneath the root that hold something the machine must see."""
-        found = []
-        for path in self._visible:
-            at = os.path.realpath(path)
-            while not os.path.ismount(at):
-                at = os.path.dirname(at)
-            if at != "/" and at not in found:
-                found.append(at)
-        return sorted(found)
+        """What must be seen and is not of the base: all of it, or what other file systems hold."""
+        found: list[str] = []
+        for path in sorted(os.path.realpath(path) for path in self._visible):
+            while self._base == "/" and not os.path.ismount(path):
+                path = os.path.dirname(path)
+            if path != "/" and not any(f"{path}/".startswith(f"{above}/") for above in found):
+                found.append(path)
+        return found
 
-    def _layer(self, path: str, name: str) -> None:
+    def _layer(self, lower: str, at: str, name: str) -> None:
         upper, work = self._work / name / "upper", self._work / name / "work"
         upper.mkdir(parents=True)
         work.mkdir()
-        options = f"lowerdir={path},upperdir={upper},workdir={work}"
-        mount("overlay", Path(f"{self.path}{path}"), "overlay", data=options)
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        mount("overlay", Path(f"{self.path}{at}"), "overlay", data=options)
 
     def _devices(self, dev: Path) -> None:
         for name in DEVICES:
@@ -252,7 +257,7 @@ def main(wish: dict[str, object]) -> int:
     _call("unshare", NEW_NAMESPACES)
     child = os.fork()
     if child == 0:
-        _run_or_exit(lambda: _become_init(Root(Path("/tmp"), visible), groups, user, uid))
+        _run_or_exit(lambda: _become_init(Root(Path("/tmp"), str(wish["base"]), visible), groups, user, uid))
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
     if os.getppid() != parent:
         os.kill(child, signal.SIGKILL)

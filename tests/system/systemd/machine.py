@@ -30,6 +30,8 @@ USER, UID = "omni", 4321
 HOME = f"/home/{USER}"
 RUNTIME = f"/run/user/{UID}"
 BOOT = Path(__file__).with_name("boot.py")
+BASE = os.environ.get("OMNIMIND_MACHINE_ROOT", "/")
+"""Whose systemd runs: this machine's, or that of another Linux unpacked in a folder."""
 CALLER = Path(__file__).with_name("caller.py")
 BOOT_S = 60.0
 NEEDED = ("unshare", "nsenter", "setpriv", "systemctl", "journalctl", "dbus-daemon")
@@ -66,9 +68,10 @@ def why_not() -> str | None:
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
         return f"not installed: {', '.join(missing)}"
-    if not Path("/usr/lib/systemd/user/dbus.socket").exists():
+    libraries = Path(BASE, "usr/lib")
+    if not (libraries / "systemd/user/dbus.socket").exists():
         return "not installed: dbus-user-session"
-    if not list(Path("/usr/lib").glob("*/security/pam_systemd.so")):
+    if not list(libraries.glob("*/security/pam_systemd.so")):
         return "not installed: libpam-systemd"
     kinds = Path("/proc/filesystems").read_text().split()
     lacking = [kind for kind in ("overlay", "cgroup2", "tmpfs") if kind not in kinds]
@@ -111,7 +114,7 @@ class Machine:
 
     def __enter__(self) -> Machine:
         visible = [str(ROOT), sys.prefix, sys.base_prefix]
-        wish = {"parent": os.getpid(), "user": USER, "uid": UID, "visible": visible}
+        wish = {"parent": os.getpid(), "base": BASE, "user": USER, "uid": UID, "visible": visible}
         self._outside = subprocess.Popen(
             [
                 "unshare",
