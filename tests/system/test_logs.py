@@ -121,6 +121,7 @@ def test_a_held_port_is_explained_and_the_table_tells_it_of_a_dead_fleet() -> No
             assert own is not None
             held = f"port {port} is held by {own.name} (pid {own.pid})"
             assert row(fleet, "binder")["reason"].startswith(held)
+            assert "stop it" in row(fleet, "binder")["fix"]
             running = json.loads(incident.table(fleet.state, 3600, json=True))
             os.kill(orchestrator_of(fleet).pid, 9)
             psutil.Process(fleet.pid).kill()

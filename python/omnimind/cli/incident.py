@@ -36,6 +36,7 @@ class Row:
     failures_per_min: float = 0.0
     starts: int = 0
     cause: str | None = None
+    fix: str | None = None
     kind: str | None = None
     last_stderr: str | None = None
     log_bytes: int = 0
@@ -43,7 +44,7 @@ class Row:
     calls: int = 0
     failed_calls: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
-    reasons: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, tuple[str, str | None]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def look(state_dir: Path, since_s: float, now: datetime) -> Incident:
         row.log_bytes_per_h = row.log_bytes / hours
         if row.kinds:
             row.kind = row.kinds.most_common(1)[0][0]
-            row.cause = row.reasons.get(row.kind, row.kind)
+            row.cause, row.fix = row.reasons.get(row.kind, (row.kind, None))
     return found
 
 
@@ -156,7 +157,8 @@ def _take_phase(found: Incident, entry: dict[str, Any], count: int) -> None:
         row.failures += count
         row.kinds[kind] += count
         if entry.get("reason"):
-            row.reasons[kind] = str(entry["reason"])
+            fix = entry.get("fix")
+            row.reasons[kind] = str(entry["reason"]), None if fix is None else str(fix)
 
 
 def _take_log(row: Row, folder: Path, first: bytes) -> None:
@@ -209,7 +211,7 @@ def _as_text(found: Incident) -> str:
             f"{row.failures_per_min:.2f}",
             row.calls,
             f"{size(row.log_bytes_per_h)}/h",
-            _cut(row.cause and row.cause.partition("; ")[0]),
+            _cut(row.cause),
             _cut(row.last_stderr),
         ]
         for row in rows
@@ -223,9 +225,14 @@ def _as_text(found: Incident) -> str:
             f"{size(total)} of log ({size(total * 3600 / found.ran_s)}/h)",
             terminal.table(header, cells),
             *([f"the gateway ended {found.gateway_ends} times unasked"] if found.gateway_ends else []),
-            *(f"{row.server}: {terminal.printable(row.cause)}" for row in rows if row.cause),
+            *(_help(row) for row in rows if row.cause),
         ]
     )
+
+
+def _help(row: Row) -> str:
+    words = [f"{row.server}: {row.cause}", *([f"help: {row.fix}"] if row.fix else [])]
+    return terminal.printable("; ".join(words))
 
 
 def _cut(text: str | None, width: int = 60) -> str | None:

@@ -103,6 +103,7 @@ def _explain(row: dict[str, Any]) -> None:
         return
     lines = (
         ("why", row.get("reason")),
+        ("help", row.get("fix")),
         ("next start", _retry(row)),
         ("last line", row.get("last_stderr")),
     )

@@ -99,7 +99,7 @@ class Events:
             if cause is None:
                 self.phase(server, before, after, pid=pid)
             else:
-                self.phase(server, before, after, str(cause), pid, cause.kind)
+                self.phase(server, before, after, cause.reason, pid, cause.kind, cause.fix)
 
     def phase(
         self,
@@ -109,6 +109,7 @@ class Events:
         reason: str | None = None,
         pid: int | None = None,
         kind: str | None = None,
+        fix: str | None = None,
     ) -> None:
         """A server went from one phase to another."""
         if not self._in_full((server, before, after, kind, without_numbers(reason or ""))):
@@ -120,6 +121,7 @@ class Events:
             "to": after,
             "kind": kind,
             "reason": _short(reason),
+            "fix": fix,
             "pid": pid,
         }
         self._write("phase", entry)

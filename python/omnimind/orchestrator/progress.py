@@ -69,6 +69,8 @@ class Progress:
             case Phase.PARKED if self._news(server):
                 again_s = server.retry_after_s() or 0.0
                 self.say(f"  {name} parked: {server.reason}; tried again in {again_s:.0f} s or when called")
+                if server.cause is not None and server.cause.fix:
+                    self.say(f"  {'':<16} help: {server.cause.fix}")
                 if server.log.last_lines:
                     self.say(f"  {'':<16} last line: {server.log.last_lines[-1]}")
             case _:

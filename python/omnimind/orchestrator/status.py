@@ -27,6 +27,7 @@ def of_server(server: Server, endpoint: str | None, port: int | None, note: str 
         "uptime_s": None if uptime_s is None else round(uptime_s, 3),
         "retry_after_s": None if retry_s is None else round(retry_s, 3),
         "reason": reason,
+        "fix": server.cause.fix if server.cause else None,
         "last_stderr": server.log.last_lines[-1] if server.log.last_lines else None,
     }
 
@@ -45,6 +46,7 @@ def of_disabled(settings: ServerSettings) -> dict[str, Any]:
         "uptime_s": None,
         "retry_after_s": None,
         "reason": None,
+        "fix": None,
         "last_stderr": None,
     }
 

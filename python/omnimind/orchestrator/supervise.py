@@ -117,7 +117,7 @@ class Server:
         before = self.state
         self.state, actions = lifecycle.step(before, event, self._clock(), self._policy, self._chance)
         if cause is not None:
-            self.cause, self.reason = cause, str(cause)
+            self.cause, self.reason = cause, cause.reason
         elif self.phase in (Phase.READY, Phase.STOPPED):
             self.cause = self.reason = None
         self._to_do += actions

@@ -71,7 +71,7 @@ def test_the_original_incident_is_told_in_one_table(tmp_path: Path, events: Even
     assert "port 4321 is held by node (pid 4121)" in rows[0]
     assert "OSError: [Errno 98] Address already in use" in rows[0]
     assert rows[2].split()[:4] == ["git", "0", "0.00", "2160"]
-    assert "system_info: import error: No module named 'psutil'; install it" in text
+    assert "system_info: import error: No module named 'psutil'; help: install it" in text
 
 
 def test_a_shorter_span_sees_less(tmp_path: Path, events: Events, clock: Clock) -> None:

@@ -60,7 +60,8 @@ def test_a_move_says_from_where_to_where_and_why(tmp_path: Path, events: Events)
             "from": "starting",
             "to": "backoff",
             "kind": "exit code",
-            "reason": "exit code 1; see its log",
+            "reason": "exit code 1",
+            "fix": "see its log",
             "pid": 7,
         },
     ]
