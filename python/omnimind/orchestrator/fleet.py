@@ -378,7 +378,11 @@ class Fleet:
             answer |= {"ok": True, "child": child.number, "negotiated": negotiated, "inherited": inherited}
             answer["leftover"], child.leftover = child.leftover, b""
             child.handed_to, pipes = epoch, [child.stdin, child.stdout]
-        self.gateway.tell_one(epoch, answer, pipes)
+        try:
+            self.gateway.tell_one(epoch, answer, pipes)
+        except OSError:  # its pipes are closed: it ended while the answer was made
+            gone = {"ok": False, "reason": "it has just ended", "retry_after_ms": 1}
+            self.gateway.tell_one(epoch, {"t": "child", "request": want["request"], **gone})
 
     async def _child_for(self, server: Server | None, want: Message) -> StdioChild:
         """The child that is wanted, after its server came up. Raises StartFailed or TooManyStarts."""
