@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pty
 import signal
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -12,12 +15,12 @@ import pytest
 
 from omnimind.cli import fleet as control
 from tests.fleet import wait_until
-from tests.system.double import doubled, identity, is_ready, living, row, tiny, tree
+from tests.system.double import FIXTURES, PYTHON_PATH, doubled, identity, is_ready, living, row, tiny, tree
 
 STOP_S = 15.0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_guard_stops_all_and_exits_0(number: signal.Signals) -> None:
     fleet = doubled({"plain": tiny(), "filesystem": {"port": 0}}).start()
     process = fleet._process
@@ -29,6 +32,24 @@ def test_a_signal_to_the_guard_stops_all_and_exits_0(number: signal.Signals) -> 
     assert not (fleet.state / "run.json").exists()
     assert not list((fleet.state / "run").glob("*.sock"))
     fleet.stop()
+
+
+def test_a_closed_terminal_stops_all(tmp_path: Path) -> None:
+    config, state = tmp_path / "mcp_servers.json", tmp_path / "state"
+    config.write_text(json.dumps({"mcpServers": {"plain": tiny()}}))
+    command = [sys.executable, "-m", "omnimind.orchestrator", "--config", str(config), "--state", str(state)]
+    command += ["--port", "0", "--no-auth", "--gateway-module", "fake_gateway"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PYTHON_PATH), str(FIXTURES)])}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(command[0], command, environment)
+    try:
+        wait_until(lambda: (state / "run.json").exists(), 30, "the fleet is ready")
+        before = tree(pid) | {identity(pid)}
+    finally:
+        os.close(terminal)
+    wait_until(lambda: not living(before), STOP_S, "all is gone")
+    os.waitpid(pid, 0)
 
 
 def test_the_stop_command_stops_all() -> None:

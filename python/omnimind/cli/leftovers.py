@@ -61,7 +61,8 @@ def clear(state_dir: Path) -> Survey:
             raise FleetError(
                 "OM0204", "a fleet is just starting or stopping here", help="try again in a moment"
             )
-        ended = stale.end_all(_earlier(state_dir, guard), _roots(guard))
+        lives = _earlier(state_dir, guard)
+        ended = stale.end_all(lives, _roots(guard))
         removed: list[str] = []
         if ours:
             for path in _socket_paths(state_dir):
@@ -69,7 +70,7 @@ def clear(state_dir: Path) -> Survey:
                     if sockets.remove_if_stale(path):
                         removed.append(path)
             if not ended.left:
-                stale.forget(state_dir)
+                stale.forget(state_dir, lives)
     guard = guard or fleet.holder(state_dir)
     return Survey(guard[0] if guard else None, ended.gone, ended.left, tuple(removed), _strangers(guard))
 

@@ -72,6 +72,7 @@ class Guard:
             if code is None:
                 code = self._pause(wakeups)
             if code is not None:
+                self._remove_group()
                 for name in self._sockets.names():
                     self._sockets.release(name)
                 return code
@@ -198,6 +199,13 @@ class Guard:
         if self._group is not None:
             with contextlib.suppress(OSError), open(f"{self._group}/cgroup.kill", "w") as file:
                 file.write("1")
+
+    def _remove_group(self) -> None:
+        """Leave no empty folders of the control group behind."""
+        if self._group is not None:
+            for folder, _, _ in os.walk(self._group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
 
     # --- what the orchestrator asks
 

@@ -136,6 +136,8 @@ def end_all(lives: Sequence[Life], roots: Sequence[int], patience_s: float = PAT
     return Ended(tuple(met.values()), ())
 
 
-def forget(state_dir: Path) -> None:
-    """Nothing of earlier runs is left: drop the record. The caller holds the folder's lock."""
+def forget(state_dir: Path, lives: Iterable[Life]) -> None:
+    """Nothing of earlier runs is left: drop their groups and the record. The caller holds the folder's lock."""
+    for group in _groups(lives):
+        group.remove()
     (state_dir / ledger.FILE).unlink(missing_ok=True)

@@ -141,9 +141,12 @@ def test_a_running_fleet_is_asked_for_what_is_not_ready(fleet: FakeFleet, config
     assert found["running thinking"].level == "fail"
     assert "3 crashes" in found["running thinking"].detail
     assert "omnimind start thinking" in str(found["running thinking"].help)
-    assert found["gateway"].level == "warn"
-    fleet.answer = lambda request: STATUS | {"version": "0.0.1"}
-    assert "0.0.1" in examined(config, fleet.state)["fleet"].detail
+    assert "gateway" not in found  # its restart was asked for
+    gateway = STATUS["gateway"] | {"reason": "killed by SIGKILL"}  # type: ignore[operator]
+    fleet.answer = lambda request: STATUS | {"version": "0.0.1", "gateway": gateway}
+    found = examined(config, fleet.state)
+    assert "0.0.1" in found["fleet"].detail
+    assert "killed by SIGKILL" in found["gateway"].detail
 
 
 def test_each_server_is_started_once_and_timed(state: Path, config: Path) -> None:

@@ -39,8 +39,8 @@ def _gateway(gateway: dict[str, Any]) -> Iterator[Finding]:
     if gateway.get("state") not in ("ready", "up"):
         detail = f"is {gateway.get('state')}" + (f": {why}" if why else "")
         yield fail("gateway", detail, "omnimind logs gateway")
-    elif restarts:
-        detail = f"was restarted {restarts} times" + (f", last: {why}" if why else "")
+    elif restarts and why:  # one without a reason was asked for
+        detail = f"was restarted {restarts} times, last: {why}"
         yield warn("gateway", detail, "see why: omnimind logs gateway")
 
 
