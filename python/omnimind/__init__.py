@@ -38,7 +38,8 @@ def serve(
     The front is the gateway's: both protocol eras, bearer tokens, Host and Origin checks, limits on every
     request, streams and cancellation, in Rust on threads of its own. Your tools run in this process, on one
     asyncio loop, in the main thread. The call blocks; SIGTERM and Ctrl-C stop it: no new requests, what is
-    under way finishes, and it returns.
+    under way has some seconds to finish, and it returns. A tool that even then does not end, such as a thread
+    stuck in a system call, ends with the process; a second Ctrl-C ends it at once.
 
     `port` 0 takes any free one. `host` must be a loopback address; put a TLS proxy in front for others.
     Tokens are those of the state folder (`omnimind token add NAME`; the first run makes one for this machine,

@@ -300,6 +300,29 @@ def test_anyones_server_is_served_in_both_eras_with_one_lifespan(manager: Manage
     assert manager.log().splitlines()[-1] == "returned"
 
 
+LOW = """
+import omnimind
+from mcp import types
+from mcp.server.lowlevel import Server
+
+async def list_tools(context, params):
+    return types.ListToolsResult(tools=[types.Tool(name="shout", input_schema={"type": "object"})])
+
+async def call_tool(context, params):
+    return types.CallToolResult(content=[types.TextContent(type="text", text=params.arguments["text"].upper())])
+
+omnimind.serve(Server("low", on_list_tools=list_tools, on_call_tool=call_tool), port=0, auth=False, name="low one!")
+"""
+
+
+def test_a_lowlevel_server_will_do_and_may_be_named(manager: Manager) -> None:
+    (manager.folder / "low_server.py").write_text(LOW)
+    path = os.pathsep.join([str(manager.folder), *sys.path])
+    manager.start(module="low_server", environment={"PYTHONPATH": path})
+    assert manager.ready().call("shout", text="hi")["content"][0]["text"] == "HI"
+    assert manager.said("STATUS")[-1].startswith("low_one at ")
+
+
 def test_sigterm_lets_a_call_that_is_under_way_finish(manager: Manager) -> None:
     service = start_tiny(manager)
     endpoint = manager.ready()
