@@ -1,6 +1,6 @@
 """Who holds a port or a socket path: named for the operator, never touched.
 
-Reads `/proc/net/tcp*` or `/proc/net/unix` for the listening socket's inode, then the descriptors of the
+Asks the kernel, or reads `/proc/net/unix`, for the listening socket's inode, then the descriptors of the
 processes this user may see. Several may share one socket (a guard, its orchestrator, its gateway): the lowest
 pid stands for them.
 """
@@ -11,7 +11,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from omnimind.linux import proc
+from omnimind.linux import proc, sockdiag
 
 _LISTEN = "0A"
 _UNIX_LISTENS = 0x10000
@@ -55,7 +55,9 @@ def _of_inodes(inodes: set[str]) -> Holder | None:
 
 
 def _tcp_inodes(port: int) -> set[str]:
-    inodes = set()
+    with contextlib.suppress(OSError):
+        return {str(inode) for inode in sockdiag.listeners(port)}
+    inodes = set()  # a kernel or a container without it
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError), open(table, encoding="ascii") as file:
             for line in list(file)[1:]:
