@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -387,3 +390,27 @@ def test_two_of_one_name_and_one_that_was_killed_have_places_of_their_own(manage
         "tiny_one.1.sock",
         "tiny_one.2.sock",
     }
+
+
+def test_sighup_of_a_manager_reloads_and_of_a_closed_terminal_ends(manager: Manager) -> None:
+    service = manager.start("serve", "thinking", "--port", "0", "--no-auth")
+    endpoint = manager.ready()
+    service.send_signal(signal.SIGHUP)
+    wait_until(lambda: "tokens read again" in manager.log(), 10, "it has reloaded")
+    assert endpoint.post("tools/list")[0] == 200
+    keyboard, terminal = pty.openpty()
+    at_terminal = subprocess.Popen(
+        [sys.executable, "-m", "omnimind", "serve", "memory", "--port", "0", "--state", str(manager.state)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(manager.runtime)},
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    said = b""
+    while b"serving memory" not in said:
+        said += os.read(keyboard, 4096)
+    os.close(keyboard)
+    assert at_terminal.wait(20) == 0

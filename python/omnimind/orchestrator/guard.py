@@ -54,7 +54,7 @@ class Guard:
         self._running = False
         self._exit_code: int | None = None
         self._stops = 0
-        self._had_terminal = _has_terminal()
+        self._had_terminal = process.has_terminal()
         self._deaths_in_a_row = 0
 
     def run(self) -> int:
@@ -154,7 +154,7 @@ class Guard:
 
     def _lost_its_terminal(self) -> bool:
         """SIGHUP means that the terminal was closed, which ends the fleet; from anybody else it is a reload."""
-        return self._had_terminal and not _has_terminal()
+        return self._had_terminal and not process.has_terminal()
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -273,15 +273,6 @@ class Guard:
         os.pwrite(descriptor, f"{os.getpid()} {own.start_time if own else 0}\n".encode(), 0)
         self._lock = descriptor
         return {"ok": True}
-
-
-def _has_terminal() -> bool:
-    """True if this session has a controlling terminal."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK))
-    except OSError:
-        return False
-    return True
 
 
 def _try_lock(descriptor: int) -> bool:

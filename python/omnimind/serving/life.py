@@ -22,6 +22,7 @@ import anyio
 
 from omnimind import __version__, tokens
 from omnimind.errors import OmniMindError
+from omnimind.linux import process
 from omnimind.orchestrator import negotiate
 from omnimind.servers.worker import Worker
 from omnimind.serving.doors import Doors
@@ -92,6 +93,7 @@ class _Life:
         job = self._job
         front = Front(job.settings, job.doors, job.run)
         worker = Worker(job.server, job.key)
+        self._take_hangups(front)
         async with anyio.create_task_group() as inside:
             inside.start_soon(worker.serve, job.doors.worker, None, self._inner_stop)
             try:
@@ -110,6 +112,13 @@ class _Life:
             os._exit(130)  # asked twice: whatever is under way is given up
         log.info("stopping")
         self._stop.set()
+
+    def _take_hangups(self, front: Front) -> None:
+        """SIGHUP: of a closed terminal it is the end, of a service manager a reload, under nohup nothing."""
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            return
+        act = self._stop.set if process.has_terminal() else lambda: self._let_in(front)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, act)
 
     async def _accompany(self, front: Front) -> None:
         job = self._job
@@ -149,7 +158,6 @@ class _Life:
     async def _watch_tokens(self, front: Front) -> None:
         """A removed token must stop working though nobody tells us."""
         file = self._job.settings.state_dir / tokens.TOKENS_FILE
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: self._let_in(front))
         seen = _stamp(file)
         while True:
             await anyio.sleep(TOKENS_S)

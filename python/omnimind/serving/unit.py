@@ -77,4 +77,7 @@ def _live(settings: Settings, doors: Doors, key: bytes, run: int, notifier: Noti
     except life.NeverReady as fault:
         log.error("%s", fault)
         return 1
+    except ExceptionGroup as faults:
+        log.error("it ends by a fault of its own", exc_info=faults)
+        return 1
     return 0
