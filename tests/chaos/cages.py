@@ -12,6 +12,7 @@ import secrets
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,20 @@ def _limits(memory_mb: int) -> dict[str, dict[str, int]]:
     }
 
 
+@dataclass(frozen=True)
+class Cage:
+    """Where an attack is locked up, and the arguments with which `hostile.neighbour` locks itself up there."""
+
+    folders: list[Path]
+    arguments: list[str]
+
+    def processes(self) -> int:
+        return len((self.folders[0] / "cgroup.procs").read_text().split())
+
+
 @contextmanager
-def cage(memory_mb: int = MEMORY_MB) -> Iterator[list[str]]:
-    """Arguments for `hostile.neighbour` that lock it up; skips the test where that cannot be done."""
+def cage(memory_mb: int = MEMORY_MB) -> Iterator[Cage]:
+    """A cage; skips the test where there can be none."""
     if os.geteuid() != 0:
         pytest.skip("NOT PROVEN HERE: attacks are only run by root, who can lock them up in cgroups")
     name = f"omnimind-test-{secrets.token_hex(4)}"
@@ -45,7 +57,8 @@ def cage(memory_mb: int = MEMORY_MB) -> Iterator[list[str]]:
         except OSError as fault:
             pytest.skip(f"NOT PROVEN HERE: no cgroup for the attack: {fault}")
         arguments = [word for folder in folders for word in ("--cage", str(folder))]
-        yield [*arguments, "--uid", str(NOBODY), "--memory-mb", str(memory_mb), "--processes", str(PROCESSES)]
+        arguments += ["--uid", str(NOBODY), "--memory-mb", str(memory_mb), "--processes", str(PROCESSES)]
+        yield Cage(folders, arguments)
     finally:
         for folder in reversed(folders):
             _empty(folder)
