@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from omnimind.cli import leftovers
 from omnimind.linux import proc
 from omnimind.orchestrator import ledger
 from tests.fleet import wait_until
@@ -27,6 +28,9 @@ from tests.system.leftovers import (
     wait_for_guard,
     wait_for_record,
 )
+
+
+ROUNDS = 10 if os.environ.get("OMNIMIND_FULL") else 1
 
 
 @pytest.fixture
@@ -70,6 +74,29 @@ def test_what_guard_and_orchestrator_left_when_both_were_killed_is_ended_by_the_
     finally:
         end(before)
     assert not (fleet.state / ledger.FILE).exists()
+
+
+@pytest.mark.timeout(60 + 30 * ROUNDS)
+def test_down_stale_ends_what_guard_and_orchestrator_left(offspring: Path, decoy: proc.Proc) -> None:
+    fleet = fleet_of_breeders(offspring)
+    for _ in range(ROUNDS):
+        fleet.start()
+        before = everything(fleet, offspring)
+        try:
+            wait_for_record(fleet, {pid for pid, _ in before if proc.variable(pid, b"HOME") is None})
+            kill_guard_and_orchestrator(fleet)
+            fleet.stop()
+            done = leftovers.clear(fleet.state)
+            assert done.processes, "a grandchild survives: without one this test shows nothing"
+            assert done.left == ()
+            wait_until(lambda gone=before: not living(gone), 2, "nothing of it is left")  # type: ignore[misc]
+            assert leftovers.look(fleet.state).processes == ()
+            assert not list(fleet.state.rglob("*.sock"))
+        finally:
+            end(before)
+    found = proc.read(decoy.pid)
+    assert found is not None
+    assert found.start_time == decoy.start_time
 
 
 def test_a_stopped_orchestrator_whose_guard_was_killed_is_ended_by_the_next_start() -> None:

@@ -45,22 +45,20 @@ def _gateway(gateway: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _server(row: dict[str, Any]) -> Finding:
-    name, state, why = str(row.get("name")), row.get("state"), row.get("reason")
+    name, state, why, fix = str(row.get("name")), row.get("state"), row.get("reason"), row.get("fix")
     check = f"running {name}"
     detail = f"{state}" + (f": {why}" if why else "")
+    before = f"{fix}; " if fix else ""
     match state:
         case "ready" | "disabled" if not why:
             return ok(check, detail)
         case "ready":
-            return warn(check, detail, f"see omnimind status; then omnimind restart {name}")
+            return warn(check, detail, fix or "mend that, then: omnimind reload")
         case "stopped":
             return ok(check, f"stopped by its operator; omnimind start {name}")
         case "parked":
-            fix = f"omnimind logs {name}; when the cause is gone: omnimind start {name}"
-            return fail(
-                check,
-                f"{detail} (last line: {row['last_stderr']})" if row.get("last_stderr") else detail,
-                fix,
-            )
+            last = row.get("last_stderr")
+            detail += f" (last line: {last})" if last else ""
+            return fail(check, detail, f"{before}omnimind logs {name} says more; then: omnimind start {name}")
         case _:
-            return warn(check, detail, f"wait, or see omnimind logs {name}")
+            return warn(check, detail, f"{before}wait, or see omnimind logs {name}")
