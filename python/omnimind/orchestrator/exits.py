@@ -72,9 +72,15 @@ def too_slow(start_timeout_s: float) -> Cause:
     return Cause(f"did not become ready within {start_timeout_s:g} s", False, fix, Kind.SLOW)
 
 
-def no_answer(waited_s: float) -> Cause:
-    """It was asked while it ran, and kept silent."""
-    return Cause(f"did not answer within {waited_s:g} s", False, "see its log", Kind.HANG)
+def not_ready(why: str, *, silent: bool) -> Cause:
+    """It was asked after its start, and kept silent or answered no MCP."""
+    fix = "its command must start a server that speaks MCP over stdio, and nothing else on stdout"
+    return Cause(why, False, fix, Kind.SLOW if silent else Kind.PROTOCOL)
+
+
+def no_answer(why: str) -> Cause:
+    """It was asked while it ran, and did not answer."""
+    return Cause(why, False, "see its log", Kind.HANG)
 
 
 def hangs(silent_s: float) -> Cause:

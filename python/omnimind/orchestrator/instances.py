@@ -205,7 +205,7 @@ class _Life:
             with anyio.CancelScope(shield=True):
                 await self.end(ABORT_GRACE_S)
             how = Failing.SILENT if isinstance(fault, negotiate.Silent) else Failing.REFUSED
-            raise StartFailed(Cause(str(fault)), how) from fault
+            raise StartFailed(exits.not_ready(str(fault), silent=how is Failing.SILENT), how) from fault
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.end(ABORT_GRACE_S)

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     DISK = "disk full"
     LIMIT = "limit reached"
     NETWORK = "network"
+    PROTOCOL = "no MCP"
     EXIT = "exit code"
     ENDED = "ended by itself"
     INTERNAL = "internal error"

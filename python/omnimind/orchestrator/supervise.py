@@ -339,7 +339,7 @@ class Server:
                 await asked.check()
         except (TimeoutError, NotReady, OSError, EOFError) as fault:
             if self.instance is asked:
-                self._end_life(Cause(str(fault) or why))
+                self._end_life(exits.no_answer(str(fault) or why))
             return
         if self.instance is asked:
             self.post(Event.ANSWERED)
