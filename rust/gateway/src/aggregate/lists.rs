@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use omnimind_wire::{json, names};
+use omnimind_wire::{Reason, Refusal, json, names};
 use parking_lot::Mutex;
 use tokio::{sync::broadcast, task::JoinHandle};
 
@@ -125,6 +125,7 @@ pub(crate) struct Shelves {
 struct Shelf {
     items: Option<Arc<[Item]>>,
     late: bool,
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -165,24 +166,59 @@ pub(super) async fn gather(client: &Client, list: List) -> Vec<Part> {
     join_all(views.filter(|view| is_up(view) || is_coming(view)).map(|view| part(client, list, view))).await
 }
 
-/// The server and its own name for what the aggregate calls `name`.
-pub(super) async fn find(client: &Client, list: List, name: &str) -> Option<(String, String)> {
+/// The server and its own name for what the aggregate calls `name`; none if no server has it.
+///
+/// # Errors
+/// Its name says whose it may be, and that server has not been heard yet and cannot be reached now.
+pub(super) async fn find(client: &Client, list: List, name: &str) -> Result<Option<(String, String)>, Refusal> {
     let key = (client.caller.principal.name.clone(), list);
     let tables = &client.caller.plane.shelves.tables;
-    let known = |table: &Table| table.names.get(name).cloned();
     let asking = {
         let mut tables = tables.lock();
         let table = tables.entry(key.clone()).or_default();
-        if let Some(found) = known(table) {
-            return Some(found);
+        if let Some(found) = table.names.get(name) {
+            return Ok(Some(found.clone()));
         }
         Arc::clone(&table.asking)
     };
+    if let Some(view) = unheard(client, list, name) {
+        // As long as a call of its own would wait for it.
+        client.lease(&view.spec, "").await?;
+        let key = (key.0.clone(), view.spec.name.clone(), list);
+        let asking = Arc::clone(&client.caller.plane.shelves.parts.lock().entry(key).or_default().asking);
+        let _turn = asking.lock().await;
+        if let Some(view) = unheard(client, list, name) {
+            part(client, list, view).await;
+        }
+    }
+    if let Some(view) = unheard(client, list, name) {
+        let detail = format!("{} has not said yet what it has", view.spec.name);
+        return Err(Refusal::new(Reason::ServerUnavailable, "server", detail)
+            .about(&*view.spec.name)
+            .retry_after(1_000));
+    }
     // One asks; whoever comes meanwhile waits for what it hears.
     let _turn = asking.lock().await;
+    Ok(known_or_asked(client, list, &key, name).await)
+}
+
+/// The server that `name` may be of, by its first part, if it has not said what it has since this gateway began.
+fn unheard(client: &Client, list: List, name: &str) -> Option<ServerView> {
+    let shelves = &client.caller.plane.shelves;
+    let may_have_it = |spec: &ServerSpec| name.strip_prefix(&*spec.name).is_some_and(|rest| rest.starts_with("__"));
+    let is_unheard =
+        |spec: &ServerSpec| shelves.last(&(client.caller.principal.name.clone(), spec.name.clone(), list)).0.is_none();
+    let mut views = client.caller.plane.fleet.servers().into_iter();
+    views.find(|view| may_have_it(&view.spec) && is_unheard(&view.spec))
+}
+
+/// What the table has for a name, after all were asked if that was not done just now.
+async fn known_or_asked(client: &Client, list: List, key: &(Arc<str>, List), name: &str) -> Option<(String, String)> {
+    let tables = &client.caller.plane.shelves.tables;
+    let known = |table: &Table| table.names.get(name).cloned();
     {
         let tables = tables.lock();
-        let table = tables.get(&key)?;
+        let table = tables.get(key)?;
         let fresh = table.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
         if fresh || table.names.contains_key(name) {
             return known(table);
@@ -190,7 +226,7 @@ pub(super) async fn find(client: &Client, list: List, name: &str) -> Option<(Str
     }
     gather(client, list).await;
     let mut tables = tables.lock();
-    let table = tables.get_mut(&key)?;
+    let table = tables.get_mut(key)?;
     table.asked = Some(Instant::now());
     known(table)
 }
@@ -258,7 +294,12 @@ async fn wait_for(client: Client, list: List, key: Place, asking: JoinHandle<Opt
 
 fn remember(client: &Client, list: List, key: &Place, items: &Arc<[Item]>) {
     let shelves = &client.caller.plane.shelves;
-    *shelves.parts.lock().entry(key.clone()).or_default() = Shelf { items: Some(items.clone()), late: false };
+    {
+        let mut parts = shelves.parts.lock();
+        let shelf = parts.entry(key.clone()).or_default();
+        shelf.items = Some(items.clone());
+        shelf.late = false;
+    }
     let mut tables = shelves.tables.lock();
     let table = tables.entry((key.0.clone(), list)).or_default();
     if table.names.len() + items.len() > MOST_NAMES {

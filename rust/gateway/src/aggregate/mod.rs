@@ -119,7 +119,7 @@ async fn list(client: &Client, list: List, params: &[u8]) -> Result<Resolved, Fa
 
 async fn by_name(client: &Client, list: List, params: &[u8], path: &[&str]) -> Result<Resolved, Failure> {
     let name = text_at(params, path)?;
-    let Some((server, inner)) = lists::find(client, list, &name).await else {
+    let Some((server, inner)) = lists::find(client, list, &name).await.map_err(Failure::Refused)? else {
         return Err(rpc(error::INVALID_PARAMS, format!("Unknown {}: {name}", list.noun())));
     };
     forward(client, &server, params, path, &inner)

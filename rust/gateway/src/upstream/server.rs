@@ -39,6 +39,8 @@ const CONNECT: Duration = Duration::from_secs(15);
 const WAKE: Duration = Duration::from_secs(2);
 /// Pause between two attempts while a worker changes.
 const AGAIN: Duration = Duration::from_millis(100);
+/// A child that is to come sooner than this is waited for.
+const SHORTLY_MS: u64 = 500;
 /// What a child or shared connection declares that its client can do.
 const ASKABLE: &[u8] = br#"{"sampling":{},"elicitation":{"form":{},"url":{}}}"#;
 
@@ -184,9 +186,14 @@ impl Server {
                 Ok(None) => continue,
                 Err(refusal) => refusal,
             };
-            // A worker that has just died still counts as ready; the next word about it is on its way.
+            // What has just died still counts as ready; the next word about it is on its way.
             let soon = (Instant::now() + AGAIN).min(until);
-            if self.spec.kind != Kind::Worker || refusal.retry_after_ms.is_none() || soon >= until {
+            let passes = match self.spec.kind {
+                Kind::Worker => refusal.retry_after_ms.is_some(),
+                Kind::Stdio => refusal.retry_after_ms.is_some_and(|ms| ms <= SHORTLY_MS),
+                Kind::Http | Kind::Unix => false,
+            };
+            if !passes || soon >= until {
                 return Err(refusal);
             }
             let _ = timeout_at(soon, status.changed()).await;
