@@ -29,7 +29,6 @@ from tests.system.leftovers import (
     wait_for_record,
 )
 
-
 ROUNDS = 10 if os.environ.get("OMNIMIND_FULL") else 1
 
 

@@ -28,6 +28,7 @@ from omnimind.orchestrator.ledger import Key, Life
 
 PATIENCE_S = 3.0
 _PAUSE_S = 0.005
+_LAST_LOOK_S = 1.0
 
 Proof = Literal["mark", "group", "record", "parent"]
 
@@ -66,7 +67,10 @@ def find(lives: Sequence[Life], roots: Sequence[int]) -> list[Leftover]:
         spared |= {process.pid for process in proc.descendants(root, processes)}
     grouped = {pid for group in _groups(lives) for pid in group.pids()}
     proven: dict[int, Leftover] = {}
+    oldest = min(min((start for _, start in life.processes), default=0) for life in lives)
     for process in processes:
+        if process.start_time < oldest:
+            continue  # older than the guard of every one of these runs
         if process.pid not in spared and (proof := _proof(process, lives, grouped)) is not None:
             proven[process.pid] = Leftover(process.pid, process.start_time, process.name, proof)
     for root in list(proven):
@@ -129,11 +133,18 @@ def end_all(lives: Sequence[Life], roots: Sequence[int], patience_s: float = PAT
     while found := end_once(lives, roots):
         met |= {(left.pid, left.start_time): left for left in found}
         if time.monotonic() > until_s:
-            left_over = {(left.pid, left.start_time): left for left in found}
-            gone = [left for key, left in met.items() if key not in left_over]
-            return Ended(tuple(gone), tuple(left_over.values()))
+            break
         time.sleep(_PAUSE_S)
-    return Ended(tuple(met.values()), ())
+    until_s = time.monotonic() + _LAST_LOOK_S
+    while (left := [each for each in met.values() if _lives(each)]) and time.monotonic() < until_s:
+        time.sleep(_PAUSE_S)
+    gone = [each for each in met.values() if each not in left]
+    return Ended(tuple(gone), tuple(left))
+
+
+def _lives(left: Leftover) -> bool:
+    found = proc.read(left.pid)
+    return found is not None and found.start_time == left.start_time and found.state != "Z"
 
 
 def forget(state_dir: Path, lives: Iterable[Life]) -> None:
