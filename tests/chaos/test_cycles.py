@@ -17,7 +17,7 @@ import pytest
 from tests.chaos.neighbours import FULL, ask, echo_once, is_ready, own_processes, row
 from tests.fleet import Fleet, fixture_entry, wait_until
 
-CYCLES = 1000 if FULL else 24
+CYCLES = 1000 if FULL else 18
 FLEETS = 30 if FULL else 3
 SAMPLES = 100
 
@@ -82,10 +82,15 @@ class Growth:
             assert self.a_cycle(name) <= bound, f"{name} grow by {self.a_cycle(name):.4f} a cycle"
 
 
-def cycle(fleet: Fleet, server: str) -> None:
+WAYS = (("restart",), ("stop", "start"), ("roll",))
+"""How a server is replaced by a fresh process, in turn."""
+
+
+def cycle(fleet: Fleet, server: str, number: int) -> None:
     """Stop a server and start it again; it serves in another process."""
     before = row(fleet, server)["pid"]
-    ask(fleet, cmd="restart", server=server)
+    for command in WAYS[number % len(WAYS)]:
+        ask(fleet, cmd=command, server=server)
     wait_until(lambda: is_ready(fleet, server, not_pid=before), 20, f"{server} is ready again")
 
 
@@ -96,8 +101,8 @@ def test_starting_and_stopping_servers_leaves_nothing_behind() -> None:
     with Fleet(servers) as fleet:
         growth = Growth(max(1, CYCLES // SAMPLES), A_SERVER)
         for number in range(CYCLES):
-            cycle(fleet, "thinking")
-            cycle(fleet, "echo")
+            cycle(fleet, "thinking", number)
+            cycle(fleet, "echo", number)
             assert echo_once(fleet, "echo") == "answered"
             if number % growth.every == 0:
                 growth.measure(fleet)
