@@ -30,7 +30,9 @@ def snapshot(
             "tokens": [principal.as_json() for principal in principals],
         },
         "edge": edge,
-        "servers": [_server(server) for server in in_tier_order(settings)],
+        "servers": [
+            _server(server, settings.orchestrator.heartbeat_ms) for server in in_tier_order(settings)
+        ],
     }
 
 
@@ -40,7 +42,7 @@ def in_tier_order(settings: Settings) -> list[ServerSettings]:
     return sorted(enabled, key=lambda server: catalog.TIERS.index(server.tier))
 
 
-def _server(server: ServerSettings) -> dict[str, Any]:
+def _server(server: ServerSettings, heartbeat_ms: int) -> dict[str, Any]:
     return {
         "name": server.name,
         "aliases": [a for a, name in catalog.ALIASES.items() if name == server.name == server.builtin],
@@ -54,4 +56,5 @@ def _server(server: ServerSettings) -> dict[str, Any]:
         "timeout_ms": server.timeout_ms,
         "deadline_ms": server.deadline_ms,
         "trust": list(server.trust),
+        "heartbeat_ms": heartbeat_ms,
     }
