@@ -67,3 +67,8 @@ def test_each_kind_says_how_it_is_reached(tmp_path: Path) -> None:
 def test_no_auth_is_passed_on(tmp_path: Path) -> None:
     made = snapshot_of(tmp_path, {"mcpServers": {"memory": {}}}, auth=False)
     assert made["auth"]["required"] is False
+
+
+def test_it_says_how_soon_silence_counts(tmp_path: Path) -> None:
+    document = {"mcpServers": {"memory": {}}, "orchestrator": {"heartbeat_ms": 400}}
+    assert [server["heartbeat_ms"] for server in snapshot_of(tmp_path, document)["servers"]] == [400]
