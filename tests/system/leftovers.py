@@ -11,7 +11,7 @@ from typing import Any
 from omnimind.linux import proc
 from omnimind.orchestrator import ledger
 from tests.fleet import Fleet, wait_until
-from tests.system.double import doubled, identity, status, tiny, tree
+from tests.system.double import doubled, status, tiny
 
 SHAPES = ("session", "daemon", "bare", "shell")
 """How a server's grandchild may have been started; all of them ignore SIGTERM."""
@@ -37,12 +37,6 @@ def breeders(file: Path) -> dict[str, Any]:
 def fleet_of_breeders(file: Path, **restart: Any) -> Fleet:
     """Not started yet."""
     return doubled(breeders(file), orchestrator={"restart": {"max_attempts": 1000, **restart}})
-
-
-def everything(fleet: Fleet, file: Path) -> Processes:
-    """All that the fleet has below its guard, and all that its servers ever bred and that still lives."""
-    bred = {int(line) for line in file.read_text().split()} if file.exists() else set()
-    return tree(fleet.pid) | {identity(pid) for pid in bred if proc.read(pid) is not None}
 
 
 def recorded(fleet: Fleet) -> set[int]:

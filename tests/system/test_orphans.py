@@ -19,8 +19,8 @@ import pytest
 from omnimind.linux import proc
 from omnimind.orchestrator import ledger
 from tests.fleet import Fleet, wait_until
-from tests.system.double import identity, is_ready, living, row, status, tiny, whoami
-from tests.system.leftovers import SHAPES, Processes, decoy_command, end, everything, fleet_of_breeders
+from tests.system.double import identity, is_ready, living, row, status, tiny, tree, whoami
+from tests.system.leftovers import SHAPES, Processes, decoy_command, end, fleet_of_breeders
 
 GONE_S = 2.0
 STOP_S = 20.0
@@ -60,8 +60,8 @@ def test_the_end_of_guard_or_orchestrator_leaves_nothing_of_before(
     victim: str, number: signal.Signals, offspring: Path
 ) -> None:
     fleet = fleet_of_breeders(offspring).start()
-    before = everything(fleet, offspring)
-    assert len(before) >= 2 * len(SHAPES) + 5
+    before = tree(fleet.pid)
+    assert {pid for pid, _ in before} >= {int(line) for line in offspring.read_text().split()}
     try:
         os.kill(pid_of(fleet, victim), number)
         # Asked to stop, the fleet gives what is in flight its time; killed, nothing lives on.
@@ -79,7 +79,7 @@ def test_the_end_of_guard_or_orchestrator_leaves_nothing_of_before(
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_end_of_any_other_process_leaves_nothing_of_it(number: signal.Signals, offspring: Path) -> None:
     fleet = fleet_of_breeders(offspring, backoff_max_ms=50).start()
-    ever = everything(fleet, offspring)
+    ever = tree(fleet.pid)
     try:
         for victim in ("gateway", "zygote", "filesystem", *SHAPES, "shelled"):
             pid = pid_of(fleet, victim)
@@ -90,7 +90,7 @@ def test_the_end_of_any_other_process_leaves_nothing_of_it(number: signal.Signal
             os.kill(pid, number)
             wait_until(lambda gone=before: not living(gone), GONE_S, f"{victim} and its own are gone")  # type: ignore[misc]
             wait_until(lambda: all_ready(fleet), BACK_S, f"there is another {victim}")
-            ever |= everything(fleet, offspring)
+            ever |= tree(fleet.pid)
     finally:
         fleet.stop()
         left = living(ever)
@@ -121,7 +121,7 @@ def test_killed_orchestrators_leave_no_orphan_and_touch_no_stranger(offspring: P
         try:
             with fleet:
                 for _ in range(KILLS):
-                    before = everything(fleet, offspring)
+                    before = tree(fleet.pid)
                     _enter_recycled(fleet, decoy.pid)
                     old = pid_of(fleet, "orchestrator")
                     killed_s = time.monotonic()
@@ -132,7 +132,7 @@ def test_killed_orchestrators_leave_no_orphan_and_touch_no_stranger(offspring: P
                     back_s.append(time.monotonic() - killed_s)
                     assert whoami(fleet, "wants")["got"]["result"]["pid"] == row(fleet, "wants")["pid"]
                     assert f"port {port} is held by" in row(fleet, "wants")["reason"]
-                last = everything(fleet, offspring)
+                last = tree(fleet.pid)
             assert living(last) == set()
             assert living({stranger}) == {stranger}
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -22,7 +22,6 @@ from tests.system.leftovers import (
     breeder,
     decoy_command,
     end,
-    everything,
     fleet_of_breeders,
     kill_guard_and_orchestrator,
     wait_for_guard,
@@ -55,7 +54,7 @@ def test_what_guard_and_orchestrator_left_when_both_were_killed_is_ended_by_the_
     offspring: Path,
 ) -> None:
     fleet = fleet_of_breeders(offspring).start()
-    before = everything(fleet, offspring)
+    before = tree(fleet.pid)
     unmarked = {
         int(line) for line in offspring.read_text().split() if proc.variable(int(line), b"HOME") is None
     }
@@ -80,7 +79,7 @@ def test_down_stale_ends_what_guard_and_orchestrator_left(offspring: Path, decoy
     fleet = fleet_of_breeders(offspring)
     for _ in range(ROUNDS):
         fleet.start()
-        before = everything(fleet, offspring)
+        before = tree(fleet.pid)
         try:
             wait_for_record(fleet, {pid for pid, _ in before if proc.variable(pid, b"HOME") is None})
             kill_guard_and_orchestrator(fleet)
@@ -148,7 +147,7 @@ def test_a_stranger_on_a_port_lives_while_leftovers_beside_it_are_ended(offsprin
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
         fleet = doubled({"daemon": breeder("daemon", offspring) | {"port": port}}).start()
-        before = everything(fleet, offspring)
+        before = tree(fleet.pid)
         try:
             kill_guard_and_orchestrator(fleet)
             fleet.stop()
