@@ -17,7 +17,7 @@ use super::{
     endpoint::{self, Resolved},
     flight,
     level::Level,
-    paused, state,
+    paused, state, tries,
 };
 use crate::{
     reply::{Reply, Shape, Whole},
@@ -164,8 +164,15 @@ async fn answer(client: &Client, request: &Request) -> Reply {
     let empty = || Ok(Bytes::from_static(b"{}"));
     match request.method.as_str() {
         "ping" => super::whole(Era::Legacy, &id, empty()),
-        "logging/setLevel" => finished(&id, set_level(client, request).await),
-        "resources/subscribe" => finished(&id, subscribe(client, request, true).await),
+        "logging/setLevel" => {
+            let told = set_level(client, request).await;
+            finished(&id, if tries::is_passing(&told) { set_level(client, request).await } else { told })
+        }
+        "resources/subscribe" => {
+            let subscribed = subscribe(client, request, true).await;
+            let again = tries::is_passing(&subscribed);
+            finished(&id, if again { subscribe(client, request, true).await } else { subscribed })
+        }
         "resources/unsubscribe" => finished(&id, subscribe(client, request, false).await),
         method if NOT_YET.contains(&method) => {
             let message = format!("{method} is not part of this session's protocol version");

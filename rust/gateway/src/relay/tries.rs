@@ -14,7 +14,7 @@ use omnimind_wire::Refusal;
 use super::{Client, Source, schemas};
 use crate::{
     config::{Kind, ServerSpec},
-    upstream::{LOST, Lease},
+    upstream::{Failure, LOST, Lease},
 };
 
 /// Attempts at a call that is not begun: servers of ours change places, a stranger's is tried once more.
@@ -86,6 +86,13 @@ pub(super) async fn is_repeatable(
         }
         method => only_reads(method),
     }
+}
+
+/// True for a failure of what may be said twice without harm, if another attempt makes sense: its connection has
+/// ended, or is just being replaced.
+pub(super) fn is_passing(outcome: &Result<Bytes, Failure>) -> bool {
+    let Err(Failure::Refused(refusal)) = outcome else { return false };
+    refusal.scope == LOST || refusal.retry_after_ms.is_some_and(|ms| ms <= LONGEST_WAIT_MS)
 }
 
 /// The methods that change nothing by what they are.

@@ -196,3 +196,15 @@ async fn a_call_that_a_stopping_worker_turned_away_goes_to_the_next_one_whatever
         let _ = std::fs::remove_file(path);
     }
 }
+
+#[tokio::test]
+async fn a_subscription_that_meets_a_dead_connection_is_made_on_the_next() {
+    let double = Double::start(Speaks::Legacy);
+    let host = Host::new(&double);
+    let session = host.session("ann", json!({})).await;
+    for uri in ["test://a", "test://b", "test://c"] {
+        double.hang_up();
+        let answer = session.ask("resources/subscribe", json!({"uri": uri})).await;
+        assert_eq!(answer.end["result"], json!({}), "{answer:?}");
+    }
+}
