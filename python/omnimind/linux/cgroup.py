@@ -24,6 +24,8 @@ from omnimind.linux import openat2
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _DELEGATED = ("user.delegate", "trusted.delegate")
 """How systemd marks a group that belongs to its unit (`Delegate=`)."""
+FLEET = re.compile(r"omnimind(?:-[0-9a-f]+){3}")
+"""What `name_of` makes."""
 OWN_LEAF = "omnimind-main"
 """Where the fleet's own processes go when their group has to be empty."""
 
@@ -35,9 +37,9 @@ class Group:
     path: Path
 
     def make(self, name: str) -> Group:
-        """The child group of this name, made if need be. Raises OSError."""
+        """The child group of this name, made if need be, this one too. Raises OSError."""
         child = Group(self.path / name)
-        child.path.mkdir(mode=0o755, exist_ok=True)
+        child.path.mkdir(mode=0o755, parents=True, exist_ok=True)
         return child
 
     def children(self) -> list[Group]:

@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import os
 import pwd
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from omnimind.settings import ResourceSettings
 
 WATCH_S = 1.0
+_EMPTY_S = 0.2
 _MIB = 1024 * 1024
 _UNLIMITED = Limits()
 _CONTROLLERS = ("memory", "pids", "cpu")
@@ -79,22 +81,20 @@ def enter(door: int | None, limits: Limits) -> None:
 
 
 class Rooms:
-    """The fleet's groups; without any it only hands out rlimits."""
+    """The fleet's groups, made when the first is wanted; without any it only hands out rlimits."""
 
-    def __init__(self, fleet: Group | None = None, controllers: frozenset[str] = frozenset()) -> None:
-        self._fleet = fleet
+    def __init__(self, own: Group | None = None, name: str = "", guard_pid: int = 0) -> None:
+        self._own = own
+        self._name = name
+        self._guard_pid = guard_pid
+        self._fleet: Group | None = None
+        self._controllers: frozenset[str] = frozenset()
         self._number: Iterator[int] = itertools.count(1)
-        self.controllers = controllers
-
-    @property
-    def fleet(self) -> Group | None:
-        """The group that holds all others, if groups can be made."""
-        return self._fleet
 
     def room(self, server: str, resources: ResourceSettings, user: str | None = None) -> Room:
         """A room for one new process of a server."""
         group = self._place(server, resources)
-        held = self.controllers if group is not None else frozenset()
+        held = self._controllers if group is not None else frozenset()
         return Room(
             group,
             limits(resources, held, user),
@@ -102,7 +102,16 @@ class Rooms:
             watched=resources.memory_mb is not None and "memory" not in held,
         )
 
+    def close(self) -> None:
+        """Remove the groups; one that still has processes stays for the next run to end."""
+        if self._fleet is not None:
+            until_s = time.monotonic() + _EMPTY_S  # killed processes take a moment to leave
+            while not self._fleet.remove() and time.monotonic() < until_s:
+                time.sleep(0.005)
+
     def _place(self, server: str, resources: ResourceSettings) -> Group | None:
+        if self._fleet is None:
+            self._open()
         above = cgroup.place(self._fleet, server)
         if above is None:
             return None
@@ -114,34 +123,36 @@ class Rooms:
         above.write("cpu.weight", str(resources.cpu_weight or 100))
         return cgroup.place(above, str(next(self._number)))
 
-    def close(self) -> None:
-        """Remove the groups; one that still has processes stays for the next run to end."""
-        if self._fleet is not None:
-            self._fleet.remove()
+    def _open(self) -> None:
+        self._fleet = cgroup.place(self._own, self._name)
+        if self._own is not None and self._fleet is not None:
+            above = self._own.pass_on(_CONTROLLERS, self._are_ours)
+            self._controllers = self._fleet.pass_on(above & set(_CONTROLLERS), lambda _: False)
+
+    def _are_ours(self, pids: list[int]) -> bool:
+        below = proc.descendants(self._guard_pid, proc.scan())
+        return set(pids) <= {self._guard_pid, *(found.pid for found in below)}
 
 
 def open_rooms(state_dir: Path, guard_pid: int) -> Rooms:
     """The rooms of the fleet whose state folder this is; what an earlier run left in them is ended.
 
-    Call it with the folder's lock held: then nobody else's processes can be in them.
+    Call it with the folder's lock held: then nobody else's processes can be in them. Groups of other fleets are
+    removed if nothing is in them: theirs were killed and never started again.
     """
     own = cgroup.own()
+    if own is None:
+        return Rooms()
     try:
-        fleet = cgroup.place(own, cgroup.name_of(state_dir))
+        name = cgroup.name_of(state_dir)
     except OSError:
         return Rooms()
-    if own is None or fleet is None:
-        return Rooms()
-    if fleet.children():
-        fleet.kill()
-        for left in fleet.children():
-            left.remove()
-
-    def ours(pids: list[int]) -> bool:
-        return set(pids) <= {guard_pid, *(found.pid for found in proc.descendants(guard_pid, proc.scan()))}
-
-    above = own.pass_on(_CONTROLLERS, ours)
-    return Rooms(fleet, fleet.pass_on(above & set(_CONTROLLERS), lambda _: False))
+    for group in own.children():
+        if group.path.name == name:
+            group.kill()
+        if cgroup.FLEET.fullmatch(group.path.name) and not group.pids():
+            group.remove()
+    return Rooms(own, name, guard_pid)
 
 
 def limits(resources: ResourceSettings, held: frozenset[str], user: str | None = None) -> Limits:

@@ -77,9 +77,9 @@ def _folders(needs: Needs, state_dir: Path, args: list[str]) -> list[str]:
 
 def _readable() -> list[str]:
     """The interpreter, what it imports from, and what the C library reads."""
-    ours = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *sys.path]
-    # A working directory that stands in sys.path is no library.
-    return [
-        *_SYSTEM,
-        *sorted({path for path in ours if path and os.path.isabs(path) and path != os.getcwd()}),
-    ]
+    searched = sys.path
+    if not sys.flags.safe_path and searched[:1] == [os.getcwd()]:
+        searched = searched[1:]  # `python -m` put it there: a working directory is no library
+    ours = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *searched]
+    ours.append(str(Path(catalog.__file__).parent))
+    return [*_SYSTEM, *sorted({path for path in ours if os.path.isabs(path)})]
