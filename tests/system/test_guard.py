@@ -168,6 +168,7 @@ def test_a_port_held_by_a_stranger_is_named_and_the_server_answers_elsewhere() -
             assert plain["port"] is None
             assert f"port {port} is held by" in plain["reason"]
             assert f"pid {os.getpid()}" in plain["reason"]
+            assert "give this server another port" in plain["fix"]
             assert whoami(fleet, "plain")["got"]["result"]["pid"] == plain["pid"]
             assert row(fleet, "other")["reason"] is None
             assert "port" in fleet.said.read_text()

@@ -9,6 +9,8 @@ from omnimind.orchestrator.gatewaying import Gateway
 from omnimind.orchestrator.supervise import Server
 from omnimind.settings import ServerSettings
 
+_PORT_FIX = "stop that process or give this server another port; it answers on the gateway's port meanwhile"
+
 
 def of_server(server: Server, endpoint: str | None, port: int | None, note: str | None) -> dict[str, Any]:
     """One row. `note` says what is wrong beside the server itself, such as a port held by a stranger."""
@@ -27,7 +29,7 @@ def of_server(server: Server, endpoint: str | None, port: int | None, note: str 
         "uptime_s": None if uptime_s is None else round(uptime_s, 3),
         "retry_after_s": None if retry_s is None else round(retry_s, 3),
         "reason": reason,
-        "fix": server.cause.fix if server.cause else None,
+        "fix": server.cause.fix if server.cause else None if note is None else _PORT_FIX,
         "last_stderr": server.log.last_lines[-1] if server.log.last_lines else None,
     }
 
