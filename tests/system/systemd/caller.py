@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -96,17 +95,17 @@ def over_unix(server: str) -> dict[str, Any]:
     raise SystemExit("the server hung up")
 
 
-def steady(server: str, seconds: float) -> list[int]:
-    answered = failed = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            modern(server)
-            answered += 1
-        except Exception as error:
-            print(error, file=sys.stderr)
-            failed += 1
-    return [answered, failed]
+def steady(server: str) -> int:
+    failed = 0
+    with Path("steady").open("a") as answered:
+        while not Path("steady.end").exists():
+            try:
+                modern(server)
+                print(end=".", file=answered, flush=True)
+            except Exception as error:
+                print(error, file=sys.stderr)
+                failed += 1
+    return failed
 
 
 def main(what: str, server: str, *rest: str) -> None:
@@ -115,8 +114,7 @@ def main(what: str, server: str, *rest: str) -> None:
     elif what == "unix":
         print(json.dumps(over_unix(server)))
     else:
-        Path("steady.began").touch()
-        print(json.dumps(steady(server, float(rest[0]))))
+        print(steady(server))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+import pytest
 
 from tests.fleet import ROOT, wait_until
 
@@ -30,6 +33,7 @@ USER, UID = "omni", 4321
 HOME = f"/home/{USER}"
 RUNTIME = f"/run/user/{UID}"
 BOOT = Path(__file__).with_name("boot.py")
+FULL = pytest.mark.skipif("OMNIMIND_FULL" not in os.environ, reason="in the full run: make bar-systemd")
 BASE = os.environ.get("OMNIMIND_MACHINE_ROOT", "/")
 """Whose systemd runs: this machine's, or that of another Linux unpacked in a folder."""
 CALLER = Path(__file__).with_name("caller.py")
@@ -212,6 +216,25 @@ class Machine:
     def call(self, *words: str) -> str:
         """What the client inside prints; it must succeed."""
         return self.check(self.caller(*words))
+
+    @contextmanager
+    def calls(self, server: str, at_least: int = 5) -> Iterator[None]:
+        """Clients call all the time, each on a connection of its own, also before and after; none may fail."""
+        self.check("rm -f steady steady.end")
+        caller = self.start(self.caller("steady", server))
+        answered = self.file(f"{HOME}/steady")
+        self._grows(answered, at_least)
+        yield
+        self._grows(answered, at_least)
+        self.check("touch steady.end")
+        said = caller.communicate(timeout=BOOT_S)[0]
+        if said.split() != ["0"]:
+            raise MachineError(f"calls failed: {said}")
+
+    @staticmethod
+    def _grows(file: Path, by: int) -> None:
+        before = file.stat().st_size if file.exists() else 0
+        wait_until(lambda: file.exists() and file.stat().st_size >= before + by, BOOT_S, "calls are answered")
 
     def ports(self) -> set[int]:
         """The TCP ports of the machine that somebody listens on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from tests.fleet import wait_until
-from tests.system.systemd.machine import Machine
+from tests.system.systemd.machine import FULL, Machine
 
 SERVERS = ("filesystem", "memory", "thinking")
 UNITS = [f"omnimind-mcp@{server}.service" for server in SERVERS]
@@ -60,6 +60,7 @@ def test_the_bare_target_starts_all_that_are_installed_and_stops_them(machine: M
     assert not machine.ports()
 
 
+@FULL
 def test_the_fleets_status_says_where_to_look_when_a_unit_has_given_up(machine: Machine) -> None:
     machine.check(
         "omnimind systemd install --server memory && systemctl --user start omnimind-gateway.service"
@@ -83,6 +84,7 @@ def test_the_fleets_status_says_where_to_look_when_a_unit_has_given_up(machine: 
     machine.check("systemctl --user stop 'omnimind-*'; systemctl --user reset-failed")
 
 
+@FULL
 def test_what_is_enabled_starts_by_itself_when_the_machine_does(machine: Machine) -> None:
     machine.check("omnimind systemd install && systemctl --user enable omnimind-mcp.target")
     machine.check("systemctl restart user@4321.service", root=True)
