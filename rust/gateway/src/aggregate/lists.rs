@@ -185,11 +185,16 @@ pub(super) async fn find(client: &Client, list: List, name: &str) -> Result<Opti
         // As long as a call of its own would wait for it.
         client.lease(&view.spec, "").await?;
         let key = (key.0.clone(), view.spec.name.clone(), list);
-        let asking = Arc::clone(&client.caller.plane.shelves.parts.lock().entry(key).or_default().asking);
-        let _turn = asking.lock().await;
-        if let Some(view) = unheard(client, list, name) {
-            part(client, list, view).await;
-        }
+        let asking = Arc::clone(&client.caller.plane.shelves.parts.lock().entry(key.clone()).or_default().asking);
+        let heard = async {
+            let _turn = asking.lock().await;
+            if unheard(client, list, name).is_some()
+                && let Some(items) = ask(client.clone(), list, view.spec.clone()).await
+            {
+                remember(client, list, &key, &items);
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, heard).await;
     }
     if let Some(view) = unheard(client, list, name) {
         let detail = format!("{} has not said yet what it has", view.spec.name);

@@ -3,6 +3,8 @@
 //! It is fed while it is open and by nobody else: no task runs for a session without a stream. Notifications
 //! that come meanwhile are lost, as the legacy era has it; questions wait.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, stream::select_all};
 
 use super::{Asked, Streaming};
@@ -17,7 +19,9 @@ use crate::{
 
 /// The stream of a session, for as long as it is claimed.
 pub(crate) fn open(client: Client, claimed: Streaming) -> Outflow {
+    let mut changes = client.caller.plane.fleet.changes();
     let sources = endpoint::sources(&client);
+    let mut known: BTreeSet<String> = sources.iter().map(|source| source.spec.name.clone()).collect();
     let mut feeds: Vec<_> = sources.into_iter().map(|source| listen::of_session(client.clone(), source)).collect();
     feeds.push(endpoint::own_notes(&client).map(Heard::Note).boxed());
     let mut heard = select_all(feeds);
@@ -27,6 +31,13 @@ pub(crate) fn open(client: Client, claimed: Streaming) -> Outflow {
             let next = tokio::select! {
                 () = claimed.session.has_ended() => break,
                 next = heard.next() => next,
+                _ = changes.recv() => {
+                    let new = endpoint::sources(&client).into_iter();
+                    for source in new.filter(|source| known.insert(source.spec.name.clone())) {
+                        heard.push(listen::of_session(client.clone(), source));
+                    }
+                    continue;
+                }
             };
             match next {
                 Some(Heard::Note(note)) => {

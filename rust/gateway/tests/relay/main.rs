@@ -8,5 +8,6 @@ mod double;
 mod host;
 mod legacy;
 mod modern;
+mod reload;
 mod sessions;
 mod state;

@@ -10,6 +10,8 @@ mod feed;
 mod filter;
 mod live;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use futures_util::{
     StreamExt,
@@ -43,19 +45,40 @@ pub(super) async fn open(client: &Client, request: &Request) -> Reply {
         Err(Failure::Rpc(error)) => return super::whole(client.era, &id, Err(error)),
         Err(Failure::Refused(refusal)) => return Reply::Refused { refusal, id },
     };
+    let mut changes = client.caller.plane.fleet.changes();
+    let mut known: BTreeSet<String> = names(client, &honoured);
     let mut heard = select_all(feeds);
+    let client = client.clone();
     let flow = async_stream::stream! {
         let params = Edit::new(b"{}").set(&["notifications"], honoured.raw().to_vec()).finish().unwrap_or_default();
         let acknowledged = Note { method: ACKNOWLEDGED.into(), params };
         yield Outgoing::Message(notes::message(&addressed(acknowledged, &id)));
-        while let Some(next) = heard.next().await {
-            if let Heard::Note(note) = next {
-                yield Outgoing::Message(notes::message(&addressed(note, &id)));
+        loop {
+            let next = tokio::select! {
+                next = heard.next() => next,
+                // A server that was configured since is listened to as well.
+                _ = changes.recv() => {
+                    let parts = endpoint::split(&client, &honoured).into_iter();
+                    for (source, part) in parts.filter(|(source, _)| known.insert(source.spec.name.clone())) {
+                        heard.push(live(client.clone(), source, Wanted::Fixed(part), None));
+                    }
+                    continue;
+                }
+            };
+            match next {
+                Some(Heard::Note(note)) => yield Outgoing::Message(notes::message(&addressed(note, &id))),
+                Some(Heard::Ask(..)) => {}
+                None => break,
             }
         }
         std::future::pending::<()>().await;
     };
     Reply::Flow { flow: Box::pin(flow), headers: Vec::new(), shape: Shape::Endless }
+}
+
+/// The servers a listen has to do with.
+fn names(client: &Client, filter: &Filter) -> BTreeSet<String> {
+    endpoint::split(client, filter).into_iter().map(|(source, _)| source.spec.name.clone()).collect()
 }
 
 /// What a listen is made of, and how much of it will be kept. One server is asked first, so that its refusal
