@@ -19,7 +19,7 @@ from omnimind.orchestrator import lifecycle
 from omnimind.orchestrator.lifecycle import LIVING, TABLE, Action, Event, Phase, Policy, State
 
 SEEDS = 100_000
-STEPS = 20
+STEPS = 14
 HANG_S = 400.0
 POLICIES = (
     Policy(),
