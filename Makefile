@@ -6,6 +6,7 @@
 #   make wheel   a release wheel in dist/
 #   make fmt     format everything
 #   make bars    every bar of the project in full (make bar-NAME for one)
+#   make chaos   900 kills under load and the other hostile tests in full (KILLS=, SEEDS=)
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +19,7 @@ PYTEST := $(BIN)/python -m pytest
 .PHONY: help up test test-rust test-python check fmt bench wheel deny lock tools clean
 
 help:
-	@sed -n '2,8s/^# *//p' Makefile
+	@sed -n '2,9s/^# *//p' Makefile
 
 $(VENV)/.packages: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "OmniMind needs Python 3.11 or newer")'
@@ -84,7 +85,7 @@ wheel: $(VENV)/.packages
 lock: $(VENV)/.packages
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--group dev --group test pyproject.toml -o requirements/dev.txt
-	for name in node legacy servers check; do \
+	for name in node legacy servers check supervisors; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 			requirements/contract-$$name.in -o requirements/contract-$$name.txt || exit 1; \
 	done
@@ -135,3 +136,15 @@ bar-hangs:
 	$(FULL) -s tests/chaos/test_hangs.py
 bar-zygote:
 	$(FULL) -s tests/chaos/test_zygote.py
+
+# Kill -9 of everything under 200 calls a second, written to data/chaos.json and data/chaos.txt.
+KILLS ?= 900
+SEEDS ?= 1 2 3
+.PHONY: chaos supervisors
+chaos: $(VENV)/.extension tools
+	$(BIN)/python -m tests.chaos.storm --kills $(KILLS) $(SEEDS:%=--seed %) --json data/chaos.json
+	$(FULL) tests/chaos
+
+# The same small server kept alive by supervisord, by circus and by us.
+supervisors: $(VENV)/.extension
+	$(BIN)/python -m benches.supervisors --json data/supervisors.json
