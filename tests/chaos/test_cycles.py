@@ -6,6 +6,7 @@ leak of one descriptor, process or page a cycle is far above the bound, and the 
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -124,6 +125,7 @@ def test_starting_and_stopping_the_fleet_leaves_nothing_behind() -> None:
         growth.note("files", sum(1 for path in fleet.state.rglob("*") if path.is_file()))
         assert sockets == []
         assert not (fleet.state / "run.json").exists()
+    shutil.rmtree(fleet.folder)
     print(f"a start and a stop: {statistics.median(took_s):.2f} s")
     growth.assert_none(f"{FLEETS} fleets")
 

@@ -209,7 +209,7 @@ def steal_while_the_orchestrator_is_away(fleet: Fleet, port: int) -> None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A disk of its own for the folder; skips the test where that cannot be done."""
+    """A disk of its own for a fleet's state folder; skips the test where that cannot be done."""
     folder.mkdir(mode=0o700, exist_ok=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "none", folder], capture_output=True, text=True
@@ -220,6 +220,7 @@ def small_disk(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)  # the fleet could not, with a disk in it
 
 
 @pytest.mark.bar
