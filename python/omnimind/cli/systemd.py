@@ -6,6 +6,7 @@ Installing writes files and has the user's manager read them; it starts, stops a
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _install(arguments: argparse.Namespace) -> int:
     version = manager.version()
+    _refuse_sudo()
     found = settings.load(arguments.config, arguments.state)
     where = install.folder()
     servers = _chosen(found, arguments.server, install.installed(where))
@@ -79,6 +81,16 @@ def _install(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         _say_what_next([server.name for server in servers], arguments.no_reload)
     return code
+
+
+def _refuse_sudo() -> None:
+    """These are a user's units: as root they would be root's, and would run as root."""
+    if os.geteuid() == 0 and (user := os.environ.get("SUDO_USER")):
+        raise UsageError(
+            "OM0601",
+            "user units are installed by the user, not by root",
+            help=f"run it as {user}, without sudo",
+        )
 
 
 def _chosen(found: Settings, named: Sequence[str], before: Sequence[str]) -> tuple[ServerSettings, ...]:

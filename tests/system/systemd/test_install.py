@@ -150,6 +150,13 @@ def test_without_systemd_the_way_without_it_is_named(machine: Machine) -> None:
     assert "help: run the fleet without it: omnimind up" in done.err
 
 
+def test_sudo_is_refused_because_the_units_would_be_roots(machine: Machine) -> None:
+    done = machine.run("SUDO_USER=omni omnimind systemd install", root=True)
+    assert done.code == 2
+    assert "help: run it as omni, without sudo" in done.err
+    assert not machine.file("/root/.config/systemd/user/omnimind-mcp@.service").exists()
+
+
 @pytest.mark.parametrize(("choice", "files"), [("off", []), ("on", ["10-calls.conf", "20-files.conf"])])
 def test_the_hardening_can_be_chosen(machine: Machine, choice: str, files: list[str]) -> None:
     machine.check(f"omnimind systemd install --hardening={choice} --no-reload")
