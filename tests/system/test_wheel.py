@@ -88,6 +88,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert not [name for name in names if name.endswith((".pth", ".pyc"))]
     for wanted in ("omnimind/_core.abi3.so", "omnimind/py.typed", "omnimind/mcp_servers.schema.json"):
         assert wanted in names
+    templates = [file.name for file in (ROOT / "python/omnimind/systemd/units").iterdir()]
+    assert templates
+    assert {f"omnimind/systemd/units/{name}" for name in templates} <= set(names)
 
 
 def test_omnimind_up_works_from_the_wheel(environment: Path, tmp_path: Path) -> None:
