@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from typing import Any
 import pytest
 
 import omnimind
+from omnimind.errors import OmniMindError
 from tests.chaos.cages import PROCESSES, Cage, cage
 from tests.chaos.neighbours import FULL, Load, alternate, ask, echo_once, is_ready, row
 from tests.fixtures.hostile import jumping_gateway
@@ -192,19 +194,23 @@ def test_a_stranger_on_the_port_is_named_and_lives_and_nobody_can_take_a_port_th
 
 def steal_while_the_orchestrator_is_away(fleet: Fleet, port: int) -> None:
     """Kill the orchestrator and try to bind its port until it is back: the guard holds it all the time."""
-    old = ask(fleet, cmd="status")["orchestrator"]["pid"]
-    os.kill(old, 9)
+    stop, stolen = threading.Event(), []
 
-    def is_back() -> bool:
-        with socket.socket() as thief, pytest.raises(OSError):
-            thief.bind(("127.0.0.1", port))
-        with contextlib.suppress(Exception):
-            return bool(ask(fleet, cmd="status")["orchestrator"]["pid"] != old) and is_ready(
-                fleet, "thinking"
-            )
-        return False
+    def steal() -> None:
+        while not stop.wait(0.005):
+            with socket.socket() as thief, contextlib.suppress(OSError):
+                thief.bind(("127.0.0.1", port))
+                stolen.append(port)
 
-    wait_until(is_back, 30, "the fleet is back")
+    thief = threading.Thread(target=steal)
+    thief.start()
+    try:
+        kill_the_orchestrator(fleet)
+        wait_until(lambda: is_up(fleet, "thinking"), 30, "the fleet is back")
+    finally:
+        stop.set()
+        thief.join()
+    assert stolen == []
 
 
 @contextmanager
@@ -249,8 +255,27 @@ def test_a_full_disk_under_the_state_folder_stops_nobody_and_servers_still_resta
             wait_until(
                 lambda name=name, before=before: is_ready(fleet, name, not_pid=before), 20, f"{name} is back"
             )  # type: ignore[misc]
+        kill_the_orchestrator(fleet)
+        wait_until(lambda: all(is_up(fleet, name) for name in (*GOOD, "memory")), 30, "the fleet is back")
         assert echo_once(fleet, "echo") == "answered"
         ballast.unlink()
+
+
+def kill_the_orchestrator(fleet: Fleet) -> None:
+    """Returns when another one answers."""
+    old = ask(fleet, cmd="status")["orchestrator"]["pid"]
+    os.kill(old, signal.SIGKILL)
+
+    def is_replaced() -> bool:
+        with contextlib.suppress(OmniMindError):
+            return bool(ask(fleet, cmd="status")["orchestrator"]["pid"] != old)
+        return False
+
+    wait_until(is_replaced, 30, "another orchestrator runs")
+
+
+def is_up(fleet: Fleet, server: str) -> bool:
+    return bool(row(fleet, server)["state"] == "ready")
 
 
 @pytest.mark.bar
