@@ -21,7 +21,7 @@ use tokio::{sync::broadcast, task::JoinHandle};
 use crate::{
     config::{Kind, ServerSpec},
     control::State,
-    relay::{Client, Source, flight},
+    relay::{Client, Source, ask},
     upstream::{Failure, ServerView},
 };
 
@@ -124,8 +124,15 @@ pub(crate) struct Shelves {
 #[derive(Default)]
 struct Shelf {
     items: Option<Arc<[Item]>>,
-    late: bool,
+    late: Option<Late>,
     asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// When a server missed a list's patience. One that was still coming is asked again once it is up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Late {
+    Coming,
+    Up,
 }
 
 #[derive(Default)]
@@ -155,8 +162,8 @@ impl Shelves {
         }
     }
 
-    fn last(&self, key: &Place) -> (Option<Arc<[Item]>>, bool) {
-        self.parts.lock().get(key).map_or((None, false), |shelf| (shelf.items.clone(), shelf.late))
+    fn last(&self, key: &Place) -> (Option<Arc<[Item]>>, Option<Late>) {
+        self.parts.lock().get(key).map_or((None, None), |shelf| (shelf.items.clone(), shelf.late))
     }
 }
 
@@ -253,7 +260,8 @@ async fn part(client: &Client, list: List, view: ServerView) -> Part {
     let key = (client.caller.principal.name.clone(), spec.name.clone(), list);
     let shelves = &client.caller.plane.shelves;
     let (last, late) = shelves.last(&key);
-    if late || !up && last.is_some() {
+    let waits = late == Some(Late::Up) || late == Some(Late::Coming) && !up;
+    if waits || !up && last.is_some() {
         return Part { server: spec, items: last.unwrap_or_default() };
     }
     let asked = ask(client.clone(), list, spec.clone());
@@ -271,7 +279,7 @@ async fn part(client: &Client, list: List, view: ServerView) -> Part {
         }
         Ok(_lost) => last.unwrap_or_default(),
         Err(_slow) => {
-            shelves.parts.lock().entry(key.clone()).or_default().late = true;
+            shelves.parts.lock().entry(key.clone()).or_default().late = Some(if up { Late::Up } else { Late::Coming });
             tokio::spawn(wait_for(client.clone(), list, key, asking));
             last.unwrap_or_default()
         }
@@ -293,7 +301,7 @@ async fn wait_for(client: Client, list: List, key: Place, asking: JoinHandle<Opt
                 let _ = shelves.late.send(list);
             }
         }
-        None => shelves.parts.lock().entry(key).or_default().late = false,
+        None => shelves.parts.lock().entry(key).or_default().late = None,
     }
 }
 
@@ -303,7 +311,7 @@ fn remember(client: &Client, list: List, key: &Place, items: &Arc<[Item]>) {
         let mut parts = shelves.parts.lock();
         let shelf = parts.entry(key.clone()).or_default();
         shelf.items = Some(items.clone());
-        shelf.late = false;
+        shelf.late = None;
     }
     let mut tables = shelves.tables.lock();
     let table = tables.entry((key.0.clone(), list)).or_default();
@@ -322,7 +330,7 @@ async fn ask(client: Client, list: List, spec: Arc<ServerSpec>) -> Option<Arc<[I
     let mut items = Vec::new();
     let mut params = Bytes::from_static(b"{}");
     for _ in 0..MOST_PAGES {
-        let result = match flight::ask(&client, &source, list.method(), params).await {
+        let result = match ask::ask(&client, &source, list.method(), params).await {
             Ok(result) => result,
             Err(Failure::Rpc(_)) => break,
             Err(Failure::Refused(_)) => return None,

@@ -8,7 +8,7 @@ use omnimind_wire::{
 };
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Client, Route, Source, Target, flight, listen::Filter};
+use super::{Client, Route, Source, Target, ask, listen::Filter};
 use crate::{
     aggregate,
     upstream::{Failure, Note},
@@ -45,7 +45,7 @@ pub async fn discover(client: &Client, request: &Request) -> Result<Bytes, Failu
             match lease.negotiated().era {
                 Era::Modern => {
                     let params = request.params.clone().unwrap_or_default();
-                    flight::ask(client, &source, "server/discover", params).await?
+                    ask::ask(client, &source, "server/discover", params).await?
                 }
                 Era::Legacy => bridge::discover_from_initialize(&lease.negotiated().result, &[MODERN_VERSION])
                     .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?,

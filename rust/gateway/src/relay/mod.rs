@@ -11,12 +11,13 @@
 //! aggregate of all. It *resolves* a request to a [`Route`]: the server, the params as that server is to see
 //! them, and a [`Rename`] for everything that comes back. From there on both endpoints share every line:
 //! [`flight`] carries a call through the four pairs of eras, [`listen`] carries subscriptions, and
-//! [`ask`](flight::ask) makes a plain call for whoever merges several answers. A legacy client's
+//! [`ask`](ask::ask) makes a plain call for whoever merges several answers. A legacy client's
 //! [`Session`](crate::session::Session) holds one lease for each server it has met.
 //!
 //! The rules: what a client says under `omnimind/` reaches no upstream; what an upstream says reaches only
 //! the principal it was said to; every end of a flow is one message; dropping a flow cancels the call.
 
+pub mod ask;
 mod client;
 pub mod endpoint;
 pub mod flight;
