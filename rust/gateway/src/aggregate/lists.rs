@@ -260,8 +260,8 @@ async fn part(client: &Client, list: List, view: ServerView) -> Part {
     let key = (client.caller.principal.name.clone(), spec.name.clone(), list);
     let shelves = &client.caller.plane.shelves;
     let (last, late) = shelves.last(&key);
-    let waits = late == Some(Late::Up) || late == Some(Late::Coming) && !up;
-    if waits || !up && last.is_some() {
+    let skipped = late == Some(Late::Up) || late == Some(Late::Coming) && !up;
+    if skipped || !up && last.is_some() {
         return Part { server: spec, items: last.unwrap_or_default() };
     }
     let asked = ask(client.clone(), list, spec.clone());
