@@ -251,20 +251,17 @@ def peers() -> Path:
 
 
 def table(rows: list[dict[str, object]]) -> str:
-    heads = ("", "kills", "kill to answer p50", "p99", "refused a kill", "left after its kill -9")
-    lines = [f"{heads[0]:<24}" + "".join(f"{head:>{max(len(head) + 3, 12)}}" for head in heads[1:])]
+    heads = {
+        "kills": "kills",
+        "p50_ms": "p50 ms",
+        "p99_ms": "p99 ms",
+        "refused_per_kill": "refused a kill",
+        "left_after_kill_of_supervisor": "left after its own kill",
+    }
+    lines = [" " * 24 + "".join(f"{head:>{len(head) + 4}}" for head in heads.values())]
     for row in rows:
-        cells = [
-            str(row["kills"]),
-            f"{row['p50_ms']} ms",
-            f"{row['p99_ms']} ms",
-            str(row["refused_per_kill"]),
-        ]
-        cells.append(str(row["left_after_kill_of_supervisor"]))
-        lines.append(
-            f"{row['name']:<24}"
-            + "".join(f"{c:>{len(h) + 3}}" for c, h in zip(cells, heads[1:], strict=True))
-        )
+        cells = (f"{row[key]!s:>{len(head) + 4}}" for key, head in heads.items())
+        lines.append(f"{row['name']:<24}{''.join(cells)}")
     return "\n".join(lines)
 
 
