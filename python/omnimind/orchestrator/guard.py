@@ -33,6 +33,9 @@ SWEEP_PAUSE_S = 0.005
 STEADY_S = 30.0
 """An orchestrator that ran this long is restarted without a pause."""
 LONGEST_PAUSE_S = 10.0
+"""Before the next start of an orchestrator that did not come up."""
+SERVED_PAUSE_S = 0.8
+"""Before the next start of one that did: callers wait in the sockets meanwhile."""
 LOCK_PATIENCE_S = 1.0
 """How long a lock may stay taken whose holder is dead: its last process is about to end."""
 PATIENCE = 3
@@ -112,7 +115,8 @@ class Guard:
 
     def _pause(self, wakeups: socket.socket) -> int | None:
         """Wait longer after each quick death; a signal meanwhile ends the guard."""
-        pause_s = 0.0 if self._deaths_in_a_row <= 1 else min(LONGEST_PAUSE_S, 0.1 * 2**self._deaths_in_a_row)
+        longest_s = SERVED_PAUSE_S if self._running else LONGEST_PAUSE_S
+        pause_s = 0.0 if self._deaths_in_a_row <= 1 else min(longest_s, 0.1 * 2**self._deaths_in_a_row)
         print("omnimind: the orchestrator died; the guard starts a new one", file=sys.stderr, flush=True)  # noqa: T201
         until = time.monotonic() + pause_s
         while not self._stops and (left_s := until - time.monotonic()) > 0:
