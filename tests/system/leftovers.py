@@ -74,4 +74,4 @@ def wait_for_record(fleet: Fleet, pids: set[int]) -> None:
 
 def decoy_command() -> list[str]:
     """A stranger that does nothing."""
-    return [sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(600)"]
+    return [sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(86400)"]

@@ -8,16 +8,31 @@ import pty
 import signal
 import stat
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from omnimind import cli
 from omnimind.cli import fleet as control
+from omnimind.errors import Exit
 from tests.fleet import wait_until
-from tests.system.double import FIXTURES, PYTHON_PATH, doubled, identity, is_ready, living, row, tiny, tree
+from tests.system.double import (
+    FIXTURES,
+    PYTHON_PATH,
+    doubled,
+    identity,
+    is_ready,
+    living,
+    row,
+    status,
+    tiny,
+    tree,
+)
 
 STOP_S = 15.0
+Capture = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -60,6 +75,22 @@ def test_the_stop_command_stops_all() -> None:
     control.ask(fleet.state, {"cmd": "stop"})
     assert process.wait(STOP_S) == 0
     assert living(before) == set()
+    fleet.stop()
+
+
+@pytest.mark.parametrize("stopped", ["guard", "orchestrator"])
+def test_down_now_ends_a_fleet_whose_processes_are_stopped(stopped: str, capsys: Capture) -> None:
+    fleet = doubled({"plain": tiny()}).start()
+    process = fleet._process
+    assert process is not None
+    before = tree(fleet.pid)
+    os.kill(status(fleet)[stopped]["pid"], signal.SIGSTOP)
+    reaping = threading.Thread(target=process.wait, daemon=True)  # as the guard's parent does anywhere else
+    reaping.start()
+    assert cli.main(["down", "--now", "--state", str(fleet.state)]) == Exit.OK
+    reaping.join()
+    assert living(before) == set()
+    assert capsys.readouterr().err.endswith("stopped\n")
     fleet.stop()
 
 

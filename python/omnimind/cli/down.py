@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.05
 _NEWS_S = 2.0
+_ANSWER_S = 10.0
+_HURRY_S = 1.0
 DEFAULT_TIMEOUT_S = 60
 GUARD_NAME = "omnimind-guard"
 
@@ -59,7 +61,7 @@ def stop(state: Path, timeout_s: float, *, now: bool = False) -> float:
     guard = fleet.holder(state)
     began_s = time.monotonic()
     _ask(state, guard, now)
-    news_s = began_s + _NEWS_S
+    news_s, nudge_s = began_s + _NEWS_S, time.monotonic() + _HURRY_S
     while guard is not None and fleet.holder(state) == guard:
         if time.monotonic() - began_s > timeout_s:
             raise FleetError(
@@ -68,6 +70,9 @@ def stop(state: Path, timeout_s: float, *, now: bool = False) -> float:
                 where=f"its guard is pid {guard[0]}",
                 help="see what it waits for: omnimind status; do not wait for calls: omnimind down --now",
             )
+        if now and time.monotonic() > nudge_s:
+            nudge_s += _HURRY_S  # the guard ends at once what was asked often enough
+            _signal_guard(state, guard)
         if time.monotonic() > news_s:
             news_s += _NEWS_S
             terminal.say(f"still running: {_waiting_for(state)}")
@@ -77,7 +82,7 @@ def stop(state: Path, timeout_s: float, *, now: bool = False) -> float:
 
 def _ask(state: Path, guard: tuple[int, int] | None, now: bool) -> None:
     try:
-        fleet.ask(state, {"cmd": "stop"})
+        fleet.ask(state, {"cmd": "stop"}, timeout_s=_HURRY_S if now else _ANSWER_S)
     except OmniMindError:
         # Starting, hanging or alone without its orchestrator: the guard itself listens to signals.
         if guard is None or not _signal_guard(state, guard):
@@ -94,7 +99,10 @@ def _signal_guard(state: Path, guard: tuple[int, int]) -> bool:
 
     found = proc.read(guard[0])
     is_guard = found is not None and found.name == GUARD_NAME
-    return is_guard and _is_locked(state) and pidfd.send(*guard, signal.SIGTERM)
+    if not is_guard or not _is_locked(state):
+        return False
+    pidfd.send(*guard, signal.SIGCONT)  # one that was stopped hears nothing
+    return pidfd.send(*guard, signal.SIGTERM)
 
 
 def _is_locked(state: Path) -> bool:
