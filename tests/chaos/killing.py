@@ -46,9 +46,13 @@ class Killer:
         self._callers = callers
         self._chance = chance
         self._kills = kills
+        self._first = chance.sample(list(WEIGHTS), len(WEIGHTS))
         self._children = [*TALLIES, *([NODE] if with_node else [])]
 
     def choose(self) -> str:
+        """What to kill next: each once in an order of its own, then by weight."""
+        if self._first:
+            return self._first.pop()
         targets, weights = zip(*WEIGHTS.items(), strict=True)
         return str(self._chance.choices(targets, weights)[0])
 
