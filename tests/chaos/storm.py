@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -58,29 +58,40 @@ class Storm:
         return Account.of(ledger, carried_out, self.seed, self.rate_per_s)
 
     async def _on(self, fleet: Fleet, with_node: bool) -> Ledger:
-        url = urlsplit(fleet.base)
-        client = Client(url.hostname or "", url.port or 0)
-        tokens = {name: await asyncio.to_thread(add_principal, fleet, name) for name in PRINCIPALS}
-        callers = [Caller(name, token) for name, token in tokens.items()]
-        sessions = await _prepare(client, callers)
-        load = Load(client, mix.kinds(with_node, sessions), callers, Random(self.seed), self.rate_per_s)
-        await load.open_sessions()
-        killer = Killer(fleet, client, callers, Random(self.seed + 1), load.ledger.kills, with_node)
-        sending = asyncio.create_task(load.send())
-        try:
-            await asyncio.sleep(CALM_S)
+        async def kill(load: Load) -> None:
+            chance = Random(self.seed + 1)
+            killer = Killer(fleet, load.client, load.callers, chance, load.ledger.kills, with_node)
             for number in range(self.kills):
                 await killer.kill(killer.choose())
                 await killer.whole()
                 await load.nobody_tries_again()
                 await asyncio.sleep(killer.pause_s(PAUSE_S))
                 _say(number + 1, self.kills, load.ledger)
-            await asyncio.sleep(CALM_S)
-        finally:
-            load.stop()
-            await sending
-            client.close()
-        return load.ledger
+
+        return await under_load(fleet, kill, self.seed, self.rate_per_s, with_node)
+
+
+async def under_load(
+    fleet: Fleet, work: Callable[[Load], Awaitable[None]], seed: int, rate_per_s: float, with_node: bool
+) -> Ledger:
+    """Do something while calls come by the clock; what became of them."""
+    url = urlsplit(fleet.base)
+    client = Client(url.hostname or "", url.port or 0)
+    tokens = {name: await asyncio.to_thread(add_principal, fleet, name) for name in PRINCIPALS}
+    callers = [Caller(name, token) for name, token in tokens.items()]
+    sessions = await _prepare(client, callers)
+    load = Load(client, mix.kinds(with_node, sessions), callers, Random(seed), rate_per_s)
+    await load.open_sessions()
+    sending = asyncio.create_task(load.send())
+    try:
+        await asyncio.sleep(CALM_S)
+        await work(load)
+        await asyncio.sleep(CALM_S)
+    finally:
+        load.stop()
+        await sending
+        client.close()
+    return load.ledger
 
 
 class Load:
@@ -90,10 +101,10 @@ class Load:
         self, client: Client, kinds: list[Kind], callers: list[Caller], chance: Random, rate_per_s: float
     ) -> None:
         self.ledger = Ledger()
-        self._client = client
+        self.client = client
+        self.callers = callers
         self._kinds = kinds
         self._weights = [kind.weight for kind in kinds]
-        self._modern = callers
         self._legacy: dict[tuple[str, str], Caller] = {}
         self._chance = chance
         self._rate_per_s = rate_per_s
@@ -104,8 +115,8 @@ class Load:
     async def open_sessions(self) -> None:
         """A legacy session of every principal on every endpoint."""
         for path in {kind.path for kind in self._kinds}:
-            for caller in self._modern:
-                opened = await open_session(self._client, caller.name, caller.token, path)
+            for caller in self.callers:
+                opened = await open_session(self.client, caller.name, caller.token, path)
                 self._legacy[caller.name, path] = opened
 
     def stop(self) -> None:
@@ -132,7 +143,7 @@ class Load:
         ledger = self.ledger
         ledger.calls += 1
         kind = self._chance.choices(self._kinds, self._weights)[0]
-        caller = self._chance.choice(self._modern)
+        caller = self._chance.choice(self.callers)
         if self._chance.random() < 0.4:
             caller = self._legacy[caller.name, kind.path]
         nonce = f"c{ledger.calls}"
@@ -140,13 +151,13 @@ class Load:
         params = kind.params(nonce, self._chance, caller.name)
         if not kind.idempotent and kind.server != mix.NODE:
             ledger.counted[nonce] = False
-        attempt = await self._client.call(caller, kind.path, kind.method, params, fresh=fresh)
+        attempt = await self.client.call(caller, kind.path, kind.method, params, fresh=fresh)
         had = ledger.book(kind, nonce, caller.name, attempt, again=False)
         if had and nonce in ledger.counted:
             ledger.counted[nonce] = True
         if not had and kind.idempotent:
             self._second_tries += 1
-            attempt = await self._client.call(caller, kind.path, kind.method, params, fresh=True)
+            attempt = await self.client.call(caller, kind.path, kind.method, params, fresh=True)
             self._second_tries -= 1
             if not self._second_tries:
                 self._settled.set()
