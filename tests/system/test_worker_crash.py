@@ -146,7 +146,9 @@ def test_a_dead_gateway_takes_nothing_with_it_and_the_next_one_gets_the_same_pip
         assert before["child"]["inherited"] is False
         gateway = status(fleet)["gateway"]
         os.kill(gateway["pid"], signal.SIGKILL)
-        wait_until(lambda: status(fleet)["gateway"]["epoch"] == gateway["epoch"] + 1, 10, "there is a second gateway")
+        wait_until(
+            lambda: status(fleet)["gateway"]["epoch"] == gateway["epoch"] + 1, 10, "there is a second gateway"
+        )
         wait_until(lambda: status(fleet)["gateway"]["state"] == "ready", 10, "it is up")
         after = whoami(fleet, "plain")
         assert after["child"]["inherited"] is True

@@ -20,6 +20,7 @@ from omnimind.linux import packets, process
 if TYPE_CHECKING:
     from omnimind._core import Gateway
 
+
 def main(argv: list[str]) -> int:
     """Serve until the orchestrator says drain or is gone."""
     parser = argparse.ArgumentParser()

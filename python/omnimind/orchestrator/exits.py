@@ -89,6 +89,12 @@ def hangs(silent_s: float) -> Cause:
     return Cause(f"hangs: no heartbeat for {silent_s:.1f} s", False, fix, Kind.HANG)
 
 
+def stopped() -> Cause:
+    """Somebody stopped it and did not continue it."""
+    fix = "it was replaced; to look into a process, attach a debugger instead of sending SIGSTOP"
+    return Cause("stopped by a signal (SIGSTOP) and not continued", False, fix, Kind.HANG)
+
+
 def used_too_much(used_mb: int, allowed_mb: int) -> Cause:
     """It was ended because it used more memory than it may."""
     return Cause(f"used {used_mb} MB of the {allowed_mb} MB allowed", False, _MORE_MEMORY, Kind.MEMORY)

@@ -39,6 +39,7 @@ from omnimind.settings import ServerSettings, Settings
 
 WANT_S = 30.0
 """Longest wait of a request for a child whose server is still starting."""
+_SLOW_STARTS = 10
 _SOON_S = 5.0
 _LAST_S = 15.0
 """How long the word that the fleet is ready waits for a server that does not answer."""
@@ -90,6 +91,7 @@ class Fleet:
         self.units: dict[str, Unit] = {}
         self.news = anyio.Event()
         self.gateway = Gateway(family, self.logs.of("gateway"), self, os.environ, gateway_module)
+        self._begun: set[str] = set()
         self.servers: dict[str, Server] = {}
         for server in in_tier_order(settings):
             self.supervise(server)
@@ -98,9 +100,13 @@ class Fleet:
 
     def _policy(self, settings: ServerSettings) -> Policy:
         restart = settings.restart
+        # Starts that take their whole time to fail must still meet in one window.
+        slowest_s = (
+            self.settings.orchestrator.start_timeout_ms / 1000 * min(restart.max_attempts, _SLOW_STARTS)
+        )
         found = Policy(
             max_attempts=restart.max_attempts,
-            window_s=restart.window_s,
+            window_s=max(restart.window_s, slowest_s),
             backoff_min_s=restart.backoff_min_ms / 1000,
             backoff_max_s=restart.backoff_max_ms / 1000,
             probe_s=self.settings.orchestrator.probe_ms / 1000,
@@ -167,6 +173,7 @@ class Fleet:
         """Start these and wait until each has come to something."""
         started = [self.servers[name] for name in names]
         for server in started:
+            self._begun.add(server.settings.name)
             server.post(Event.START)
         for server in started:
             await server.settled()
@@ -194,6 +201,7 @@ class Fleet:
     async def forget(self, name: str) -> None:
         """A stopped server is no longer part of the fleet."""
         server = self.servers.pop(name)
+        self._begun.discard(name)
         server.dismiss()
         server.log.close()
         self._children.pop(name, None)
@@ -289,13 +297,15 @@ class Fleet:
 
     def _server_message(self, server: Server) -> Mapping[str, Any]:
         retry_s = server.retry_after_s()
+        begun = server.settings.name in self._begun
         worker = (
             server.instance if server.phase in _UP and isinstance(server.instance, Worker | Sitting) else None
         )
         return {
             "t": "server",
             "name": server.settings.name,
-            "state": server.phase.value,
+            # Calls wait for one whose wave has not come yet.
+            "state": server.phase.value if begun else Phase.STARTING.value,
             "reason": server.reason,
             "retry_after_ms": None if retry_s is None else int(retry_s * 1000) + 1,
             "path": worker.path if worker else None,
@@ -400,7 +410,7 @@ class Fleet:
         )
 
     async def _come_up(self, server: Server) -> None:
-        if server.phase in (Phase.PARKED, Phase.STOPPED) and not self.stop_asked.is_set():
+        if server.phase is Phase.PARKED and not self.stop_asked.is_set():
             server.post(Event.WAKE)
         with anyio.move_on_after(WANT_S):
             while server.phase in _ON_THE_WAY and (server.retry_after_s() or 0.0) < _SOON_S:

@@ -21,12 +21,12 @@ from typing import Any, Protocol, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from omnimind.linux import seqpacket, usage
+from omnimind.linux import proc, seqpacket, usage
 from omnimind.linux.pulse import Beat
 from omnimind.orchestrator import exits, ledger, logs, negotiate, resources, spawn
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.forks import Ends, Job, Zygote
-from omnimind.orchestrator.heartbeat import Heartbeat
+from omnimind.orchestrator.heartbeat import MISSED, Heartbeat
 from omnimind.orchestrator.negotiate import Lines, Mode, Negotiated
 from omnimind.orchestrator.processes import Child, Family
 from omnimind.orchestrator.resources import Room, Rooms
@@ -152,6 +152,15 @@ class _Life:
         with anyio.move_on_after(_LAST_WORDS_S):
             await self._logged.wait()
         return found[0]
+
+    async def stays_stopped(self) -> Cause:
+        """Wait until it was stopped by a signal and nobody continued it for three heartbeats."""
+        looks = 0
+        while looks < MISSED:
+            await anyio.sleep(self.house.heartbeat_ms / 1000)
+            found = proc.read(self.child.pid)
+            looks = looks + 1 if found is not None and found.state == "T" else 0
+        return exits.stopped()
 
     async def _pump(self, output: int) -> None:
         try:
@@ -328,8 +337,8 @@ class StdioChild:
         """Its pipes belong to the gateway: a process that lives is all that can be asked for."""
 
     async def gone(self) -> Cause:
-        """Wait for its end, or end it when it uses too much."""
-        cause = await self.life.ends(self.life.overuses)
+        """Wait for its end, or end it when it uses too much or stays stopped."""
+        cause = await self.life.ends(self.life.overuses, self.life.stays_stopped)
         self.close()
         return cause
 

@@ -245,7 +245,6 @@ def _ended(state: State, at: Moment) -> Step:
 TABLE: Final[dict[tuple[Phase, Event], Callable[[State, Moment], Step]]] = {
     (Phase.STOPPED, Event.START): _spawn_afresh,
     (Phase.STOPPED, Event.RESTART): _spawn_afresh,
-    (Phase.STOPPED, Event.WAKE): _spawn_afresh,
     (Phase.STARTING, Event.ANSWERED): _answered,
     (Phase.STARTING, Event.FAILED): _failed,
     (Phase.STARTING, Event.ENDED): _failed,

@@ -15,6 +15,10 @@ from omnimind import catalog
 from omnimind.settings import ServerSettings, Settings
 from omnimind.tokens import Principal
 
+BEATS = 3
+"""A strange server may work on one call at a time and answer no ping meanwhile: it is doubted only after a silence
+that costs the call anyway, which are three beats in `rust/gateway/src/upstream/pipe/attention.rs`."""
+
 
 def snapshot(
     settings: Settings, principals: Sequence[Principal], keys: Sequence[str], version: str
@@ -56,5 +60,5 @@ def _server(server: ServerSettings, heartbeat_ms: int) -> dict[str, Any]:
         "timeout_ms": server.timeout_ms,
         "deadline_ms": server.deadline_ms,
         "trust": list(server.trust),
-        "heartbeat_ms": heartbeat_ms,
+        "heartbeat_ms": heartbeat_ms if server.first_party else max(heartbeat_ms, server.timeout_ms // BEATS),
     }

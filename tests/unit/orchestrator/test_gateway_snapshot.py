@@ -70,5 +70,6 @@ def test_no_auth_is_passed_on(tmp_path: Path) -> None:
 
 
 def test_it_says_how_soon_silence_counts(tmp_path: Path) -> None:
-    document = {"mcpServers": {"memory": {}}, "orchestrator": {"heartbeat_ms": 400}}
-    assert [server["heartbeat_ms"] for server in snapshot_of(tmp_path, document)["servers"]] == [400]
+    strange = {"command": "x", "timeout_ms": 30_000}
+    document = {"mcpServers": {"memory": {}, "strange": strange}, "orchestrator": {"heartbeat_ms": 400}}
+    assert [server["heartbeat_ms"] for server in snapshot_of(tmp_path, document)["servers"]] == [400, 10_000]

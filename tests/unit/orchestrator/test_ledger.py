@@ -78,7 +78,7 @@ def test_looking_around_enters_what_runs_below_without_the_mark(state: Path, chi
 def test_what_bears_the_mark_needs_no_entry(state: Path) -> None:
     environment = {**os.environ, ledger.MARK: f"{MARK}.7"}
     with subprocess.Popen(["sleep", "600"], env=environment) as process:
-        wait_until(lambda: (proc.read(process.pid) or process).name == "sleep", 5, "it is executed")  # type: ignore[union-attr]
+        wait_until(lambda: proc.variable(process.pid, ledger.MARK.encode()) is not None, 5, "it is executed")
         Ledger(state, MARK).look_around()
         assert process.pid not in {pid for pid, _ in only(state).processes}
         process.kill()
