@@ -46,6 +46,7 @@ class Key:
     principal: str
     era: str
     session: str | None = None
+    apart: int | None = None
 
 
 class TooManyStarts(Exception):
@@ -159,13 +160,21 @@ class Children:
     # --- what the gateway asks
 
     async def want(
-        self, principal: str, era: str, session: str | None, capabilities: Mapping[str, Any] | None
+        self,
+        principal: str,
+        era: str,
+        session: str | None,
+        capabilities: Mapping[str, Any] | None,
+        apart: int | None = None,
     ) -> StdioChild:
-        """The child for this key, started if there is none. Raises StartFailed or TooManyStarts."""
+        """The child for this key, started if there is none. Raises StartFailed or TooManyStarts.
+
+        `apart` is the epoch of a gateway that needs one which no other gateway holds.
+        """
         whose = NOBODY if self._server.sessions == "shared" else principal
         own_session = session if self._server.sessions == "own" else None
         declared = negotiate.CAPABILITIES if own_session is None or capabilities is None else capabilities
-        key = Key(whose, self._spoken(era), own_session)
+        key = Key(whose, self._spoken(era), own_session, apart)
         async with self._locks.setdefault(key, anyio.Lock()):
             if key in self._by_key:
                 return self._by_key[key]
@@ -176,7 +185,15 @@ class Children:
                 if other is None:
                     raise
                 self._speaks[key.era] = False
-        return await self.want(principal, other, session, capabilities)
+        return await self.want(principal, other, session, capabilities, apart)
+
+    async def let_go(self, child: StdioChild, patience_s: float) -> None:
+        """End a child other than the first, once its gateway has nothing in flight there."""
+        for key, known in list(self._by_key.items()):
+            if known is child and child is not self._first:
+                del self._by_key[key]
+                self._locks.pop(key, None)
+                await self._let_go(child, patience_s)
 
     async def release(self, number: object) -> None:
         """End a child that the gateway no longer uses; the first one stays."""
@@ -198,7 +215,7 @@ class Children:
     async def end_sessions(self, epoch: int) -> None:
         """A gateway is gone: end the children of its sessions."""
         for key, child in list(self._by_key.items()):
-            if key.session is not None and child.handed_to == epoch:
+            if (key.session is not None or key.apart is not None) and child.handed_to == epoch:
                 self._forget(child, "its session ended with the gateway")
                 await child.end(GRACE_S)
 

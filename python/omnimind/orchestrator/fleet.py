@@ -19,13 +19,12 @@ from anyio.abc import TaskGroup
 from omnimind import tokens
 from omnimind.linux.packets import Message
 from omnimind.orchestrator import logs, order, units
-from omnimind.orchestrator.children import Children, TooManyStarts
+from omnimind.orchestrator.children import Children
 from omnimind.orchestrator.events import Events
-from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.forks import Zygote
 from omnimind.orchestrator.gatewaying import Gateway
 from omnimind.orchestrator.guardlink import GuardLink
-from omnimind.orchestrator.instances import House, StartFailed, StdioChild, Worker
+from omnimind.orchestrator.instances import House, Worker
 from omnimind.orchestrator.lifecycle import Event, Phase, Policy
 from omnimind.orchestrator.ports import Ports, authority
 from omnimind.orchestrator.processes import Family
@@ -35,16 +34,14 @@ from omnimind.orchestrator.seats import Seats
 from omnimind.orchestrator.snapshot import in_tier_order, snapshot
 from omnimind.orchestrator.supervise import Server, Source
 from omnimind.orchestrator.units import Sitting, Unit
+from omnimind.orchestrator.wants import Wants
 from omnimind.settings import ServerSettings, Settings
 
-WANT_S = 30.0
-"""Longest wait of a request for a child whose server is still starting."""
 _SLOW_STARTS = 10
 _SOON_S = 5.0
 _LAST_S = 15.0
 """How long the word that the fleet is ready waits for a server that does not answer."""
 _UP = frozenset({Phase.READY, Phase.DEGRADED})
-_ON_THE_WAY = frozenset({Phase.STARTING, Phase.BACKOFF})
 
 
 class Fleet:
@@ -93,6 +90,7 @@ class Fleet:
         self.gateway = Gateway(family, self.logs.of("gateway"), self, os.environ, gateway_module)
         self._begun: set[str] = set()
         self.servers: dict[str, Server] = {}
+        self._wants = Wants(self.servers, self._children, self.gateway, self.stop_asked, tasks)
         for server in in_tier_order(settings):
             self.supervise(server)
 
@@ -318,7 +316,7 @@ class Fleet:
         """A message of the gateway; whatever takes time gets a task of its own."""
         match message.get("t"):
             case "want_child":
-                self._tasks.start_soon(self._contained, self._answer_want, message, epoch)
+                self._tasks.start_soon(self._contained, self._wants.answer, message, epoch)
             case "release_child":
                 for children in self._children.values():
                     self._tasks.start_soon(self._contained, children.release, message.get("child"))
@@ -361,57 +359,3 @@ class Fleet:
         if event is Event.DOUBTED and not isinstance(server.instance, Worker | Sitting):
             return  # nothing of ours stands between the gateway and this server
         server.post(event)
-
-    async def _answer_want(self, want: Message, epoch: int) -> None:
-        answer: dict[str, Any] = {"t": "child", "request": want["request"], "ok": False}
-        pipes: list[int] = []
-        server = self.servers.get(str(want.get("server")))
-        try:
-            child = await self._child_for(server, want)
-            while (
-                child.handed_to is not None
-                and child.handed_to != epoch
-                and self.gateway.lives(child.handed_to)
-            ):
-                # Two readers of one pipe would lose answers.
-                await self.gateway.ended(child.handed_to)
-                child = await self._child_for(server, want)
-        except (StartFailed, TooManyStarts) as refusal:
-            retry_s = getattr(refusal, "retry_after_s", None) or (server.retry_after_s() if server else None)
-            answer["reason"] = str(refusal)
-            answer["state"] = server.phase.value if server else "stopped"
-            answer["retry_after_ms"] = None if retry_s is None else int(retry_s * 1000) + 1
-        else:
-            agreed = child.negotiated
-            negotiated = {"era": agreed.era, "version": agreed.version, "result": agreed.result}
-            inherited = child.handed_to is not None and child.handed_to != epoch
-            answer |= {"ok": True, "child": child.number, "negotiated": negotiated, "inherited": inherited}
-            answer["leftover"], child.leftover = child.leftover, b""
-            child.handed_to, pipes = epoch, [child.stdin, child.stdout]
-        try:
-            self.gateway.tell_one(epoch, answer, pipes)
-        except OSError:  # its pipes are closed: it ended while the answer was made
-            gone = {"ok": False, "reason": "it has just ended", "retry_after_ms": 1}
-            self.gateway.tell_one(epoch, {"t": "child", "request": want["request"], **gone})
-
-    async def _child_for(self, server: Server | None, want: Message) -> StdioChild:
-        """The child that is wanted, after its server came up. Raises StartFailed or TooManyStarts."""
-        if server is None or server.settings.name not in self._children:
-            raise StartFailed(Cause("no such stdio server"))
-        await self._come_up(server)
-        if server.phase not in _UP:
-            raise StartFailed(Cause(server.reason or f"it is {server.phase.value}"))
-        session, capabilities = want.get("session"), want.get("capabilities")
-        return await self._children[server.settings.name].want(
-            str(want["principal"]),
-            str(want.get("era", "any")),
-            None if session is None else str(session),
-            capabilities if isinstance(capabilities, dict) else None,
-        )
-
-    async def _come_up(self, server: Server) -> None:
-        if server.phase is Phase.PARKED and not self.stop_asked.is_set():
-            server.post(Event.WAKE)
-        with anyio.move_on_after(WANT_S):
-            while server.phase in _ON_THE_WAY and (server.retry_after_s() or 0.0) < _SOON_S:
-                await server.moved()

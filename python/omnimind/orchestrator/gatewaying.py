@@ -151,6 +151,11 @@ class Gateway:
         """True while the process of this epoch runs."""
         return epoch in self._living
 
+    def is_leaving(self, epoch: int) -> bool:
+        """True for one that only finishes what it has."""
+        process = self._living.get(epoch)
+        return process is not None and process.leaving
+
     async def ended(self, epoch: int) -> None:
         """Wait until the process of this epoch is gone."""
         process = self._living.get(epoch)
