@@ -37,7 +37,6 @@ from omnimind.orchestrator.units import Sitting, Unit
 from omnimind.orchestrator.wants import Wants
 from omnimind.settings import ServerSettings, Settings
 
-_SLOW_STARTS = 10
 _SOON_S = 5.0
 _LAST_S = 15.0
 """How long the word that the fleet is ready waits for a server that does not answer."""
@@ -98,13 +97,9 @@ class Fleet:
 
     def _policy(self, settings: ServerSettings) -> Policy:
         restart = settings.restart
-        # Starts that take their whole time to fail must still meet in one window.
-        slowest_s = (
-            self.settings.orchestrator.start_timeout_ms / 1000 * min(restart.max_attempts, _SLOW_STARTS)
-        )
         found = Policy(
             max_attempts=restart.max_attempts,
-            window_s=max(restart.window_s, slowest_s),
+            window_s=restart.window_s,
             backoff_min_s=restart.backoff_min_ms / 1000,
             backoff_max_s=restart.backoff_max_ms / 1000,
             probe_s=self.settings.orchestrator.probe_ms / 1000,

@@ -198,11 +198,20 @@ def _kept(state: State, _: Moment) -> Step:
 
 def _failed(state: State, at: Moment) -> Step:
     lasted_s = 0.0 if state.ready_since_s is None else at.now_s - state.ready_since_s
-    before = () if lasted_s >= at.policy.sustained_s else at.recent(state.failures)
+    before = () if lasted_s >= at.policy.sustained_s else at.recent(_failures_before(state, at))
     after = replace(state, failures=(*before, at.now_s), ready_since_s=None, renewing=False)
     if state.half_open or len(after.failures) >= at.policy.max_attempts:
         return _park(after, at)
     return replace(after, phase=Phase.BACKOFF, due_s=at.now_s + _pause_s(len(after.failures), at)), ()
+
+
+def _failures_before(state: State, at: Moment) -> tuple[float, ...]:
+    """Failures so far, none older by the time this start took: starts that hang until they time out must still
+    meet in one window."""
+    if state.phase is not Phase.STARTING or not state.starts:
+        return state.failures
+    took_s = at.now_s - state.starts[-1]
+    return tuple(t + took_s for t in state.failures)
 
 
 def _hopeless(state: State, at: Moment) -> Step:

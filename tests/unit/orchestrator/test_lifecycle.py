@@ -102,11 +102,23 @@ def test_the_third_failure_in_the_window_parks() -> None:
 
 
 def test_failures_older_than_the_window_do_not_count() -> None:
+    life = Life(replace(POLICY, window_s=40))
+    life.happen(Event.START)
+    for _ in range(5):
+        life.happen(Event.ANSWERED)
+        life.happen(Event.FAILED, 25)
+        life.tick_when_due()
+        assert life.state.phase is Phase.STARTING
+
+
+def test_starts_that_hang_until_they_time_out_park_too() -> None:
     life = started()
-    life.crash(2)
-    life.now_s += 61
-    life.crash(1)
-    assert life.state.phase is Phase.STARTING
+    for _ in range(POLICY.max_attempts):
+        assert life.state.phase is Phase.STARTING
+        life.happen(Event.FAILED, 30)
+        if life.state.phase is Phase.BACKOFF:
+            life.tick_when_due()
+    assert life.state.phase is Phase.PARKED
 
 
 def test_sustained_readiness_wipes_the_count() -> None:
