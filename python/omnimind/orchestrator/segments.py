@@ -34,7 +34,18 @@ class Removed:
 
 
 def segments(live: Path) -> list[tuple[int, Path]]:
-    """The numbered parts of a log, oldest first."""
+    """The numbered parts of a log, oldest first.
+
+    A folder that changes while it is listed may show a file under neither its old nor its new name, so it is
+    listed until two listings agree.
+    """
+    found = _listed(live)
+    while (again := _listed(live)) != found:
+        found = again
+    return found
+
+
+def _listed(live: Path) -> list[tuple[int, Path]]:
     found: dict[int, Path] = {}
     with contextlib.suppress(FileNotFoundError):
         for entry in os.scandir(live.parent):
