@@ -32,9 +32,9 @@ def _prctl(option: int, argument: int) -> None:
         raise OSError(code, os.strerror(code))
 
 
-def become_subreaper() -> None:
-    """Orphaned descendants become children of this process instead of init's."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+def become_subreaper(wanted: bool = True) -> None:
+    """Orphaned descendants become children of this process instead of init's; or no longer do."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(wanted))
 
 
 def die_with_parent(parent: int, with_signal: int = signal.SIGKILL) -> bool:

@@ -54,6 +54,7 @@ def examine(found: Settings, say: Callable[[str], None]) -> list[Finding]:
         process.become_subreaper()
         return anyio.run(_Trial(found, folder, say).run, servers)
     finally:
+        process.become_subreaper(False)
         shutil.rmtree(folder, ignore_errors=True)
 
 
