@@ -95,7 +95,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote
+	hostile incident cycles hangs zygote rolls child-kills crash-loop
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -110,7 +110,8 @@ bar-race:
 bar-durability:
 	$(FULL) tests/system/test_memory_durability.py
 bar-crash:
-	$(FULL) tests/system/test_worker_crash.py tests/system/test_guard.py tests/system/test_children.py tests/system/test_stop.py
+	$(FULL) tests/system/test_worker_crash.py tests/system/test_guard.py tests/system/test_children.py tests/system/test_stop.py \
+		tests/system/test_orphans.py tests/system/test_stale.py
 bar-isolation:
 	$(FULL) tests/chaos/test_gateway_kill.py tests/chaos/test_kills_under_load.py
 bar-sessions:
@@ -132,6 +133,12 @@ bar-incident:
 	$(FULL) -s tests/chaos/test_incident.py tests/chaos/test_crash_loop.py tests/unit/orchestrator/test_lifecycle_simulation.py
 bar-cycles:
 	$(FULL) -s tests/chaos/test_cycles.py
+bar-rolls:
+	$(FULL) tests/chaos/test_rolls.py tests/system/test_renewal.py
+bar-child-kills:
+	$(FULL) tests/chaos/test_child_kills.py tests/system/test_killed_under_call.py
+bar-crash-loop:
+	$(FULL) -s tests/chaos/test_crash_loop.py
 bar-hangs:
 	$(FULL) -s tests/chaos/test_hangs.py
 bar-zygote:
@@ -143,7 +150,6 @@ SEEDS ?= 1 2 3
 .PHONY: chaos supervisors
 chaos: $(VENV)/.extension tools
 	$(BIN)/python -m tests.chaos.storm --kills $(KILLS) $(SEEDS:%=--seed %) --json data/chaos.json
-	$(FULL) tests/chaos
 
 # The same small server kept alive by supervisord, by circus and by us.
 supervisors: $(VENV)/.extension
