@@ -234,6 +234,13 @@ def test_every_key_of_an_entry_reaches_the_settings(tmp_path: Path) -> None:
     assert any("no effect" in note for note in found.notes)
 
 
+def test_recycling_by_requests_is_for_built_in_servers(tmp_path: Path) -> None:
+    entries = {"x": {"command": "x", "recycle": {"requests": 5}}, "thinking": {"recycle": {"requests": 5}}}
+    assert load(tmp_path, {"mcpServers": entries}).notes == (
+        "x: recycle.requests counts for built-in servers only",
+    )
+
+
 def test_a_unix_url_is_a_server_of_its_own_kind(tmp_path: Path) -> None:
     server = only(load(tmp_path, {"mcpServers": {"u": {"url": "unix:/run/u.sock"}}}))
     assert (server.kind, server.path) == ("unix", "/run/u.sock")

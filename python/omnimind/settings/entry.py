@@ -85,6 +85,8 @@ def read_entry(title: str, member: Member, spot: Spot, expander: Expander, resta
         for key in ("limits", "cache", "compress")
         if key in values
     )
+    if kind == "stdio" and "requests" in values.get("recycle", {}):
+        notes.append(f"{name}: recycle.requests counts for built-in servers only")
     if kind == "http" and values.get("type") == "sse":
         notes.append(
             f"{name}: the old HTTP+SSE transport is not spoken; its address is tried as streamable HTTP"
