@@ -28,6 +28,7 @@ from omnimind.orchestrator.instances import (
 )
 from omnimind.orchestrator.lifecycle import Policy
 from omnimind.orchestrator.negotiate import Mode
+from omnimind.orchestrator.waiting import first_of
 from omnimind.settings import ServerSettings
 
 NOBODY = "*"
@@ -133,17 +134,12 @@ class Children:
     async def _let_go(self, child: StdioChild, patience_s: float) -> None:
         told = {"t": "child_retire", "child": child.number, "timeout_ms": int(patience_s * 1000)}
         released = self._released[child.number] = anyio.Event()
-        if child.handed_to is not None and self._tell(child.handed_to, told):
-            async with anyio.create_task_group() as group:
-
-                async def until(event: anyio.Event) -> None:
-                    await event.wait()
-                    group.cancel_scope.cancel()
-
-                group.start_soon(until, released)
-                group.start_soon(until, child.child.exited)
-                group.cancel_scope.deadline = anyio.current_time() + patience_s + _RELEASE_S
-        del self._released[child.number]
+        try:
+            if child.handed_to is not None and self._tell(child.handed_to, told):
+                with anyio.move_on_after(patience_s + _RELEASE_S):
+                    await first_of(released, child.child.exited)
+        finally:
+            del self._released[child.number]
         if not released.is_set():
             self._gone(child, "the server was replaced or stopped")
         await child.end(GRACE_S)

@@ -25,6 +25,7 @@ from omnimind.linux.packets import Message
 from omnimind.orchestrator import exits, logs, spawn
 from omnimind.orchestrator.link import Link
 from omnimind.orchestrator.processes import Child, Family
+from omnimind.orchestrator.waiting import first_of
 
 UP_S = 15.0
 STEADY_S = 10.0
@@ -78,20 +79,8 @@ class Process:
     async def came_up(self) -> bool:
         """Wait until it accepts; False if it ended, or took too long."""
         with anyio.move_on_after(UP_S):
-            await _first_of(self.up, self.ended)
+            await first_of(self.up, self.ended)
         return self.up.is_set() and not self.ended.is_set()
-
-
-async def _first_of(*events: anyio.Event) -> None:
-    """Wait until one of them is set."""
-    async with anyio.create_task_group() as group:
-
-        async def until(event: anyio.Event) -> None:
-            await event.wait()
-            group.cancel_scope.cancel()
-
-        for event in events:
-            group.start_soon(until, event)
 
 
 class Gateway:
@@ -171,7 +160,7 @@ class Gateway:
         process.asked[number] = anyio.Event()
         process.link.tell({"t": "stats", "request": number})
         with anyio.move_on_after(ANSWER_S):
-            await _first_of(process.asked[number], process.ended)
+            await first_of(process.asked[number], process.ended)
         del process.asked[number]
         return process.answers.pop(number, None)
 
@@ -213,7 +202,7 @@ class Gateway:
         self._now_serves(process)
         while self._current is not None:
             serving, self._succeeded = self._current, anyio.Event()
-            await _first_of(serving.ended, self._succeeded)
+            await first_of(serving.ended, self._succeeded)
             if serving is self._current:
                 self._current, self.state, self.up = None, "stopped", anyio.Event()
         return True
@@ -246,7 +235,7 @@ class Gateway:
         process.leaving = True
         process.link.tell({"t": "drain", "timeout_ms": int(patience_s * 1000)})
         with anyio.move_on_after(patience_s + 1.0):
-            await _first_of(process.ended, self._hurry)
+            await first_of(process.ended, self._hurry)
         await self._family.end(process.child, 0.2)
 
     async def drain(self) -> None:

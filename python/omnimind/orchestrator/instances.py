@@ -102,9 +102,6 @@ class Instance(Protocol):
         """Memory that it and its descendants have for themselves."""
 
 
-Launch = Callable[[], Awaitable[Instance]]
-
-
 class _Life:
     """A process with its log: what both kinds share."""
 

@@ -17,6 +17,7 @@ import anyio
 from omnimind.linux import pidfd, proc
 from omnimind.linux.cgroup import Group
 from omnimind.orchestrator.ledger import Ledger
+from omnimind.orchestrator.waiting import first_of
 
 _REMEMBERED = 64
 SWEEP_LIMIT_S = 2.0
@@ -105,15 +106,8 @@ class Family:
         if child.status is None:
             child.signal_group(signal.SIGTERM)
             child.signal(signal.SIGTERM)
-            async with anyio.create_task_group() as group:
-
-                async def until(event: anyio.Event) -> None:
-                    await event.wait()
-                    group.cancel_scope.cancel()
-
-                group.start_soon(until, child.exited)
-                group.start_soon(until, self._hurried)
-                group.cancel_scope.deadline = anyio.current_time() + grace_s
+            with anyio.move_on_after(grace_s):
+                await first_of(child.exited, self._hurried)
         await self.sweep(child, below)
 
     async def sweep(self, child: Child, below: frozenset[tuple[int, int]] = frozenset()) -> None:

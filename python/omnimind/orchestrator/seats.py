@@ -17,6 +17,7 @@ from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.guardlink import GuardLink, Listener
 from omnimind.orchestrator.instances import House, Instance, StartFailed, Worker
 from omnimind.orchestrator.ports import bind_path
+from omnimind.orchestrator.waiting import first_of
 from omnimind.settings import ServerSettings
 
 SEATS = ("a", "b")
@@ -77,18 +78,10 @@ class Seats:
     async def _free_seat(self) -> str:
         """The first seat whose last worker has ended; waits for one if need be."""
         while True:
-            taken = [self._sitting[seat] for seat in self._order if seat in self._sitting]
             for seat in self._order:
                 if seat not in self._sitting or self._sitting[seat].child.status is not None:
                     return seat
-            async with anyio.create_task_group() as group:
-
-                async def ended(worker: Worker) -> None:
-                    await worker.child.exited.wait()
-                    group.cancel_scope.cancel()
-
-                for worker in taken:
-                    group.start_soon(ended, worker)
+            await first_of(*(worker.child.exited for worker in self._sitting.values()))
 
     async def _listener(self, seat: str) -> Listener:
         if seat not in self._held:

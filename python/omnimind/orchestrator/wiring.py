@@ -33,6 +33,7 @@ from omnimind.orchestrator.progress import Progress
 from omnimind.orchestrator.recording import Recording
 from omnimind.orchestrator.reload import Outcome, Reloader, in_words
 from omnimind.orchestrator.service import Service
+from omnimind.orchestrator.waiting import first_of
 from omnimind.settings import Settings
 
 
@@ -192,14 +193,7 @@ class _Conductor:
         )
 
     async def _until_stopped(self, fleet: Fleet) -> None:
-        async with anyio.create_task_group() as group:
-
-            async def until(event: anyio.Event) -> None:
-                await event.wait()
-                group.cancel_scope.cancel()
-
-            group.start_soon(until, self._stop)
-            group.start_soon(until, fleet.stop_asked)
+        await first_of(self._stop, fleet.stop_asked)
         fleet.stop_asked.set()
         self._stop.set()
 
