@@ -91,15 +91,6 @@ class Groups:
             time.sleep(0.01)
 
 
-FRESH = {"run": "755", "tmp": "1777", "var/tmp": "1777", "dev": "755"}
-"""Folders that the machine has for itself, with their modes."""
-
-
-def _is_hidden(path: str) -> bool:
-    """True for what lies in a folder that the machine has for itself: it gets a layer of its own there."""
-    return any(path.startswith(f"/{name}/") for name in FRESH)
-
-
 class Root:
     """The machine's file system: layers over the host's, and fresh ones where the kernel speaks."""
 
@@ -115,9 +106,9 @@ class Root:
             at: os.open(path, os.O_PATH) for at, path in wanted.items()
         }  # the tmpfs may hide their paths
         mount("tmpfs", self._work, "tmpfs", data="mode=755")
-        hidden = [at for at in lowers if _is_hidden(at)]
-        for at in [at for at in lowers if at not in hidden]:
-            self._layer(lowers[at], at)
+        for at, lower in lowers.items():
+            self._layer(f"/proc/self/fd/{lower}", at, f"layer{lower}")
+            os.close(lower)
         mount("proc", self.path / "proc", "proc")
         for name in ("sys", "sysrq-trigger", "irq", "bus", "fs"):
             at = self.path / "proc" / name
@@ -125,31 +116,26 @@ class Root:
                 bind(str(at), at, READ_ONLY)
         mount("sysfs", self.path / "sys", "sysfs", READ_ONLY)
         mount("cgroup2", self.path / "sys/fs/cgroup", "cgroup2")
-        for name, mode in FRESH.items():
+        for name, mode in (("run", "755"), ("tmp", "1777"), ("var/tmp", "1777"), ("dev", "755")):
             mount("tmpfs", self.path / name, "tmpfs", data=f"mode={mode}")
-        for at in hidden:
-            Path(f"{self.path}{at}").mkdir(parents=True, exist_ok=True)
-            self._layer(lowers[at], at)
         self._devices(self.path / "dev")
 
     def _elsewhere(self) -> list[str]:
         """What must be seen and is not of the base: all of it, or what other file systems hold."""
         found: list[str] = []
         for path in sorted(os.path.realpath(path) for path in self._visible):
-            while self._base == "/" and not _is_hidden(path) and not os.path.ismount(path):
+            while self._base == "/" and not os.path.ismount(path):
                 path = os.path.dirname(path)
             if path != "/" and not any(f"{path}/".startswith(f"{above}/") for above in found):
                 found.append(path)
         return found
 
-    def _layer(self, lower: int, at: str) -> None:
-        kept = self._work / f"layer{lower}"
-        upper, work = kept / "upper", kept / "work"
+    def _layer(self, lower: str, at: str, name: str) -> None:
+        upper, work = self._work / name / "upper", self._work / name / "work"
         upper.mkdir(parents=True)
         work.mkdir()
-        options = f"lowerdir=/proc/self/fd/{lower},upperdir={upper},workdir={work}"
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
         mount("overlay", Path(f"{self.path}{at}"), "overlay", data=options)
-        os.close(lower)
 
     def _devices(self, dev: Path) -> None:
         for name in DEVICES:
