@@ -63,6 +63,11 @@ USER_ENVIRONMENT = {
 }
 
 
+VISIBLE = [str(ROOT), sys.prefix, sys.base_prefix]
+"""What must be seen inside."""
+OF_ITS_OWN = ("/tmp/", "/var/tmp/", "/run/", "/dev/")
+
+
 def why_not() -> str | None:
     """Why no machine can be made here; None if one can."""
     if sys.platform != "linux":
@@ -81,6 +86,9 @@ def why_not() -> str | None:
     lacking = [kind for kind in ("overlay", "cgroup2", "tmpfs") if kind not in kinds]
     if lacking:
         return f"the kernel has no {', '.join(lacking)}"
+    hidden = [path for path in VISIBLE if os.path.realpath(path).startswith(OF_ITS_OWN)]
+    if hidden:
+        return f"{hidden[0]} lies in a folder that a machine, and a hardened unit, has for itself: clone elsewhere"
     return _no_mounts()
 
 
@@ -117,8 +125,7 @@ class Machine:
     _background: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __enter__(self) -> Machine:
-        visible = [str(ROOT), sys.prefix, sys.base_prefix]
-        wish = {"parent": os.getpid(), "base": BASE, "user": USER, "uid": UID, "visible": visible}
+        wish = {"parent": os.getpid(), "base": BASE, "user": USER, "uid": UID, "visible": VISIBLE}
         self._outside = subprocess.Popen(
             [
                 "unshare",
