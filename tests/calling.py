@@ -19,12 +19,14 @@ ANSWER_S = 30.0
 
 
 class Caller:
-    """One connection, reopened whenever the server closes it after an answer."""
+    """One connection, reopened whenever the server closes it after an answer; or a fresh one for every call, so
+    that a listening socket that closed for an instant shows as a refused connection."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, fresh: bool = False) -> None:
         split = urlsplit(url)
         assert split.hostname is not None
         self._path = split.path
+        self._fresh = fresh
         self._connection = HTTPConnection(split.hostname, split.port, timeout=ANSWER_S)
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -46,6 +48,8 @@ class Caller:
         except (OSError, HTTPException):
             self._connection.close()
             raise
+        if self._fresh:
+            self._connection.close()
         if response.headers.get_content_type() == "text/event-stream":
             data = [line[5:] for line in text.split(b"\n") if line.startswith(b"data:")]
             text = data[-1] if data else b""
@@ -60,15 +64,21 @@ class Calls:
     """Threads that make the same call over and over; `seen` counts outcomes by kind."""
 
     def __init__(
-        self, url: str, method: str, params: dict[str, Any] | None = None, *, threads: int = 4
+        self,
+        url: str,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        threads: int = 4,
+        fresh: bool = False,
     ) -> None:
         self.seen: Counter[str] = Counter()
-        self._url, self._method, self._params = url, method, params
+        self._url, self._method, self._params, self._fresh = url, method, params, fresh
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
 
     def _run(self) -> None:
-        caller = Caller(self._url)
+        caller = Caller(self._url, fresh=self._fresh)
         while not self._stop.is_set():
             self.seen[self._once(caller)] += 1
         caller.close()

@@ -28,12 +28,13 @@ from anyio.abc import TaskGroup
 
 from omnimind import settings as configuration
 from omnimind import tokens
-from omnimind.orchestrator import exits, logs
+from omnimind.orchestrator import exits
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.fleet import Fleet as RealFleet
 from omnimind.orchestrator.guardlink import Listener
 from omnimind.orchestrator.instances import Instance, StartFailed
 from omnimind.orchestrator.lifecycle import Phase
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.ports import Ports
 from omnimind.orchestrator.progress import Progress
 from omnimind.orchestrator.supervise import Server, Source
@@ -100,7 +101,7 @@ class Process:
 class Starts:
     """A double of where processes come from: says what the real ones said, and counts."""
 
-    def __init__(self, name: str, log: logs.LogFile, clock: Clock, at_s: list[float]) -> None:
+    def __init__(self, name: str, log: files.LogFile, clock: Clock, at_s: list[float]) -> None:
         self._name, self._log, self._clock, self._at_s = name, log, clock, at_s
 
     async def launch(self) -> Instance:
@@ -157,8 +158,8 @@ class IncidentFleet(RealFleet):
         nobody = cast(Any, None)
         address = ("127.0.0.1", 4320)
         ports = Ports(nobody, "127.0.0.1", Listener(-1, address), Listener(-1, "control"))
-        began = logs.wall_clock()
-        kept = logs.Logs(
+        began = files.wall_clock()
+        kept = files.Logs(
             settings.state_dir / "logs",
             settings.orchestrator,
             wall=lambda: began + timedelta(seconds=clock()),
@@ -175,7 +176,7 @@ class IncidentFleet(RealFleet):
         server._clock = self.clock
         return server
 
-    def _source(self, settings: ServerSettings, log: logs.LogFile) -> Source:
+    def _source(self, settings: ServerSettings, log: files.LogFile) -> Source:
         return Starts(settings.name, log, self.clock, self.starts.setdefault(settings.name, []))
 
 

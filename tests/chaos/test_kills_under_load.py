@@ -6,84 +6,24 @@ a refused connection. Calls that were in flight may fail; nobody may be turned a
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
-from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
+from tests.calling import Calls
 from tests.fleet import Fleet, fixture_entry, wait_until
 
 KILLS = 20 if os.environ.get("OMNIMIND_FULL") else 4
-THREADS = 4
 GONE_S = 2.0
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
 
 
-class Load:
-    """Threads that list the tools of one server again and again."""
-
-    def __init__(self, fleet: Fleet, server: str) -> None:
-        url = urlsplit(fleet.base)
-        assert url.hostname is not None
-        assert url.port is not None
-        self.address = (url.hostname, url.port)
-        self.path = f"/servers/{server}/mcp"
-        self.seen: Counter[str] = Counter()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(THREADS)]
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self.seen[self._call()] += 1
-
-    def _call(self) -> str:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}})
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": "2026-07-28",
-            "Mcp-Method": "tools/list",
-        }
-        connection = HTTPConnection(*self.address, timeout=20)
-        try:
-            connection.request("POST", self.path, body, headers)
-            response = connection.getresponse()
-            answer = json.loads(response.read())
-        except ConnectionRefusedError:
-            return "refused"
-        except (OSError, HTTPException, ValueError):
-            return "broken off"
-        finally:
-            connection.close()
-        return "answered" if "result" in answer else f"error {answer['error']['code']}"
-
-    def goes_on(self, calls: int = 20) -> None:
-        """Waits until so many more calls were answered."""
-        before = self.seen["answered"]
-        wait_until(
-            lambda: self.seen["answered"] >= before + calls, 30, f"calls are answered again: {self.seen}"
-        )
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+def listing(fleet: Fleet, server: str) -> Calls:
+    """Clients that list the tools of one server again and again."""
+    return Calls(fleet.url(server), "tools/list", fresh=True)
 
 
 @contextmanager
@@ -114,7 +54,7 @@ def assert_gone(family: list[psutil.Process]) -> None:
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_killed_worker_is_back_and_nobody_is_turned_away() -> None:
-    with fleet_of_two() as fleet, Load(fleet, "thinking") as load, Load(fleet, "echo") as other:
+    with fleet_of_two() as fleet, listing(fleet, "thinking") as load, listing(fleet, "echo") as other:
         load.goes_on()
         for _ in range(KILLS):
             killed = process_of(fleet, "thinking")
@@ -136,7 +76,7 @@ def is_another(fleet: Fleet, pid: int) -> bool:
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_killed_orchestrator_takes_its_tree_along_and_calls_are_answered_again() -> None:
-    with fleet_of_two() as fleet, Load(fleet, "thinking") as load:
+    with fleet_of_two() as fleet, listing(fleet, "thinking") as load:
         load.goes_on()
         family = fleet.descendants()
         (orchestrator,) = psutil.Process(fleet.pid).children()
@@ -151,7 +91,7 @@ def test_a_killed_orchestrator_takes_its_tree_along_and_calls_are_answered_again
 @pytest.mark.timeout(300)
 def test_a_killed_guard_leaves_nothing() -> None:
     with fleet_of_two() as fleet:
-        with Load(fleet, "thinking") as load:
+        with listing(fleet, "thinking") as load:
             load.goes_on()
         family = fleet.descendants()
         os.kill(fleet.pid, signal.SIGKILL)

@@ -55,9 +55,10 @@ def work(listener: int, beats: int, key: int, state: Path) -> None:
 
 
 async def keep(how: str, state: Path) -> None:
-    from omnimind.orchestrator import instances, logs
+    from omnimind.orchestrator import instances
     from omnimind.orchestrator.forks import Ends, Job
     from omnimind.orchestrator.instances import House
+    from omnimind.orchestrator.logs import files
     from omnimind.orchestrator.processes import Child, Family
     from omnimind.settings import ServerSettings
 
@@ -93,7 +94,7 @@ async def keep(how: str, state: Path) -> None:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen()
-            log = logs.LogFile(state, "stuck", 1_000_000, 0)
+            log = files.LogFile(state, "stuck", 1_000_000, 0)
             settings = ServerSettings(name="stuck", kind="worker", builtin="thinking")
             running = await instances.launch_worker(house, settings, log, listener.fileno(), path)
             pid, called_s = running.child.pid, time.monotonic()
@@ -136,7 +137,9 @@ async def call(running: object, how: str) -> None:
                 answer += await stream.receive()
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
-        await anyio.sleep(2 * HEARTBEAT_MS / 1000)
+        # Its readiness and this one, once a heartbeat has said so.
+        while running.requests() != 2:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
     running.child.signal(signal.SIGKILL)
 
 

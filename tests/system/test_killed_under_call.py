@@ -11,7 +11,7 @@ import pytest
 
 from benches import load
 from omnimind.cli import fleet as control
-from tests.chaos.test_kills_under_load import Load
+from tests.chaos.test_kills_under_load import listing
 from tests.fleet import Fleet, wait_until
 
 KILLS = 30 if os.environ.get("OMNIMIND_FULL") else 4
@@ -69,8 +69,8 @@ def test_lists_of_a_worker_and_of_a_stranger_are_all_answered() -> None:
     servers = {"filesystem": {"port": 0}, "child": load.stdio_entry(delay_ms="0..20")}
     with (
         Fleet(servers, orchestrator=NEVER_PARKED) as fleet,
-        Load(fleet, "filesystem") as of_worker,
-        Load(fleet, "child") as of_child,
+        listing(fleet, "filesystem") as of_worker,
+        listing(fleet, "child") as of_child,
     ):
         for _ in range(KILLS):
             for server, calls in (("filesystem", of_worker), ("child", of_child)):

@@ -18,7 +18,7 @@ from typing import Any
 from omnimind import catalog, settings
 from omnimind.cli import fleet, logview, options, terminal
 from omnimind.errors import Exit, FleetError, NoFleetError, UsageError, closest
-from omnimind.orchestrator import segments
+from omnimind.orchestrator.logs import segments
 
 _POLL_S = 0.1
 _NEW_LOGS_S = 1.0

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from omnimind.orchestrator import segments
+from omnimind.orchestrator.logs import segments
 
 Keep = Callable[[bytes], bool]
 

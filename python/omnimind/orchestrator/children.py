@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio
 
-from omnimind.orchestrator import logs, negotiate
+from omnimind.orchestrator import negotiate
 from omnimind.orchestrator.instances import (
     ABORT_GRACE_S,
     Failing,
@@ -27,6 +27,7 @@ from omnimind.orchestrator.instances import (
     launch_child,
 )
 from omnimind.orchestrator.lifecycle import Policy
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.negotiate import Mode
 from omnimind.orchestrator.waiting import first_of
 from omnimind.settings import ServerSettings
@@ -65,7 +66,7 @@ class Children:
         self,
         house: House,
         server: ServerSettings,
-        log: logs.LogFile,
+        log: files.LogFile,
         policy: Policy,
         number: Iterator[int],
         tell: Callable[[int | None, Mapping[str, Any]], bool],
@@ -95,7 +96,7 @@ class Children:
 
     async def launch(self) -> StdioChild:
         """Start the child that makes the server ready. Raises StartFailed."""
-        if self._wanted is not self._server:
+        if self._wanted != self._server:
             self._mode = Mode.ANY
         server, capabilities = self._wanted, negotiate.CAPABILITIES
         try:
@@ -112,7 +113,7 @@ class Children:
             # It succeeds one that still serves: whoever is asked for from now on is a new one.
             self._leaving += self._by_key.values()
             self._by_key.clear()
-        if server is not self._server:
+        if server != self._server:
             self._server, self._speaks = server, {}
         if child.negotiated.era == "legacy":
             self._speaks["modern"] = False

@@ -21,8 +21,8 @@ from typing import Any
 import anyio
 
 from omnimind.orchestrator.exits import Cause
-from omnimind.orchestrator.repeats import without_numbers
-from omnimind.orchestrator.rotating import Room, RotatingFile, wall_clock
+from omnimind.orchestrator.logs.repeats import without_numbers
+from omnimind.orchestrator.logs.rotating import Room, RotatingFile, wall_clock
 
 FILE = "events.jsonl"
 WHOLE = 3

@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 
 from omnimind import tokens
 from omnimind.linux.packets import Message
-from omnimind.orchestrator import logs, order, units
+from omnimind.orchestrator import order, units
 from omnimind.orchestrator.children import Children
 from omnimind.orchestrator.events import Events
 from omnimind.orchestrator.forks import Zygote
@@ -26,6 +26,7 @@ from omnimind.orchestrator.gatewaying import Gateway
 from omnimind.orchestrator.guardlink import GuardLink
 from omnimind.orchestrator.instances import House, Worker
 from omnimind.orchestrator.lifecycle import Event, Phase, Policy
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.ports import Ports, authority
 from omnimind.orchestrator.processes import Family
 from omnimind.orchestrator.progress import Progress
@@ -58,7 +59,7 @@ class Fleet:
         progress: Progress,
         gateway_module: str,
         guard_pid: int,
-        kept: logs.Logs | None = None,
+        kept: files.Logs | None = None,
         under_systemd: bool = False,
     ) -> None:
         self.settings = settings
@@ -70,7 +71,7 @@ class Fleet:
         self.zygote = zygote
         self._tasks = tasks
         self.progress = progress
-        self.logs = kept or logs.Logs(settings.state_dir / "logs", settings.orchestrator)
+        self.logs = kept or files.Logs(settings.state_dir / "logs", settings.orchestrator)
         self.history = Events(self.logs.folder, self.logs.room, self.logs.wall, self.logs.tick_s)
         self.logs.adopt(self.history.file)
         self.guard_pid = guard_pid
@@ -122,7 +123,7 @@ class Fleet:
         self.servers[settings.name] = server
         return server
 
-    def _source(self, settings: ServerSettings, log: logs.LogFile) -> Source | None:
+    def _source(self, settings: ServerSettings, log: files.LogFile) -> Source | None:
         if settings.kind == "worker" and self._under_systemd:
             return self.units.setdefault(settings.name, Unit(self.house, settings))
         if settings.kind == "worker":

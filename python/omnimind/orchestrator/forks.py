@@ -15,9 +15,10 @@ from pathlib import Path
 import anyio
 
 from omnimind.linux import packets, seqpacket, usage
-from omnimind.orchestrator import logs, spawn
+from omnimind.orchestrator import spawn
 from omnimind.orchestrator.egg import Egg, lay
 from omnimind.orchestrator.link import Link
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.processes import Child, Family
 
 BIRTH_S = 5.0
@@ -48,7 +49,7 @@ class Ends:
 class Zygote:
     """The zygote of this fleet, over all its processes."""
 
-    def __init__(self, family: Family, log: logs.LogFile, egg: Egg | None) -> None:
+    def __init__(self, family: Family, log: files.LogFile, egg: Egg | None) -> None:
         self._family = family
         self._log = log
         self._egg = egg
@@ -90,7 +91,7 @@ class Zygote:
         child = self._family.adopt(egg.pid)
         self.pid, self._link, was_ready = egg.pid, Link(egg.end), False
         async with anyio.create_task_group() as group:
-            group.start_soon(logs.pump, egg.output, self._log, egg.pid)
+            group.start_soon(files.pump, egg.output, self._log, egg.pid)
             group.start_soon(self._link.run)
             while await self._hears_ready(self._link):
                 was_ready = self._ready = True

@@ -22,8 +22,9 @@ from anyio.abc import TaskGroup
 
 from omnimind.linux import seqpacket
 from omnimind.linux.packets import Message
-from omnimind.orchestrator import exits, logs, spawn
+from omnimind.orchestrator import exits, spawn
 from omnimind.orchestrator.link import Link
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.processes import Child, Family
 from omnimind.orchestrator.waiting import first_of
 
@@ -87,7 +88,7 @@ class Gateway:
     """The gateway over all its processes: the one that serves, and those that are still being let go."""
 
     def __init__(
-        self, family: Family, log: logs.LogFile, fleet: Fleet, environ: Mapping[str, str], module: str
+        self, family: Family, log: files.LogFile, fleet: Fleet, environ: Mapping[str, str], module: str
     ) -> None:
         self._family = family
         self._log = log
@@ -282,7 +283,7 @@ class Gateway:
     async def _follow(self, process: Process) -> None:
         """Carry one process's output and messages until it is gone."""
         async with anyio.create_task_group() as group:
-            group.start_soon(logs.pump, process.output, self._log, process.child.pid)
+            group.start_soon(files.pump, process.output, self._log, process.child.pid)
             group.start_soon(process.link.run)
             group.start_soon(self._listen, process)
             status = await process.child.wait()

@@ -23,10 +23,11 @@ from anyio.abc import TaskGroup
 
 from omnimind.linux import proc, seqpacket, usage
 from omnimind.linux.pulse import Beat
-from omnimind.orchestrator import exits, ledger, logs, negotiate, resources, spawn
+from omnimind.orchestrator import exits, ledger, negotiate, resources, spawn
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.forks import Ends, Job, Zygote
 from omnimind.orchestrator.heartbeat import MISSED, Heartbeat
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.negotiate import Lines, Mode, Negotiated
 from omnimind.orchestrator.processes import Child, Family
 from omnimind.orchestrator.resources import Room, Rooms
@@ -105,7 +106,7 @@ class Instance(Protocol):
 class _Life:
     """A process with its log: what both kinds share."""
 
-    def __init__(self, house: House, log: logs.LogFile, child: Child, output: int, room: Room) -> None:
+    def __init__(self, house: House, log: files.LogFile, child: Child, output: int, room: Room) -> None:
         self.child = child
         self.house = house
         self.log = log
@@ -161,7 +162,7 @@ class _Life:
 
     async def _pump(self, output: int) -> None:
         try:
-            await logs.pump(output, self.log, self.child.pid)
+            await files.pump(output, self.log, self.child.pid)
         finally:
             self._logged.set()
 
@@ -269,7 +270,7 @@ class Worker:
 
 
 async def launch_worker(
-    house: House, server: ServerSettings, log: logs.LogFile, listener: int, path: str
+    house: House, server: ServerSettings, log: files.LogFile, listener: int, path: str
 ) -> Worker:
     """Start a built-in server on its held socket and wait for its answer."""
     key = secrets.token_bytes(32)
@@ -356,7 +357,7 @@ class StdioChild:
 async def launch_child(
     house: House,
     server: ServerSettings,
-    log: logs.LogFile,
+    log: files.LogFile,
     mode: Mode,
     capabilities: Mapping[str, Any] = negotiate.CAPABILITIES,
 ) -> StdioChild:

@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Callable
 
 from omnimind.orchestrator.lifecycle import Phase
-from omnimind.orchestrator.logs import LogFile
-from omnimind.orchestrator.repeats import without_numbers
+from omnimind.orchestrator.logs.files import LogFile
+from omnimind.orchestrator.logs.repeats import without_numbers
 from omnimind.orchestrator.supervise import Server
 
 AGAIN_S = 3600.0

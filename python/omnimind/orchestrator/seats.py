@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from omnimind.errors import FleetError
-from omnimind.orchestrator import instances, logs
+from omnimind.orchestrator import instances
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.guardlink import GuardLink, Listener
 from omnimind.orchestrator.instances import House, Instance, StartFailed, Worker
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.ports import bind_path
 from omnimind.orchestrator.waiting import first_of
 from omnimind.settings import ServerSettings
@@ -31,7 +32,7 @@ class Seats:
         house: House,
         guard: GuardLink,
         server: ServerSettings,
-        log: logs.LogFile,
+        log: files.LogFile,
         told: Callable[[], Awaitable[None]],
     ) -> None:
         self._server = server

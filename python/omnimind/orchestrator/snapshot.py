@@ -12,12 +12,9 @@ from dataclasses import asdict
 from typing import Any
 
 from omnimind import catalog
+from omnimind.orchestrator.heartbeat import MISSED
 from omnimind.settings import ServerSettings, Settings
 from omnimind.tokens import Principal
-
-BEATS = 3
-"""A strange server may work on one call at a time and answer no ping meanwhile: it is doubted only after a silence
-that costs the call anyway, which are three beats in `rust/gateway/src/upstream/pipe/attention.rs`."""
 
 
 def snapshot(
@@ -60,5 +57,11 @@ def _server(server: ServerSettings, heartbeat_ms: int) -> dict[str, Any]:
         "timeout_ms": server.timeout_ms,
         "deadline_ms": server.deadline_ms,
         "trust": list(server.trust),
-        "heartbeat_ms": heartbeat_ms if server.first_party else max(heartbeat_ms, server.timeout_ms // BEATS),
+        "heartbeat_ms": heartbeat_ms if server.first_party else _patient_beat_ms(server, heartbeat_ms),
     }
+
+
+def _patient_beat_ms(server: ServerSettings, heartbeat_ms: int) -> int:
+    """A strange server may work on one call at a time and answer no ping meanwhile: it is doubted only after a
+    silence that costs the call anyway. The gateway counts as many beats as we do (`upstream/pipe/attention.rs`)."""
+    return max(heartbeat_ms, server.timeout_ms // MISSED)

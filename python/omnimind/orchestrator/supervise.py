@@ -17,10 +17,11 @@ from typing import Protocol
 
 import anyio
 
-from omnimind.orchestrator import exits, lifecycle, logs, recycle
+from omnimind.orchestrator import exits, lifecycle, recycle
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.instances import ABORT_GRACE_S, Instance, StartFailed
 from omnimind.orchestrator.lifecycle import Action, Event, Phase, Policy, State
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.negotiate import NotReady
 from omnimind.settings import ServerSettings
 
@@ -53,7 +54,7 @@ class Server:
     def __init__(
         self,
         settings: ServerSettings,
-        log: logs.LogFile,
+        log: files.LogFile,
         policy: Policy,
         source: Source | None,
         changed: Callable[[Server], None],

@@ -21,6 +21,7 @@ from omnimind.linux import proc, unixpath, usage
 from omnimind.linux.pulse import Beat
 from omnimind.orchestrator import negotiate
 from omnimind.orchestrator.exits import Cause
+from omnimind.orchestrator.heartbeat import MISSED
 from omnimind.orchestrator.instances import House, Instance, StartFailed
 from omnimind.orchestrator.lifecycle import Event, Phase, Policy
 from omnimind.orchestrator.negotiate import Lines, NotReady
@@ -28,11 +29,11 @@ from omnimind.orchestrator.processes import Child
 from omnimind.orchestrator.supervise import Server
 from omnimind.settings import ServerSettings
 from omnimind.systemd import rendezvous
+from omnimind.systemd.units import instance
 
 RETURN_S: Final = 5.0
 """How long calls wait for a unit that has just gone: systemd restarts one that crashed within that."""
 LOOK_S: Final = 0.2
-BEATS: Final = 3
 _LONGEST_PAUSE_S = 5.0
 
 
@@ -41,11 +42,6 @@ def policy(of_fleet: Policy) -> Policy:
     return replace(
         of_fleet, max_attempts=1_000_000, backoff_max_s=min(of_fleet.backoff_max_s, _LONGEST_PAUSE_S)
     )
-
-
-def unit_name(server: str) -> str:
-    """The unit that serves it."""
-    return f"omnimind-mcp@{server}.service"
 
 
 class Unit:
@@ -63,7 +59,7 @@ class Unit:
     @property
     def help(self) -> str:
         """What the operator does instead of asking us."""
-        return f"systemctl --user restart {unit_name(self._name)}"
+        return f"systemctl --user restart {instance(self._name)}"
 
     def configure(self, _: ServerSettings) -> None:
         """The unit reads the configuration itself, when it starts."""
@@ -115,7 +111,7 @@ class Unit:
             while not self.is_new():  # noqa: ASYNC110
                 await anyio.sleep(LOOK_S)
             return
-        start = f"systemctl --user start {unit_name(self._name)}"
+        start = f"systemctl --user start {instance(self._name)}"
         reason = f"its unit does not run; why: omnimind systemd status; start it: {start}"
         raise StartFailed(Cause(reason, hopeless=True))
 
@@ -138,7 +134,7 @@ class Unit:
             await anyio.sleep(LOOK_S / 4)
 
     async def _greeted(self, end: socket.socket, key: bytes) -> Sitting:
-        lines, unit = Lines(end.fileno(), end.fileno()), unit_name(self._name)
+        lines, unit = Lines(end.fileno(), end.fileno()), instance(self._name)
         try:
             await negotiate.greet_worker(lines, key, self._house.version)
         except (NotReady, OSError) as fault:
@@ -199,13 +195,13 @@ class Sitting:
                 with anyio.move_on_after(beat_s):
                     await anyio.wait_readable(self.connection)
                 self.asked += 1
-                with anyio.fail_after(BEATS * beat_s):
+                with anyio.fail_after(MISSED * beat_s):
                     await negotiate.ask_worker(self.lines, self.asked, self.house.version)
         except TimeoutError:
             self.silent = True
-            return Cause(f"its unit does not answer for {BEATS * beat_s:g} s; systemd's watchdog judges it")
+            return Cause(f"its unit does not answer for {MISSED * beat_s:g} s; systemd's watchdog judges it")
         except (OSError, NotReady):
-            return Cause(f"its unit ended; see: journalctl --user -u {unit_name(self.name)}")
+            return Cause(f"its unit ended; see: journalctl --user -u {instance(self.name)}")
 
     async def end(self, grace_s: float) -> None:
         """Close the connection, and nothing else."""

@@ -18,7 +18,7 @@ from omnimind import settings as configuration
 from omnimind import tokens
 from omnimind.errors import Exit, FleetError, OmniMindError, SettingsError, StateError
 from omnimind.linux import pidfd
-from omnimind.orchestrator import logs, ports, runrecord, units
+from omnimind.orchestrator import ports, runrecord, units
 from omnimind.orchestrator.control import ControlSocket
 from omnimind.orchestrator.egg import Egg
 from omnimind.orchestrator.fleet import Fleet
@@ -26,6 +26,7 @@ from omnimind.orchestrator.forks import Zygote
 from omnimind.orchestrator.guardlink import GuardGone, GuardLink
 from omnimind.orchestrator.identity import Identity
 from omnimind.orchestrator.lifecycle import Phase
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.operate import Operator
 from omnimind.orchestrator.options import Options
 from omnimind.orchestrator.processes import Family, end_everything
@@ -79,7 +80,7 @@ class _Conductor:
         self._guard = guard
         self._egg = egg
         self._family = Family()
-        self._logs = logs.Logs(settings.state_dir / "logs", settings.orchestrator)
+        self._logs = files.Logs(settings.state_dir / "logs", settings.orchestrator)
         self._progress = Progress(self._logs.of("orchestrator"))
         self._service = Service(guard, options.watchdog_us)
         self._fleet: Fleet | None = None

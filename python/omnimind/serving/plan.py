@@ -13,7 +13,7 @@ from pathlib import Path
 from omnimind import catalog
 from omnimind import settings as configuration
 from omnimind.errors import SettingsError, closest
-from omnimind.settings import ServerSettings, Settings
+from omnimind.settings import ServerSettings, Settings, entry
 
 
 def of_builtin(
@@ -42,16 +42,7 @@ def alone(found: Settings, server: ServerSettings, port: int | None) -> Settings
 def _from_catalogue(name: str) -> ServerSettings:
     builtin = catalog.find(name)
     if builtin is not None and builtin.available:
-        return ServerSettings(
-            name=builtin.name,
-            title=builtin.name,
-            kind="worker",
-            builtin=builtin.name,
-            tier=builtin.tier,
-            port=builtin.port,
-            sessions="shared",
-            trust=("annotations", "public"),
-        )
+        return entry.of_builtin(builtin)
     known = [candidate.name for candidate in catalog.available()]
     near = closest(name, known)
     what = f"there is no built-in server named {name}" if builtin is None else f"this version has no {name}"

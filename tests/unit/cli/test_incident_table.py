@@ -12,8 +12,8 @@ from omnimind.cli import incident
 from omnimind.orchestrator.events import Events
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.lastwords import Kind
-from omnimind.orchestrator.logs import LogFile
-from omnimind.orchestrator.rotating import Room
+from omnimind.orchestrator.logs.files import LogFile
+from omnimind.orchestrator.logs.rotating import Room
 
 BEGAN = datetime(2025, 12, 13, 8, tzinfo=UTC)
 HELD = Cause("port 4321 is held by node (pid 4121)", False, "stop it", Kind.PORT)

@@ -17,8 +17,8 @@ from fleet import wait_until
 from omnimind import cli
 from omnimind.cli import logs, logview
 from omnimind.errors import Exit
-from omnimind.orchestrator import segments
-from omnimind.orchestrator.logs import LogFile
+from omnimind.orchestrator.logs import segments
+from omnimind.orchestrator.logs.files import LogFile
 
 Capture = pytest.CaptureFixture[str]
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)

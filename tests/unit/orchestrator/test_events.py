@@ -13,7 +13,7 @@ import pytest
 from omnimind.orchestrator.events import FILE, WHOLE, Events
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.lastwords import Kind
-from omnimind.orchestrator.rotating import Room
+from omnimind.orchestrator.logs.rotating import Room
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ import anyio
 import lz4.frame
 from fleet import wait_until
 
-from omnimind.orchestrator import segments
-from omnimind.orchestrator.logs import KEPT_LINES, LINE_BYTES, LogFile, pump
+from omnimind.orchestrator.logs import segments
+from omnimind.orchestrator.logs.files import KEPT_LINES, LINE_BYTES, LogFile, pump
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from omnimind.linux.pulse import Beat
 from omnimind.orchestrator.exits import Cause
 from omnimind.orchestrator.instances import Instance, StartFailed
 from omnimind.orchestrator.lifecycle import Event, Phase, Policy
-from omnimind.orchestrator.logs import LogFile
+from omnimind.orchestrator.logs.files import LogFile
 from omnimind.orchestrator.processes import Child
 from omnimind.orchestrator.supervise import Server
 from omnimind.settings import ServerSettings

@@ -23,9 +23,10 @@ import omnimind
 from omnimind.cli.doctor import remote
 from omnimind.cli.doctor.finding import Finding, fail, ok, warn
 from omnimind.linux import process
-from omnimind.orchestrator import instances, logs
+from omnimind.orchestrator import instances
 from omnimind.orchestrator.forks import Zygote
 from omnimind.orchestrator.instances import House, Instance, StartFailed
+from omnimind.orchestrator.logs import files
 from omnimind.orchestrator.negotiate import Mode
 from omnimind.orchestrator.processes import Family
 from omnimind.orchestrator.sockets import HeldSockets
@@ -39,7 +40,7 @@ SLOW_S: Final = 10.0
 class _NoZygote(Zygote):
     """Every worker is exec'd."""
 
-    def __init__(self, family: Family, log: logs.LogFile) -> None:
+    def __init__(self, family: Family, log: files.LogFile) -> None:
         super().__init__(family, log, None)
         self._settled.set()
 
@@ -65,7 +66,7 @@ class _Trial:
         self._say = say
         self._family = Family()
         self._sockets = HeldSockets()
-        self._logs = logs.Logs(folder / "logs", found.orchestrator)
+        self._logs = files.Logs(folder / "logs", found.orchestrator)
         for name in ("run", "logs"):
             (folder / name).mkdir(mode=0o700)
 

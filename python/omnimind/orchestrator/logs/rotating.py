@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from omnimind.orchestrator import segments
-from omnimind.orchestrator.segments import Removed
+from omnimind.orchestrator.logs import segments
+from omnimind.orchestrator.logs.segments import Removed
 
 Wall = Callable[[], datetime]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from omnimind.limits import TokenBucket
-from omnimind.orchestrator.redact import Redactor
-from omnimind.orchestrator.repeats import Life
+from omnimind.orchestrator.logs.redact import Redactor
+from omnimind.orchestrator.logs.repeats import Life
 
 LINE_BYTES = 8 * 1024
 LAST_WORDS = 20
