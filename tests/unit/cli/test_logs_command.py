@@ -37,6 +37,10 @@ def log_of(state: Path, name: str, clock: Clock | None = None, limit_bytes: int 
     return LogFile(state / "logs", name, limit_bytes, 100, wall=clock or Clock())
 
 
+def nothing_is_packed() -> bool:
+    return not any(thread.name.startswith("pack ") for thread in threading.enumerate())
+
+
 def lines_of(capsys: Capture) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
@@ -214,6 +218,7 @@ def test_reset_removes_everything_and_says_what(state: Path, capsys: Capture) ->
     log = log_of(state, "memory", limit_bytes=300)
     for number in range(20):
         log.write(1, f"line {number}")
+    wait_until(nothing_is_packed, 10, "the segments to be packed")
     log_of(state, "git").write(1, "x")
     (state / "logs" / "events.jsonl").write_text("{}\n")
     (state / "logs" / "notes.txt").write_text("of somebody else")

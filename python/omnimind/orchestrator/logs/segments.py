@@ -146,17 +146,27 @@ def names(folder: Path, suffix: str = ".log") -> list[str]:
 
 
 def remove(folder: Path, wanted: Sequence[str] | None = None) -> list[Removed]:
-    """Remove these live files, or all, with their segments; for files that nobody writes to now."""
+    """Remove these live files, or all, with their segments; for files that nobody writes to now.
+
+    A segment that is being packed meanwhile changes its name, so the folder is listed until nothing of them is left.
+    """
     gone: dict[str, Removed] = {}
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        for entry in list(os.scandir(folder)):
-            match = _FILES.fullmatch(entry.name)
-            if match is None:
-                continue
-            name = match["live"].rpartition(".")[0]
-            if wanted is None or match["live"] in wanted:
+    while found := _of_logs(folder, wanted):
+        for live, entry in found:
+            name = live.rpartition(".")[0]
+            with contextlib.suppress(FileNotFoundError):
                 size = entry.stat(follow_symlinks=False).st_size
                 os.unlink(entry.path)
                 before = gone.get(name, Removed(name, 0, 0))
                 gone[name] = Removed(name, before.files + 1, before.bytes + size)
     return [gone[name] for name in sorted(gone)]
+
+
+def _of_logs(folder: Path, wanted: Sequence[str] | None) -> list[tuple[str, os.DirEntry[str]]]:
+    found = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for entry in os.scandir(folder):
+            match = _FILES.fullmatch(entry.name)
+            if match and (wanted is None or match["live"] in wanted):
+                found.append((match["live"], entry))
+    return found
