@@ -24,9 +24,15 @@ log = logging.getLogger("omnimind.worker")
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one server cannot do without. `state` names folders of the state folder."""
+    """What one server cannot do without.
+
+    `state` names folders of the state folder that are its own, `state_reads` what it only reads there, `reads`
+    paths of the system. With `folders_in_args` the folders of its arguments take the place of `state`.
+    """
 
     state: tuple[str, ...] = ()
+    state_reads: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     folders_in_args: bool = False
     network: bool = False
     processes: bool = False
@@ -54,7 +60,8 @@ def confine(name: str, state_dir: Path, args: list[str]) -> None:
         return
     write = _folders(needs, state_dir, args)
     try:
-        if not landlock.restrict(_readable(), [*write, "/dev/null"]):
+        read = [*_readable(), *needs.reads, *(str(state_dir / kept) for kept in needs.state_reads)]
+        if not landlock.restrict(read, [*write, "/dev/null"]):
             log.warning("this kernel has no Landlock: files outside %s are not fenced off", ", ".join(write))
     except OSError as refusal:
         log.warning("Landlock cannot be used: %s", refusal)
