@@ -16,8 +16,8 @@ from typing import Any
 
 from omnimind.cli import fleet, logview, terminal
 from omnimind.cli.logs import size
-from omnimind.orchestrator.logs import segments
-from omnimind.orchestrator.logs.segments import stamp
+from omnimind.logfiles import segments
+from omnimind.logfiles.segments import stamp
 
 EVENTS = "events.jsonl"
 _FAILED = ("backoff", "parked")

@@ -18,7 +18,7 @@ from typing import Any
 from omnimind import catalog, settings
 from omnimind.cli import fleet, logview, options, terminal
 from omnimind.errors import Exit, FleetError, NoFleetError, UsageError, closest
-from omnimind.orchestrator.logs import segments
+from omnimind.logfiles import moments, segments
 
 _POLL_S = 0.1
 _NEW_LOGS_S = 1.0
@@ -195,7 +195,7 @@ def size(count: float) -> str:
 
 def _moment(text: str) -> datetime:
     try:
-        return logview.since(text, datetime.now(UTC))
+        return moments.since(text, datetime.now(UTC))
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither a span such as 10m, 4h, 2d nor a time such as 2026-11-22T10:00"

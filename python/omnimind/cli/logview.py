@@ -13,26 +13,14 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from omnimind.orchestrator.logs import segments
+from omnimind.logfiles import segments
 
 Keep = Callable[[bytes], bool]
 
-_SPAN = re.compile(r"(\d+)\s*([smhdw])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _CHUNK = 1 << 20
-
-
-def since(text: str, now: datetime) -> datetime:
-    """A moment from `10m`, `4h`, `2d` or an ISO date or time (UTC unless it says otherwise). Raises ValueError."""
-    span = _SPAN.fullmatch(text.strip())
-    if span:
-        return now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
-    moment = datetime.fromisoformat(text.strip())
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def fields(line: bytes) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from fleet import wait_until
 from omnimind import cli
 from omnimind.cli import logs, logview
 from omnimind.errors import Exit
-from omnimind.orchestrator.logs import segments
+from omnimind.logfiles import moments, segments
 from omnimind.orchestrator.logs.files import LogFile
 
 Capture = pytest.CaptureFixture[str]
@@ -139,10 +139,10 @@ def test_what_cannot_be_understood_is_usage(state: Path, argv: list[str], capsys
 
 def test_spans_and_times_are_understood() -> None:
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    assert logview.since("90s", now) == now - timedelta(seconds=90)
-    assert logview.since("4h", now) == now - timedelta(hours=4)
-    assert logview.since("2026-11-22", now) == now - timedelta(hours=12)
-    assert logview.since("2026-11-22T13:00+02:00", now) == now - timedelta(hours=1)
+    assert moments.since("90s", now) == now - timedelta(seconds=90)
+    assert moments.since("4h", now) == now - timedelta(hours=4)
+    assert moments.since("2026-11-22", now) == now - timedelta(hours=12)
+    assert moments.since("2026-11-22T13:00+02:00", now) == now - timedelta(hours=1)
 
 
 def followed(log: logview.Log, count: int) -> list[str]:

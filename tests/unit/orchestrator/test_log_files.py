@@ -14,7 +14,7 @@ import anyio
 import lz4.frame
 from fleet import wait_until
 
-from omnimind.orchestrator.logs import segments
+from omnimind.logfiles import segments
 from omnimind.orchestrator.logs.files import KEPT_LINES, LINE_BYTES, LogFile, pump
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from omnimind.logfiles.redact import MARK, Redactor
 from omnimind.orchestrator.logs import repeats
 from omnimind.orchestrator.logs.files import LogFile
 from omnimind.orchestrator.logs.intake import BURST_S, LAST_WORDS, LINE_BYTES, TELL_EVERY_S
-from omnimind.orchestrator.logs.redact import MARK, Redactor
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PER_S = 10

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnimind import settings
-from omnimind.orchestrator.logs.redact import MARK, SHORTEST, Redactor, secrets_of
+from omnimind.logfiles.redact import MARK, SHORTEST, Redactor, secrets_of
 from omnimind.settings import ServerSettings
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"

@@ -20,12 +20,12 @@ from typing import Any
 
 import anyio
 
-from omnimind.orchestrator.logs import segments
+from omnimind.logfiles import segments
+from omnimind.logfiles.redact import Redactor, secrets_of
+from omnimind.logfiles.segments import Removed
 from omnimind.orchestrator.logs.intake import LINE_BYTES, Allowance, Intake
-from omnimind.orchestrator.logs.redact import Redactor, secrets_of
 from omnimind.orchestrator.logs.repeats import Repeats
 from omnimind.orchestrator.logs.rotating import Room, RotatingFile, wall_clock
-from omnimind.orchestrator.logs.segments import Removed
 from omnimind.settings import OrchestratorSettings, ServerSettings
 
 __all__ = ["KEPT_LINES", "LINE_BYTES", "LogFile", "Logs", "pump", "wall_clock"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from omnimind.limits import TokenBucket
-from omnimind.orchestrator.logs.redact import Redactor
+from omnimind.logfiles.redact import Redactor
 from omnimind.orchestrator.logs.repeats import Life
 
 LINE_BYTES = 8 * 1024

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from omnimind.orchestrator.logs import segments
-from omnimind.orchestrator.logs.segments import Removed
+from omnimind.logfiles import segments
+from omnimind.logfiles.segments import Removed
 
 Wall = Callable[[], datetime]
 
