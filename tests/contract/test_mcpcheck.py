@@ -11,9 +11,11 @@ import pytest
 from fleet import Fleet
 from toolbox import Toolbox
 
+from omnimind import catalog
+
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(120)]
 
-BUILT_IN = ("filesystem", "memory", "thinking")
+BUILT_IN = tuple(builtin.name for builtin in catalog.available())
 CHECKER_TIMEOUT_S = 60
 
 
