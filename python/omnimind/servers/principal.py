@@ -9,17 +9,21 @@ never served as somebody. Everywhere else (stdio, tests in memory) there is one 
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOCAL: Final = "local"
 META_KEY: Final = "omnimind/principal"
+ROLE_KEY: Final = "omnimind/role"
 _LONGEST = 512
 
 _keyed: ContextVar[bool] = ContextVar("omnimind_keyed", default=False)
 _named: ContextVar[str | None] = ContextVar("omnimind_named", default=None)
+_operating: ContextVar[bool] = ContextVar("omnimind_operating", default=False)
+
+Role = Literal["operator", "user"]
 
 
 class UnknownPrincipalError(Exception):
@@ -37,10 +41,11 @@ def connection_is_trusted() -> bool:
 
 
 def note(params: Mapping[str, Any] | None) -> None:
-    """Remember, for this request, the principal that its parameters name."""
+    """Remember, for this request, the principal that its parameters name, and its role."""
     meta = (params or {}).get("_meta")
     name = meta.get(META_KEY) if isinstance(meta, dict) else None
     _named.set(name if isinstance(name, str) and 0 < len(name) <= _LONGEST else None)
+    _operating.set(isinstance(meta, dict) and meta.get(ROLE_KEY) == "operator")
 
 
 def current_or_none() -> str | None:
@@ -54,3 +59,8 @@ def current() -> str:
     if name is None:
         raise UnknownPrincipalError(f"the request carries no {META_KEY} in its _meta")
     return name
+
+
+def role() -> Role:
+    """What the principal may see beside its own. Whoever is alone with the server is its operator."""
+    return "operator" if not _keyed.get() or _operating.get() else "user"

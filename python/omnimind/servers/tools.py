@@ -178,6 +178,11 @@ def caller() -> str:
         raise MCPError(code=INVALID_REQUEST, message=str(missing)) from missing
 
 
+def role() -> principal.Role:
+    """Whether the call being served is an operator's: others are shown nothing but their own."""
+    return principal.role()
+
+
 async def _note_principal(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
     principal.note(ctx.params)
     return await call_next(ctx)

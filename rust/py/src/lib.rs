@@ -5,6 +5,8 @@
 
 mod gateway;
 mod limits;
+mod lines;
+mod tokens;
 
 use pyo3::prelude::*;
 
@@ -13,5 +15,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<gateway::Gateway>()?;
-    limits::register(module)
+    lines::register(module)?;
+    limits::register(module)?;
+    tokens::register(module)
 }

@@ -61,6 +61,7 @@ async fn ask_on(on: &Lease, client: &Client, source: &Source, method: &str, para
         method: method.into(),
         params: params.clone(),
         headers: Vec::new(),
+        operator: client.is_operator(),
         idle: Some(source.spec.idle_timeout()),
         deadline: Some(Instant::now() + source.spec.longest()),
     };

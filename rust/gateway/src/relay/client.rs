@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{Caller, level::Level};
 use crate::{
-    config::ServerSpec,
+    config::{Role, ServerSpec},
     session::Session,
     upstream::{Lease, Owner, Wish},
 };
@@ -80,6 +80,11 @@ impl Client {
             log_level: session.level(),
             session: Some(session),
         }
+    }
+
+    /// Whether its token says so.
+    pub fn is_operator(&self) -> bool {
+        self.caller.principal.role == Role::Operator
     }
 
     /// The verified principal's name.

@@ -115,6 +115,7 @@ async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Fl
         method: method.clone(),
         params: params.clone(),
         headers: headers.clone(),
+        operator: client.is_operator(),
         idle: Some(route.source.spec.idle_timeout()),
         deadline: Some(deadline),
     });
@@ -178,6 +179,7 @@ impl Flight {
             method: self.method.clone(),
             params: self.params.clone(),
             headers: self.headers.clone(),
+            operator: self.client.is_operator(),
             idle: Some(self.source.spec.idle_timeout()),
             deadline: Some(self.deadline),
         });

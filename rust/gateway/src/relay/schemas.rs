@@ -230,6 +230,7 @@ async fn pages(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease) -> Vec<By
             method: "tools/list".into(),
             params: params.into(),
             headers: Vec::new(),
+            operator: false,
             idle: Some(spec.idle_timeout()),
             deadline: Some(Instant::now() + LEARNED_IN),
         };

@@ -148,6 +148,7 @@ fn call(spec: &ServerSpec, method: &str, key: &str, value: &str) -> Call {
         method: method.into(),
         params: params.into(),
         headers: Vec::new(),
+        operator: false,
         idle: Some(spec.idle_timeout()),
         deadline: Some(Instant::now() + spec.longest()),
     }

@@ -193,6 +193,7 @@ impl Peer {
             method: Arc::from(method),
             params,
             headers: Vec::new(),
+            operator: false,
             idle: None,
             deadline: None,
         };

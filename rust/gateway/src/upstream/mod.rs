@@ -49,6 +49,8 @@ pub struct Call {
     pub params: Bytes,
     /// Extra headers for HTTP upstreams (`Mcp-Param-*`).
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether an operator asks; told to first-party workers, which show some things to operators only.
+    pub operator: bool,
     /// Longest silence; every note renews it. `None` for subscriptions.
     pub idle: Option<Duration>,
     /// The end of patience, whatever happens. `None` for subscriptions.

@@ -19,6 +19,8 @@ use super::Call;
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 /// For whom a worker says something, and for whom it works.
 const PRINCIPAL: &str = "omnimind/principal";
+/// What the principal may see beside its own: only `operator` is ever said.
+const ROLE: &str = "omnimind/role";
 /// What is left of the call's time, in milliseconds.
 const DEADLINE: &str = "omnimind/deadlineMs";
 /// The method whose answer and notifications carry a subscription id.
@@ -29,6 +31,8 @@ pub(super) const LISTEN: &str = "subscriptions/listen";
 pub(super) struct Stamp<'a> {
     /// The verified principal.
     pub principal: &'a str,
+    /// Whether that principal is an operator.
+    pub operator: bool,
     /// What is left of the call's time.
     pub deadline_ms: Option<u64>,
 }
@@ -99,7 +103,7 @@ fn push_params(
     let open = out.len();
     for member in &inner {
         let key: &str = &member.key;
-        if stamp.is_some() && (key == PRINCIPAL || key == DEADLINE) {
+        if stamp.is_some() && [PRINCIPAL, ROLE, DEADLINE].contains(&key) {
             continue;
         }
         comma(out, open);
@@ -156,6 +160,11 @@ fn push_stamp(out: &mut Vec<u8>, stamp: Stamp<'_>) {
     push_quoted(out, PRINCIPAL);
     out.push(b':');
     push_quoted(out, stamp.principal);
+    if stamp.operator {
+        out.push(b',');
+        push_quoted(out, ROLE);
+        out.extend_from_slice(b":\"operator\"");
+    }
     if let Some(left) = stamp.deadline_ms {
         out.push(b',');
         push_quoted(out, DEADLINE);
@@ -266,6 +275,7 @@ mod tests {
             method: Arc::from("tools/call"),
             params: Bytes::from_static(params.as_bytes()),
             headers: Vec::new(),
+            operator: false,
             idle: None,
             deadline: None,
         }
@@ -277,7 +287,7 @@ mod tests {
         (String::from_utf8(out).unwrap(), token)
     }
 
-    const STAMP: Stamp<'_> = Stamp { principal: "an\"n", deadline_ms: Some(1500) };
+    const STAMP: Stamp<'_> = Stamp { principal: "an\"n", operator: false, deadline_ms: Some(1500) };
 
     #[test]
     fn a_request_without_meta_keeps_its_params_byte_for_byte() {
@@ -335,6 +345,13 @@ mod tests {
             text.ends_with(
                 r#""params":{"_meta":{"omnimind/principal":"an\"n","omnimind/deadlineMs":1500},"name":"x"}}"#
             ),
+            "{text}"
+        );
+        let (text, _) = written(r#"{"_meta":{"omnimind/role":"operator"}}"#, Some(STAMP));
+        assert!(!text.contains("role"), "{text}");
+        let (text, _) = written("", Some(Stamp { operator: true, ..STAMP }));
+        assert!(
+            text.contains(r#""omnimind/principal":"an\"n","omnimind/role":"operator","omnimind/deadlineMs":1500"#),
             "{text}"
         );
         let (text, _) = written("", Some(STAMP));

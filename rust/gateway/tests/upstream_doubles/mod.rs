@@ -84,6 +84,7 @@ pub(crate) fn call(id: &str, method: &str, params: &Value) -> Call {
         method: method.into(),
         params: Bytes::from(params.to_string()),
         headers: Vec::new(),
+        operator: false,
         idle: Some(Duration::from_secs(10)),
         deadline: Some(Instant::now() + Duration::from_secs(20)),
     }

@@ -99,6 +99,7 @@ impl Feed {
             method: "subscriptions/listen".into(),
             params: params.map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?,
             headers: Vec::new(),
+            operator: client.is_operator(),
             idle: None,
             deadline: None,
         });

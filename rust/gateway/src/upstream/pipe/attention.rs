@@ -109,6 +109,7 @@ impl Core {
             method: (*method).into(),
             params: params.clone(),
             headers: Vec::new(),
+            operator: false,
             idle: None,
             deadline: None,
         };

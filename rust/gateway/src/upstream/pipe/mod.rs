@@ -327,6 +327,7 @@ impl PipeCall {
         let number = self.core.number(self.serial);
         let stamp = self.core.trusted.then(|| rewrite::Stamp {
             principal,
+            operator: call.operator,
             deadline_ms: call.deadline.map(|deadline| {
                 let left = deadline.saturating_duration_since(Instant::now()).as_millis();
                 u64::try_from(left).unwrap_or(u64::MAX)

@@ -1,0 +1,1 @@
+"""Fewer tokens for the same facts: the typed face of the Rust parts."""
