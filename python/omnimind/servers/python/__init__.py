@@ -1,0 +1,1 @@
+"""Python code in a jail, and tools for code: lint, format, type check, tests."""
