@@ -1,4 +1,7 @@
-"""What the documents say is run: commands against a real fleet, configuration through the real loader."""
+"""What the documents say is run: commands against a real fleet, configuration through the real loader.
+
+On a server's page the `sh` blocks are one session: they run in a shell from top to bottom, in the reader's home.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet import ROOT, Fleet
+from tests.docs.pages import SERVER_PAGES, PagesFleet, blocks, pages_fleet
+from tests.fleet import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EVERY_PAGE = [*PAGES, *SERVER_PAGES]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+OWNERS = ("up", "down", "stop", "serve", "doctor", "logs", "systemd")
+"""Commands that own the terminal, the fleet or the units; that they exist is what a page can get wrong."""
 
-
-def blocks(language: str) -> Iterator[tuple[Path, str]]:
-    for page in PAGES:
-        for kind, text in BLOCK.findall(page.read_text()):
-            if kind == language:
-                yield page, text
+SESSION_S = 60
 
 
 def commands() -> list[tuple[str, str]]:
-    """Every `omnimind ...` line of every page."""
+    """Every `omnimind ...` line of every page but the servers'."""
     found = []
-    for page, text in blocks("sh"):
-        for line in text.splitlines():
+    for page in PAGES:
+        for line in "".join(blocks(page, "sh")).splitlines():
             words = line.split("#")[0].strip().removeprefix(".venv/bin/")
             if words.startswith("omnimind "):
                 found.append((page.name, words))
@@ -39,39 +40,72 @@ def commands() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with Fleet({"filesystem": {}, "memory": {}, "thinking": {}}, auth=True) as running:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesFleet]:
+    with pages_fleet(tmp_path_factory.mktemp("home")) as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def environment(pages: PagesFleet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A shell's environment in which `omnimind` is ours and speaks to this fleet."""
+    programs = tmp_path_factory.mktemp("bin")
+    script = programs / "omnimind"
+    script.write_text(
+        f'#!/bin/sh\ncase "$1" in {"|".join(OWNERS)}) set -- "$1" --help ;; esac\n'
+        f'exec {shlex.quote(sys.executable)} -m omnimind "$@"\n'
+    )
+    script.chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    ours = {"OMNIMIND_STATE": str(pages.fleet.state), "NO_COLOR": "1", "HOME": str(pages.home), "PATH": path}
+    return {**os.environ, **ours}
+
+
 @pytest.mark.parametrize(("page", "command"), commands())
-def test_a_documented_command_works(fleet: Fleet, page: str, command: str) -> None:
-    words = shlex.split(command)[1:]
-    if words[0] in {"up", "down", "stop", "doctor", "logs", "systemd"}:
-        words = [
-            words[0],
-            "--help",
-        ]  # these own the terminal, the fleet or the units; that they exist is what a page can get wrong
-    environment = {**os.environ, "OMNIMIND_STATE": str(fleet.state), "NO_COLOR": "1"}
+def test_a_documented_command_works(
+    pages: PagesFleet, environment: dict[str, str], page: str, command: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "omnimind", *words],
+        shlex.split(command),
         capture_output=True,
         text=True,
         timeout=30,
         env=environment,
-        cwd=fleet.folder,
+        cwd=pages.home,
+        executable=environment["PATH"].split(os.pathsep)[0] + "/omnimind",
     )
     assert done.returncode == 0, f"{page}: {command}\n{done.stdout}{done.stderr}"
 
 
+@pytest.mark.parametrize("page", SERVER_PAGES, ids=lambda page: page.stem)
+def test_the_session_of_a_servers_page_works(
+    pages: PagesFleet, environment: dict[str, str], page: Path
+) -> None:
+    session = pages.placed("\n".join(blocks(page, "sh")))
+    done = subprocess.run(
+        ["sh", "-eux"],
+        input=session,
+        capture_output=True,
+        text=True,
+        timeout=SESSION_S,
+        env=environment,
+        cwd=pages.home,
+    )
+    assert done.returncode == 0, (
+        f"docs/servers/{page.name}: the session stopped at the last line marked +\n{done.stderr}{done.stdout}"
+    )
+
+
 def test_documented_make_targets_exist() -> None:
-    targets = set(re.findall(r"\bmake ((?:[a-z-]+ ?)+)", "".join(text for _, text in blocks("sh"))))
+    shown = "".join(text for page in EVERY_PAGE for text in blocks(page, "sh"))
+    targets = set(re.findall(r"\bmake ((?:[a-z-]+ ?)+)", shown))
     assert targets
     for words in targets:
         subprocess.run(["make", "--dry-run", *words.split()], cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize(("page", "text"), list(blocks("json")))
+@pytest.mark.parametrize(
+    ("page", "text"), [(page, text) for page in EVERY_PAGE for text in blocks(page, "json")]
+)
 def test_documented_configuration_loads(page: Path, text: str, tmp_path: Path) -> None:
     document = json.loads(text)
     if "mcpServers" not in document:
@@ -95,7 +129,7 @@ def test_documented_configuration_loads(page: Path, text: str, tmp_path: Path) -
 def test_links_lead_somewhere() -> None:
     broken = [
         f"{page.name}: {target}"
-        for page in PAGES
+        for page in EVERY_PAGE
         for target in LINK.findall(page.read_text())
         if not (page.parent / target).exists()
     ]
