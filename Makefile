@@ -95,7 +95,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -120,6 +120,9 @@ bar-in-flight:
 	$(FULL) tests/system/test_in_flight.py
 bar-passthrough:
 	$(BIN)/python -m benches.passthrough
+# Each built-in's cheapest tool, directly and through the gateway.
+bar-builtins:
+	$(FULL) -s tests/system/test_builtins_bar.py
 bar-start:
 	$(FULL) tests/system/test_start.py
 # In a throw-away machine with a real user manager; needs root.

@@ -116,7 +116,8 @@ pub(crate) struct RunArguments {
     /// A caller and the file that holds its bearer token; repeat for several, who then call in turn
     #[arg(long = "principal", value_name = "NAME[=TOKEN_FILE]")]
     principals: Vec<String>,
-    /// File whose first line is sent before the first message on a Unix socket
+    /// File whose first line is sent before the first message on a Unix socket, as a worker wants its key; each
+    /// call then names its caller in `_meta`
     #[arg(long, value_name = "FILE")]
     hello: Option<PathBuf>,
     /// An open loop later than this for one arrival in a hundred is saturated

@@ -23,6 +23,7 @@ pub(crate) struct Requests {
     tools: Vec<PreparedTool>,
     weights: u64,
     request_line: String,
+    names_principal: bool,
     next_number: u64,
     chance: Chance,
 }
@@ -37,7 +38,8 @@ struct PreparedTool {
     before_id: &'static str,
     before_arguments: String,
     arguments: Vec<Piece>,
-    after_arguments: String,
+    /// What stands in `_meta`, without its braces.
+    meta: String,
     weight: u64,
     has_canary: bool,
 }
@@ -63,6 +65,7 @@ impl Requests {
             weights: tools.iter().map(|tool| tool.weight).sum(),
             tools,
             request_line,
+            names_principal: matches!(&plan.target, Target::Unix { hello: Some(_), .. }),
             next_number: (thread << 40) + 1,
             chance: Chance::new(plan.seed ^ (thread + 1).wrapping_mul(0x00A5_A5A5)),
         }
@@ -119,7 +122,23 @@ impl Requests {
                 Piece::Number => drop(write!(out, "{}", call.number)),
             }
         }
-        out.extend_from_slice(tool.after_arguments.as_bytes());
+        self.write_meta(call, &tool.meta, out);
+        out.extend_from_slice(b"}}");
+    }
+
+    /// A worker that was greeted with its key must be told for whom each call is, as the gateway does.
+    fn write_meta(&self, call: Call, meta: &str, out: &mut Vec<u8>) {
+        let principal = self.names_principal.then(|| self.principals.get(call.principal)).flatten();
+        if meta.is_empty() && principal.is_none() {
+            return;
+        }
+        out.extend_from_slice(b",\"_meta\":{");
+        out.extend_from_slice(meta.as_bytes());
+        if let Some(principal) = principal {
+            let comma = if meta.is_empty() { "" } else { "," };
+            let _ = write!(out, r#"{comma}"omnimind/principal":"{}""#, principal.name);
+        }
+        out.push(b'}');
     }
 
     /// The request as an HTTP/1.1 POST; `body` is scratch space.
@@ -188,7 +207,7 @@ impl PreparedTool {
             Era::Modern => (
                 format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: tools/call\r\nMcp-Name: {name}\r\n"),
                 format!(
-                    r#","_meta":{{"{VERSION_KEY}":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":"omnimind-load","version":"{}"}}}}"#,
+                    r#""{VERSION_KEY}":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":"omnimind-load","version":"{}"}}"#,
                     env!("CARGO_PKG_VERSION")
                 ),
             ),
@@ -199,7 +218,7 @@ impl PreparedTool {
             before_id: r#"{"jsonrpc":"2.0","id":"#,
             before_arguments: format!(r#","method":"tools/call","params":{{"name":{quoted},"arguments":"#),
             arguments: pieces(&call.arguments, call.size_bytes),
-            after_arguments: format!("{meta}}}}}"),
+            meta,
             weight: call.weight.into(),
             has_canary: call.has_canary(),
         }
