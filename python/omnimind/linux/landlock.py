@@ -38,8 +38,10 @@ def abi() -> int:
     return max(0, int(_libc.syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))))
 
 
-def restrict(read: Sequence[str], write: Sequence[str]) -> bool:
+def restrict(read: Sequence[str], write: Sequence[str], execute: Sequence[str] | None = None) -> bool:
     """From now on read and execute beneath `read`, do all but that beneath `write`, and nothing else.
+
+    With `execute`, only these files may be executed.
 
     No TCP either, no signal to processes outside and no abstract socket of theirs, where the kernel knows that.
     A path that does not exist is passed over. False if there is no Landlock. Raises OSError.
@@ -58,8 +60,11 @@ def restrict(read: Sequence[str], write: Sequence[str]) -> bool:
     size = 24 if version >= _SCOPE_ABI else 16 if version >= _TCP_ABI else 8
     ruleset = _checked(_libc.syscall(_CREATE, attributes, ctypes.c_size_t(size), ctypes.c_uint(0)))
     try:
+        may_read = _READ_FILE | _READ_DIR | (_EXECUTE if execute is None else 0)
         for path in read:
-            _allow(ruleset, path, _EXECUTE | _READ_FILE | _READ_DIR)
+            _allow(ruleset, path, may_read)
+        for path in execute or ():
+            _allow(ruleset, path, _EXECUTE | _READ_FILE)
         for path in write:
             _allow(ruleset, path, may_write)
         process.no_new_privileges()

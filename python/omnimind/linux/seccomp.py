@@ -13,7 +13,7 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from omnimind.linux import process
 
@@ -25,7 +25,9 @@ _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
 _LOAD, _EQUAL, _SET, _AT_LEAST, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
 _NUMBER_AT, _ARCH_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
+_AND = 0x54
 _CLONE_THREAD = 0x00010000
+_AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET, _KIND_OF_SOCKET = 1, 1, 5, 0xF
 
 # name: (x86_64, aarch64); None where the architecture has no such call
 _CALLS: dict[str, tuple[int | None, int]] = {
@@ -46,6 +48,7 @@ _CALLS: dict[str, tuple[int | None, int]] = {
 }  # fmt: skip
 _X86_ONLY = {"fork": 57, "ioperm": 173, "iopl": 172, "modify_ldt": 154, "vfork": 58}
 _CLONE = {"x86_64": 56, "aarch64": 220}
+_SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
 _CLONE3 = 435
 
 NETWORK = frozenset({"bind", "connect", "socket"})
@@ -78,7 +81,12 @@ def deny(*, network: bool, processes: bool) -> bool:
     if machine not in _SECCOMP:
         return False
     kept = (NETWORK if network else frozenset()) | (PROCESSES if processes else frozenset())
-    instructions = program(machine, kept, threads_only=not processes)
+    install(machine, program(machine, kept, threads_only=not processes))
+    return True
+
+
+def install(machine: str, instructions: bytes) -> None:
+    """Bind this process and what it starts to a filter, for good. Raises OSError."""
     process.no_new_privileges()
     libc = ctypes.CDLL(None, use_errno=True)
     wanted = _Program(len(instructions) // 8, instructions)
@@ -86,16 +94,15 @@ def deny(*, network: bool, processes: bool) -> bool:
     if libc.syscall(number, mode, flags, ctypes.byref(wanted)) != 0:
         code = ctypes.get_errno()
         raise OSError(code or errno.EBUSY, os.strerror(code or errno.EBUSY))
-    return True
 
 
-def program(machine: str, kept: Iterable[str], *, threads_only: bool) -> bytes:
-    """The filter for a machine, as the kernel reads it. Pure."""
+def program(machine: str, kept: Iterable[str], *, threads_only: bool, more: bytes = b"") -> bytes:
+    """The filter for a machine, as the kernel reads it; `more` are `rule`s that come first. Pure."""
     column = 0 if machine == "x86_64" else 1
     denied = {name: numbers[column] for name, numbers in _CALLS.items()}
     if machine == "x86_64":
         denied |= _X86_ONLY
-    refuse = _step(_RETURN, _ERRNO | errno.EPERM)
+    refuse = refusal()
     steps = [
         _step(_LOAD, _ARCH_AT),
         _step(_EQUAL, _AUDIT_ARCH[machine], 1, 0),
@@ -104,9 +111,15 @@ def program(machine: str, kept: Iterable[str], *, threads_only: bool) -> bytes:
     ]
     if machine == "x86_64":
         steps += [_step(_AT_LEAST, _X32_BIT, 0, 1), refuse]
+    steps.append(more)
     for name, number in sorted(denied.items()):
         if name not in kept and number is not None:
             steps += [_step(_EQUAL, number, 0, 1), refuse]
+    if "socket" not in kept:
+        # A datagram can be sent to any address without a connect; a stream of a pair leads nowhere else.
+        kinds = (_SOCK_STREAM, _SOCK_SEQPACKET)
+        steps.append(only_if(_SOCKETPAIR[machine], argument(0), (_AF_UNIX,)))
+        steps.append(only_if(_SOCKETPAIR[machine], argument(1) + _step(_AND, _KIND_OF_SOCKET), kinds))
     if threads_only:
         # The flags of clone3 are out of reach; without it libc uses clone.
         steps += [_step(_EQUAL, _CLONE3, 0, 1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
@@ -114,6 +127,44 @@ def program(machine: str, kept: Iterable[str], *, threads_only: bool) -> bytes:
         steps += [_step(_SET, _CLONE_THREAD, 1, 0), refuse]
     steps.append(_step(_RETURN, _ALLOW))
     return b"".join(steps)
+
+
+def refusal(code: int = errno.EPERM) -> bytes:
+    """The decision that a call fails with `code`; with 0 it says that it worked and does nothing."""
+    return _step(_RETURN, _ERRNO | code)
+
+
+def rule(number: int | None, code: int = errno.EPERM) -> bytes:
+    """Refuse this call, or nothing where there is no such call. With the number in the accumulator before and after."""
+    return b"" if number is None else _step(_EQUAL, number, 0, 1) + refusal(code)
+
+
+def at_least(number: int, code: int) -> bytes:
+    """Refuse every call from this number on."""
+    return _step(_AT_LEAST, number, 0, 1) + refusal(code)
+
+
+def argument(index: int) -> bytes:
+    """Take the lower half of an argument into the accumulator."""
+    return _step(_LOAD, _FIRST_ARGUMENT_AT + 8 * index)
+
+
+def only_if(number: int, value: bytes, allowed: Sequence[int]) -> bytes:
+    """Refuse this call unless `value` (steps that compute it) is one of `allowed`."""
+    tests = [_step(_EQUAL, one, len(allowed) - at, 0) for at, one in enumerate(allowed)]
+    return _when(number, value + b"".join(tests) + refusal())
+
+
+def unless(number: int, value: bytes, denied: Sequence[int]) -> bytes:
+    """Refuse this call if `value` is one of `denied`."""
+    tests = [
+        _step(_EQUAL, one, len(denied) - 1 - at, int(at == len(denied) - 1)) for at, one in enumerate(denied)
+    ]
+    return _when(number, value + b"".join(tests) + refusal())
+
+
+def _when(number: int, steps: bytes) -> bytes:
+    return _step(_EQUAL, number, 0, len(steps) // 8 + 1) + steps + _step(_LOAD, _NUMBER_AT)
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
