@@ -74,15 +74,14 @@ def measure(server: str, *, rounds: int, seconds: float) -> Found:
     """Turns of both ways, every other round in reverse order."""
     tool, arguments = CHEAPEST[server]
     reports: tuple[list[load.Report], list[load.Report]] = ([], [])
-    with tempfile.TemporaryDirectory(prefix="omnimind-bench-") as name:
-        with both_ways(server, Path(name)) as ways:
-            for turn in range(rounds):
-                for way in (0, 1) if turn % 2 == 0 else (1, 0):
-                    call = ["--tool", tool, "--arguments", arguments, "--in-flight", str(IN_FLIGHT)]
-                    report = load.run(*ways[way], *call, "--duration-s", str(seconds), "--warm-up-s", "0.3")
-                    if not report.is_clean:
-                        raise RuntimeError(f"{server}: not every call was answered right: {report.all}")
-                    reports[way].append(report)
+    with tempfile.TemporaryDirectory(prefix="omnimind-bench-") as name, both_ways(server, Path(name)) as ways:
+        for turn in range(rounds):
+            for way in (0, 1) if turn % 2 == 0 else (1, 0):
+                call = ["--tool", tool, "--arguments", arguments, "--in-flight", str(IN_FLIGHT)]
+                report = load.run(*ways[way], *call, "--duration-s", str(seconds), "--warm-up-s", "0.3")
+                if not report.is_clean or not report.right:
+                    raise RuntimeError(f"{server}: not every call was answered right: {report.all}")
+                reports[way].append(report)
     direct, gateway = reports
     ratios = [g.throughput_per_s / d.throughput_per_s for d, g in zip(direct, gateway, strict=True)]
     return Found(
@@ -98,13 +97,13 @@ def measure(server: str, *, rounds: int, seconds: float) -> Found:
 
 def table(found: Sequence[Found]) -> str:
     """For people."""
-    lines = [f"{'':13}{'tool':26}{'direct/s':>9}{'gateway/s':>11}{'ratio':>7}{'p50 ms':>8}{'p50 ms':>8}"]
-    for one in found:
-        lines.append(
-            f"{one.server:13}{one.tool:26}{one.direct_per_s:>9.0f}{one.gateway_per_s:>11.0f}{one.ratio:>7.2f}"
-            f"{one.direct_p50_ms:>8.2f}{one.gateway_p50_ms:>8.2f}"
-        )
-    return "\n".join(lines)
+    head = f"{'':13}{'tool':26}{'direct/s':>9}{'gateway/s':>11}{'ratio':>7}{'p50 ms':>8}{'p50 ms':>8}"
+    rows = [
+        f"{one.server:13}{one.tool:26}{one.direct_per_s:>9.0f}{one.gateway_per_s:>11.0f}{one.ratio:>7.2f}"
+        f"{one.direct_p50_ms:>8.2f}{one.gateway_p50_ms:>8.2f}"
+        for one in found
+    ]
+    return "\n".join([head, *rows])
 
 
 def main() -> int:
