@@ -42,6 +42,11 @@ NEEDS: Final[dict[str, Needs]] = {
     "filesystem": Needs(state=("workspace",), folders_in_args=True),
     "memory": Needs(state=("db/memory",)),
     "thinking": Needs(state=("db/thinking",)),
+    # Processes are looked at by number, so /proc as a whole; of other processes the kernel shows a fenced one
+    # no environment, memory, open file or working folder all the same.
+    "system_info": Needs(
+        state_reads=("run",), reads=("/proc", "/sys/class", "/sys/devices", "/sys/hypervisor", "/sys/fs/cgroup")
+    ),
 }
 """A built-in server that is not here is not confined."""
 

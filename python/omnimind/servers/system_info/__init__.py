@@ -1,0 +1,1 @@
+"""Facts about this machine, each read from where the kernel keeps it."""
