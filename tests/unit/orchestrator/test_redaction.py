@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -130,3 +131,12 @@ def test_what_references_yield_is_known_to_be_secret(tmp_path: Path) -> None:
     found = settings.load(path, tmp_path, environ={"T": "from-the-environment"})
     assert set(secrets_of(found.servers[0])) == {"from-the-environment", "from-a-file", "by-default"}
     assert found.servers[1].secrets == ()
+
+
+@pytest.mark.parametrize("piece", ["a-", "a", "token=", "://a:", 'secret"=', "bearer ", "eyJaaaaaaaaaa."])
+def test_no_line_takes_long(piece: str) -> None:
+    """Quadratic time would be seconds for the first of these."""
+    line = piece * (8192 // len(piece))
+    began = time.perf_counter()
+    Redactor().line(line)
+    assert time.perf_counter() - began < 0.5
