@@ -89,8 +89,8 @@ def attempts(roots: Roots, root: Path) -> list[Callable[[int], str]]:
         lambda _: edit.edit_file(roots, f"{target}/deep/file.txt", [edit.Edit("inside", "inside")], False),
         lambda turn: files.make_directory(roots, f"{target}/made{turn % 50}/deeper").shown,
         lambda _: listing.plain(roots, target),
-        lambda _: listing.tree(roots, str(root), [], lambda: None),
-        lambda _: listing.search(roots, str(root), "**/*.txt", [], lambda: None),
+        lambda _: listing.tree(roots, str(root), [], lambda _: None),
+        lambda _: listing.search(roots, str(root), "**/*.txt", [], lambda _: None),
         lambda _: str(files.info(roots, f"{target}/only-outside.txt").size),
         moved,
     ]

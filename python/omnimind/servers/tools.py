@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from omnimind.servers import ServerContext
 
 STRUCTURED_BYTES: Final = 64 * 1024
+PROGRESS_S: Final = 0.25
 
 READS: Final = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -168,6 +170,22 @@ async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 def stop_if_cancelled() -> None:
     """For long loops inside `in_thread`: raises when the caller has gone away."""
     anyio.from_thread.check_cancelled()
+
+
+def progress_of(ctx: Context[Any, Any], what: str) -> Callable[[int], None]:
+    """For long loops inside `in_thread`: called with a growing count, it tells the caller a few times a second
+    how far the work is, and raises when the caller has gone away."""
+    told = time.monotonic()
+
+    def check(count: int) -> None:
+        nonlocal told
+        stop_if_cancelled()
+        now = time.monotonic()
+        if now - told >= PROGRESS_S:
+            told = now
+            anyio.from_thread.run(ctx.report_progress, count, None, f"{count:,} {what}")
+
+    return check
 
 
 def caller() -> str:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def ways_in(roots: Roots, path: str) -> list[str]:
         lambda: files.read_many(roots, [path]).replace(path, ""),
         lambda: files.read_media(roots, path).data.decode(errors="replace"),
         lambda: listing.plain(roots, path),
-        lambda: listing.tree(roots, path, [], lambda: None),
+        lambda: listing.tree(roots, path, [], lambda _: None),
     ):
         try:
             seen.append(way())
@@ -188,6 +189,53 @@ def test_fifos_sockets_and_devices_are_refused_without_being_opened(tmp_path: Pa
             files.write_text(roots, name, "x")
 
 
+def test_what_is_no_file_is_neither_edited_nor_read_among_others(tmp_path: Path) -> None:
+    roots = open_roots([str(tmp_path)])
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(Problem, match="a FIFO, not a regular file"):
+        edit.edit_file(roots, "fifo", [edit.Edit("a", "b")], False)
+    assert "a FIFO, not a regular file" in files.read_many(roots, ["fifo"])
+    assert "fifo" in listing.search(roots, ".", "*", [], lambda _: None)
+    assert not files.info(roots, "fifo").is_file
+
+
+def test_a_second_name_of_a_file_is_read_but_a_write_leaves_the_other_alone(arena: Path) -> None:
+    """A hard link is not a way out that could be told from a file: both names are the file. Nobody can make one
+    through this server, and a write gives its name a new file."""
+    inside, other = arena / "root" / "hard", arena / "outside" / "file"
+    os.link(other, inside)
+    roots = open_roots([str(arena / "root")])
+    assert files.read_text(roots, "hard") == CANARY
+    files.write_text(roots, "hard", "mine")
+    edit.edit_file(roots, "hard", [edit.Edit("mine", "still mine")], False)
+    assert inside.read_text() == "still mine"
+    assert other.read_text() == CANARY
+
+
+@pytest.mark.parametrize(
+    "link", ["to-file", "to-folder", "chain", "absolute", "to-proc", "to-parent", "dangling-out"]
+)
+def test_a_link_that_leads_out_is_refused_by_every_tool(arena: Path, link: str) -> None:
+    roots = open_roots([str(arena / "root")])
+    before = outside(arena)
+    for path in (link, f"{link}/file", f"{link}/sub", f"{link}/root/etc/passwd"):
+        uses: list[Callable[[str], object]] = [
+            lambda path: files.read_text(roots, path),
+            lambda path: files.read_media(roots, path),
+            lambda path: files.info(roots, path),
+            lambda path: listing.plain(roots, path),
+            lambda path: listing.with_sizes(roots, path, "name"),
+            lambda path: listing.tree(roots, path, [], lambda _: None),
+            lambda path: listing.search(roots, path, "*", [], lambda _: None),
+            lambda path: edit.edit_file(roots, path, [edit.Edit(CANARY, "x")], False),
+            lambda path: files.move(roots, "file", f"{path}/moved"),
+        ]
+        for use in uses:
+            with pytest.raises(Problem):
+                use(path)
+    assert outside(arena) == before
+
+
 SECRETS = [
     ".ssh/id_ed25519",
     "home/.ssh/config",
@@ -238,7 +286,7 @@ def test_the_fleets_own_state_is_closed_but_its_workspace_is_not(tmp_path: Path)
         files.read_text(wide, str(state / "keys.json"))
     with pytest.raises(Problem, match="OmniMind's own state"):
         files.write_text(wide, str(state / "keys.json"), "forged")
-    assert "keys.json" not in listing.search(wide, ".", "**/*", [], lambda: None)
+    assert "keys.json" not in listing.search(wide, ".", "**/*", [], lambda _: None)
     narrow = open_roots([str(state / "workspace")], closed=closed)
     assert files.write_text(narrow, "a", "x").name == "a"
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnimind.servers.filesystem.edit import Edit, apply_edits, diff, edit_file, fenced
+from omnimind.servers.filesystem.diff import unified
+from omnimind.servers.filesystem.edit import Edit, apply_edits, edit_file, fenced
 from omnimind.servers.filesystem.roots import open_roots
 from omnimind.servers.problem import Problem
 
@@ -47,6 +49,32 @@ def test_line_ends_of_the_file_stay(tmp_path: Path) -> None:
     assert (tmp_path / "f").read_bytes() == b"1\r\n2\r\nthree"
 
 
+def test_line_ends_that_differ_from_line_to_line_stay_so_too(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"one\r\ntwo\nthree\r\n")
+    edit_file(open_roots([str(tmp_path)]), "f", [Edit("two", "2")], False)
+    assert (tmp_path / "f").read_bytes() == b"one\r\n2\nthree\r\n"
+
+
+def test_a_diff_says_where_a_last_line_does_not_end() -> None:
+    assert unified("a\nb", "a\nb\n", "f").endswith(
+        "@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+b\n"
+    )
+    assert unified("same", "same", "f").split("\n")[4:] == [""]
+
+
+def test_a_form_feed_ends_no_line_of_a_diff() -> None:
+    assert "-a\x0cb\u2028c\n+d" in unified("a\x0cb\u2028c\n", "d\n", "f")
+
+
+def test_a_diff_of_two_strangers_is_true_and_quick() -> None:
+    old, new = ([f"{number * step % 9973}\n" for number in range(9000)] for step in (1, 7))
+    before = time.process_time()
+    body = unified("".join(old), "".join(new), "f").split("\n")[5:-1]
+    assert time.process_time() - before < 5
+    assert [line[1:] for line in body if line[0] in "- "] == [line[:-1] for line in old]
+    assert [line[1:] for line in body if line[0] in "+ "] == [line[:-1] for line in new]
+
+
 def test_a_file_that_is_not_utf8_is_not_damaged(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"caf\xe9 a")
     with pytest.raises(Problem, match="UTF-8"):
@@ -71,7 +99,8 @@ def test_edits_of_one_file_at_once_are_all_kept(tmp_path: Path) -> None:
 @given(st.lists(st.sampled_from("abc"), max_size=40), st.lists(st.sampled_from("abc"), max_size=40))
 def test_a_diff_leads_from_one_text_to_the_other(old: list[str], new: list[str]) -> None:
     """Applied with nothing but its own line numbers."""
-    body = diff("\n".join(old), "\n".join(new), "f").split("\n")[4:-1]
+    before, after = ("".join(f"{line}\n" for line in lines) for lines in (old, new))
+    body = unified(before, after, "f").split("\n")[4:-1]
     lines, shift = list(old), 0
     at = 0
     for line in body:

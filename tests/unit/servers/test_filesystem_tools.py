@@ -5,10 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
+from mcp import Client
 from server_session import Session
+
+from omnimind.servers.filesystem import listing
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -65,6 +71,26 @@ def test_images_and_audio_come_as_such_and_the_rest_as_a_resource(filesystem: Se
     assert base64.b64decode(filesystem.call("read_media_file", path="p.png").content[0].data) == PNG  # type: ignore[union-attr]
 
 
+def test_bytes_are_believed_before_names(filesystem: Session, folder: Path) -> None:
+    kinds = {
+        "photo.png": (b"\xff\xd8\xff\xe0rest", "image/jpeg"),
+        "no-ending": (PNG, "image/png"),
+        "sound": (b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"),
+        "picture": (b"\0\0\0\x20ftypavif", "image/avif"),
+        "paper.txt": (b"%PDF-1.7", "application/pdf"),
+        "page.SVG": (b"<svg/>", "image/svg+xml"),
+        ".png": (b"hidden", "application/octet-stream"),
+        "empty.mp3": (b"", "audio/mpeg"),
+    }
+    for name, (data, kind) in kinds.items():
+        (folder / name).write_bytes(data)
+        block = filesystem.call("read_media_file", path=name).structured_content["content"][0]  # type: ignore[index]
+        assert block.get("mimeType", block.get("resource", {}).get("mimeType")) == kind, name
+    (folder / "ü %.bin").write_bytes(b"\0")
+    block = filesystem.call("read_media_file", path="ü %.bin").structured_content["content"][0]  # type: ignore[index]
+    assert block["resource"]["uri"] == f"file://{folder}/%C3%BC%20%25.bin"
+
+
 def test_binary_files_are_not_text(filesystem: Session, folder: Path) -> None:
     (folder / "b.bin").write_bytes(b"ab\0cd")
     assert "read_media_file" in filesystem.problem("read_text_file", path="b.bin")
@@ -85,7 +111,7 @@ def test_a_write_keeps_the_mode_and_leaves_nothing_behind(filesystem: Session, f
     script = folder / "run.sh"
     script.write_text("old")
     script.chmod(0o751)
-    assert filesystem.text("write_file", path="run.sh", content="né\n") == f"Successfully wrote to {script}"
+    assert filesystem.text("write_file", path="run.sh", content="né\n") == "Successfully wrote to run.sh"
     assert script.read_bytes() == "né\n".encode()
     assert script.stat().st_mode & 0o777 == 0o751
     assert [path.name for path in folder.iterdir()] == ["run.sh"]
@@ -123,7 +149,7 @@ def test_an_edit_shows_its_diff_and_a_dry_run_changes_nothing(filesystem: Sessio
 
 def test_a_directory_is_made_with_those_above_it(filesystem: Session, folder: Path) -> None:
     made = filesystem.text("create_directory", path="n/e/w")
-    assert made == f"Successfully created directory {folder / 'n/e/w'}"
+    assert made == "Successfully created directory n/e/w"
     assert (folder / "n/e/w").is_dir()
     filesystem.text("create_directory", path="n/e/w")
     (folder / "file").write_text("")
@@ -150,7 +176,10 @@ def test_a_long_listing_ends_with_how_much_is_left_out(filesystem: Session, fold
         os.close(os.open(folder / f"{number:05}", os.O_CREAT))
     lines = filesystem.text("list_directory", path=".").split("\n")
     assert len(lines) == 10_001
-    assert lines[-1] == "... and 3 more; the limit is 10,000, use search_files"
+    assert lines[-1] == "... and 3 more; go on with offset 10000"
+    assert filesystem.text("list_directory", path=".", offset=10_000).split("\n") == [
+        f"[FILE] {number:05}" for number in range(10_000, 10_003)
+    ]
 
 
 def test_search_finds_by_pattern_and_leaves_out_what_is_excluded(filesystem: Session, folder: Path) -> None:
@@ -171,13 +200,59 @@ def test_deep_trees_are_refused_with_the_number(filesystem: Session, folder: Pat
     assert filesystem.text("search_files", path=".", pattern="**/d").count("\n") == 64
 
 
+def test_a_search_and_a_tree_are_read_in_parts(filesystem: Session, folder: Path) -> None:
+    for number in range(5):
+        (folder / f"{number}" / "deep").mkdir(parents=True)
+    part = filesystem.text("search_files", path=".", pattern="*", limit=2, offset=1).split("\n")
+    assert part == [f"{folder}/1", f"{folder}/2", "... there are more than 3 matches; go on with offset 3"]
+    assert filesystem.text("search_files", path=".", pattern="*", offset=3) == f"{folder}/3\n{folder}/4"
+    assert filesystem.json("directory_tree", path=".", maxDepth=1)[0] == {"name": "0", "type": "directory"}
+    two = filesystem.json("directory_tree", path=".", maxDepth=2)[0]
+    assert two["children"] == [{"name": "deep", "type": "directory"}]
+    assert "greater than or equal to 1" in filesystem.problem("directory_tree", path=".", maxDepth=0)
+
+
+@pytest.mark.parametrize("tool", ["directory_tree", "search_files"])
+def test_a_long_walk_tells_how_far_it_is_and_stops_when_its_caller_goes(
+    filesystem: Session, folder: Path, tool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(300):
+        (folder / f"{number}").mkdir()
+    entered = 0
+    scan = listing._scan
+
+    def slow(*args: Any, **options: Any) -> list[listing.Entry]:
+        nonlocal entered
+        entered += 1
+        time.sleep(0.01)
+        return scan(*args, **options)
+
+    monkeypatch.setattr(listing, "_scan", slow)
+    told: list[tuple[float, str | None]] = []
+
+    async def work(client: Client) -> None:
+        async def progressed(done: float, total: float | None, message: str | None) -> None:
+            told.append((done, message))
+            call.cancel()
+
+        with anyio.CancelScope() as call:
+            await client.call_tool(tool, {"path": ".", "pattern": "*"}, progress_callback=progressed)
+        at = entered
+        await anyio.sleep(0.1)
+        assert entered <= at + 2, "the walk went on"
+
+    filesystem.ask(work)
+    assert 0 < entered < 250
+    assert told[0][1] in (f"{int(told[0][0]):,} entries", None)
+
+
 def test_a_move_never_replaces(filesystem: Session, folder: Path) -> None:
     (folder / "a").write_text("a")
     (folder / "b").write_text("b")
     (folder / "d").mkdir()
     assert "exists already" in filesystem.problem("move_file", source="a", destination="b")
     moved = filesystem.text("move_file", source="a", destination="d/a2")
-    assert moved == f"Successfully moved {folder / 'a'} to {folder / 'd/a2'}"
+    assert moved == "Successfully moved a to d/a2"
     assert (folder / "b").read_text() == "b"
     assert "into itself" in filesystem.problem("move_file", source="d", destination="d/e")
     assert "no such file" in filesystem.problem("move_file", source="a", destination="c")

@@ -7,18 +7,16 @@ or none does. Line ends stay what they were in the file.
 
 from __future__ import annotations
 
-import difflib
 import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omnimind.servers.filesystem import files, limits, text
+from omnimind.servers.filesystem import diff, files, limits, text
 from omnimind.servers.filesystem.roots import Place, Roots
 from omnimind.servers.problem import Problem
 
 _LOCKS = tuple(threading.Lock() for _ in range(64))  # two edits of one file in this process wait in line
-_CONTEXT_LINES = 4
 _SHOWN_CHARACTERS = 400
 
 
@@ -37,8 +35,8 @@ def edit_file(roots: Roots, path: str, edits: Sequence[Edit], dry_run: bool) -> 
     place = roots.locate(path)
     with _LOCKS[hash(place.shown) % len(_LOCKS)]:
         before, stamp = _read(roots, place)
-        ending = "\r\n" if "\r\n" in before else "\n"
-        plain = before.replace("\r\n", "\n")
+        ending = _line_end(before)
+        plain = before.replace(ending, "\n")
         changed, notes = apply_edits(plain, edits)
         if not dry_run:
             data = files.encode(changed.replace("\n", ending))
@@ -46,7 +44,13 @@ def edit_file(roots: Roots, path: str, edits: Sequence[Edit], dry_run: bool) -> 
                 raise Problem(f"the result has {len(data):,} bytes; the limit is {limits.EDIT_BYTES:,}")
             _refuse_if_changed(roots, place, stamp)
             files.write_bytes(roots, place, data)
-    return "\n".join([fenced(diff(plain, changed, place.shown)), *notes])
+    return "\n".join([fenced(diff.unified(plain, changed, place.shown)), *notes])
+
+
+def _line_end(content: str) -> str:
+    """What ends the lines of a file; where it differs from line to line, the `\\r` belong to the lines."""
+    carried = content.count("\r\n")
+    return "\r\n" if carried and carried == content.count("\n") else "\n"
 
 
 def _read(roots: Roots, place: Place) -> tuple[str, tuple[int, int, int]]:
@@ -122,42 +126,6 @@ def _indent_like(found: list[str], old: list[str], new: list[str]) -> list[str]:
 
 def _indentation(line: str) -> str:
     return line[: len(line) - len(line.lstrip())]
-
-
-def diff(before: str, after: str, shown: str) -> str:
-    """A unified diff with the header lines that tools for the reference server expect."""
-    head = f"Index: {shown}\n{'=' * 67}\n--- {shown}\toriginal\n+++ {shown}\tmodified\n"
-    old, new = before.splitlines(), after.splitlines()
-    start = _common(old, new)
-    end = _common(old[start:][::-1], new[start:][::-1])
-    # difflib takes quadratic time; edits leave most of a file alone, so only the middle is compared.
-    first = max(0, start - _CONTEXT_LINES)
-    cut_old = old[first : len(old) - max(0, end - _CONTEXT_LINES)]
-    cut_new = new[first : len(new) - max(0, end - _CONTEXT_LINES)]
-    lines = difflib.unified_diff(cut_old, cut_new, n=_CONTEXT_LINES, lineterm="")
-    return head + "\n".join(_moved(line, first) for line in list(lines)[2:]) + "\n"
-
-
-def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    shared = 0
-    for one, other in zip(left, right, strict=False):
-        if one != other:
-            break
-        shared += 1
-    return shared
-
-
-def _moved(line: str, by: int) -> str:
-    """Hunk headers count lines from the part that was compared; count from the start of the file."""
-    if not line.startswith("@@ ") or by == 0:
-        return line
-    _, old, new, _ = line.split(" ", 3)
-    return f"@@ {_shift(old, by)} {_shift(new, by)} @@"
-
-
-def _shift(span: str, by: int) -> str:
-    start, comma, count = span[1:].partition(",")
-    return f"{span[0]}{int(start) + by}{comma}{count}"
 
 
 def fenced(body: str) -> str:

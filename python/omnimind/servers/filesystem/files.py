@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mimetypes
 import os
 import secrets
 import stat
@@ -16,14 +15,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from omnimind.linux import openat2
 from omnimind.servers.filesystem import limits, text
+from omnimind.servers.filesystem.media import mime_type
 from omnimind.servers.filesystem.roots import Place, Roots, trouble
 from omnimind.servers.problem import Problem
 
 _NEW_FILE_MODE = 0o666  # minus the umask
 _NEW_FOLDER_MODE = 0o777
+_PLAIN_IN_URLS = "/!$&'()*+,;=:@[]|^"  # what the reference server leaves as it is
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -96,10 +98,7 @@ def read_media(roots: Roots, path: str) -> Media:
         if len(data) > limits.MEDIA_BYTES:
             size = max(os.fstat(descriptor).st_size, len(data))
             raise Problem(f"{place.shown} has {size:,} bytes; the limit for media is {limits.MEDIA_BYTES:,}")
-    mime_type = mimetypes.guess_type(place.name)[0]
-    if mime_type is None or not mime_type.startswith(("image/", "audio/")):
-        mime_type = "application/octet-stream"
-    return Media(mime_type, data, f"file://{place.shown}")
+    return Media(mime_type(place.name, data), data, "file://" + quote(place.shown, safe=_PLAIN_IN_URLS))
 
 
 def write_text(roots: Roots, path: str, content: str) -> Place:

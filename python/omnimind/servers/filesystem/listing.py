@@ -15,8 +15,8 @@ from omnimind.servers.problem import Problem
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-Check = Callable[[], None]
-"""Called now and then in long loops; raises to stop them."""
+Check = Callable[[int], None]
+"""Told how many entries were seen so far, once a folder; raises to stop the walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +53,43 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def plain(roots: Roots, path: str) -> str:
+def plain(roots: Roots, path: str, limit: int = limits.ENTRIES, offset: int = 0) -> str:
     """The listing of list_directory."""
     found = entries(roots, path)
-    lines = [f"{_label(entry)} {entry.name}" for entry in found[: limits.ENTRIES]]
-    return "\n".join(lines + _rest(len(found)))
+    lines = [f"{_label(entry)} {entry.name}" for entry in found[offset : offset + limit]]
+    return "\n".join(lines + _rest(len(found), limit, offset))
 
 
-def with_sizes(roots: Roots, path: str, sort_by: Literal["name", "size"]) -> str:
-    """The listing of list_directory_with_sizes."""
+def with_sizes(
+    roots: Roots,
+    path: str,
+    sort_by: Literal["name", "size"],
+    limit: int = limits.ENTRIES,
+    offset: int = 0,
+) -> str:
+    """The listing of list_directory_with_sizes; the sums are those of the whole directory."""
     found = entries(roots, path, sizes=True)
     if sort_by == "size":
-        found.sort(key=lambda entry: (-1 if entry.is_directory else 0, -entry.size))
+        found.sort(key=lambda entry: -entry.size)
     lines = [
         f"{_label(entry)} {entry.name:<30} {'' if entry.is_directory else human_size(entry.size):>10}"
-        for entry in found[: limits.ENTRIES]
+        for entry in found[offset : offset + limit]
     ]
     folders = sum(entry.is_directory for entry in found)
     total = sum(entry.size for entry in found if not entry.is_directory)
     summary = [f"\nTotal: {len(found) - folders} files, {folders} directories"]
-    return "\n".join([*lines, *_rest(len(found)), *summary, f"Combined size: {human_size(total)}"])
+    return "\n".join(
+        [*lines, *_rest(len(found), limit, offset), *summary, f"Combined size: {human_size(total)}"]
+    )
 
 
 def _label(entry: Entry) -> str:
     return "[DIR]" if entry.is_directory else "[FILE]"
 
 
-def _rest(count: int) -> list[str]:
-    if count <= limits.ENTRIES:
-        return []
-    return [f"... and {count - limits.ENTRIES:,} more; the limit is {limits.ENTRIES:,}, use search_files"]
+def _rest(count: int, limit: int, offset: int) -> list[str]:
+    left = count - offset - limit
+    return [f"... and {left:,} more; go on with offset {offset + limit}"] if left > 0 else []
 
 
 def human_size(size: int) -> str:
@@ -95,19 +102,19 @@ def human_size(size: int) -> str:
     return f"{amount:.2f} TB"
 
 
-def tree(roots: Roots, path: str, exclude: Sequence[str], check: Check) -> str:
-    """The directory and all below it as JSON."""
+def tree(roots: Roots, path: str, exclude: Sequence[str], check: Check, depth: int | None = None) -> str:
+    """The directory and all below it, or `depth` levels of it, as JSON."""
     excluded = excluder(exclude, anywhere=True)
     place = roots.locate(path)
     count = 0
 
-    def below(directory: int, relative: str, depth: int) -> list[dict[str, Any]]:
+    def below(directory: int, relative: str, level: int) -> list[dict[str, Any]]:
         nonlocal count
-        check()
-        if depth > limits.DEPTH:
+        check(count)
+        if level > limits.DEPTH:
             raise Problem(
                 f"{place.shown} is more than {limits.DEPTH} folders deep, the limit of a tree; "
-                "name a folder further down"
+                "give maxDepth, or name a folder further down"
             )
         nodes: list[dict[str, Any]] = []
         for entry in _scan(directory, place.shown, sizes=False):
@@ -118,14 +125,15 @@ def tree(roots: Roots, path: str, exclude: Sequence[str], check: Check) -> str:
             if count > limits.TREE_ENTRIES:
                 raise Problem(
                     f"{place.shown} holds more than {limits.TREE_ENTRIES:,} entries, the limit of a tree; "
-                    "name a folder further down, or leave folders out with excludePatterns"
+                    "give maxDepth, name a folder further down, or leave folders out with excludePatterns"
                 )
             node: dict[str, Any] = {"name": entry.name, "type": "file"}
             if entry.is_directory:
-                children: list[dict[str, Any]] = []
-                for folder in _enter(roots, directory, entry.name, inner):
-                    children = below(folder, inner, depth + 1)
-                node = {"name": entry.name, "type": "directory", "children": children}
+                node = {"name": entry.name, "type": "directory"}
+                if depth is None or level + 1 < depth:
+                    node["children"] = []
+                    for folder in _enter(roots, directory, entry.name, inner):
+                        node["children"] = below(folder, inner, level + 1)
             nodes.append(node)
         return nodes
 
@@ -133,26 +141,53 @@ def tree(roots: Roots, path: str, exclude: Sequence[str], check: Check) -> str:
         return json.dumps(below(directory, "", 0), ensure_ascii=False, indent=2)
 
 
-def search(roots: Roots, path: str, pattern: str, exclude: Sequence[str], check: Check) -> str:
-    """The full paths of all that matches, one a line."""
+def search(
+    roots: Roots,
+    path: str,
+    pattern: str,
+    exclude: Sequence[str],
+    check: Check,
+    limit: int = limits.MATCHES,
+    offset: int = 0,
+) -> str:
+    """The full paths of all that matches, one a line, in an order that stays the same."""
     wanted = matcher(pattern)
     excluded = excluder(exclude, anywhere=False)
     place = roots.locate(path)
     found: list[str] = []
+    matched = 0
     ended = ""
     with roots.opened(place, _FOLDER) as directory:
-        for visited, relative in enumerate(_walk(roots, place, directory, excluded, check)):
-            if wanted(relative):
-                found.append(f"{place.shown.rstrip('/')}/{relative}")
-            if len(found) >= limits.MATCHES:
-                ended = f"... stopped at {limits.MATCHES:,} matches, the limit; use a narrower pattern"
-                break
+        for visited, relative in enumerate(_walk(roots, place, directory, excluded, _Count(check))):
             if visited >= limits.VISITED:
                 ended = (
                     f"... stopped after {limits.VISITED:,} entries, the limit; search a folder further down"
                 )
                 break
+            if not wanted(relative):
+                continue
+            matched += 1
+            if matched > offset + limit:
+                ended = (
+                    f"... there are more than {offset + limit:,} matches; go on with offset {offset + limit}"
+                )
+                break
+            if matched > offset:
+                found.append(f"{place.shown.rstrip('/')}/{relative}")
     return "\n".join([*found, ended] if ended else found) or "No matches found"
+
+
+class _Count:
+    """How many entries a walk has seen, told to its check."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._seen = 0
+
+    def folder_of(self, entries: int) -> None:
+        """A folder with so many entries is entered."""
+        self._check(self._seen)
+        self._seen += entries
 
 
 def _walk(
@@ -160,20 +195,21 @@ def _walk(
     place: Place,
     directory: int,
     excluded: Matcher,
-    check: Check,
+    count: _Count,
     relative: str = "",
     depth: int = 0,
 ) -> Iterator[str]:
     """Relative paths below a directory, parents before children."""
-    check()
-    for entry in _scan(directory, place.shown, sizes=False):
+    entries_here = _scan(directory, place.shown, sizes=False)
+    count.folder_of(len(entries_here))
+    for entry in entries_here:
         inner = f"{relative}/{entry.name}" if relative else entry.name
         if excluded(inner):
             continue
         yield inner
         if entry.is_directory and depth < limits.DEPTH:
             for folder in _enter(roots, directory, entry.name, inner):
-                yield from _walk(roots, place, folder, excluded, check, inner, depth + 1)
+                yield from _walk(roots, place, folder, excluded, count, inner, depth + 1)
 
 
 def _enter(roots: Roots, directory: int, name: str, inner: str) -> Iterator[int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 from mcp.types import (
     AudioContent,
     BlobResourceContents,
@@ -36,7 +37,7 @@ from omnimind.servers.tools import (
     content_result,
     in_thread,
     new_server,
-    stop_if_cancelled,
+    progress_of,
     text_result,
 )
 
@@ -45,6 +46,8 @@ _ALLOW_CREDENTIALS = "--allow-credentials"
 AnyPath = Annotated[str, Field(description="Absolute path, or relative to an allowed directory")]
 Tail = Annotated[int | None, Field(ge=0, description="Only the last N lines")]
 Head = Annotated[int | None, Field(ge=0, description="Only the first N lines")]
+Entries = Annotated[int, Field(ge=1, le=limits.ENTRIES)]
+Skipped = Annotated[int, Field(ge=0)]
 Globs = Annotated[list[str], Field(description="Glob patterns of what to leave out")]
 
 
@@ -135,9 +138,11 @@ def _media_result(media: files.Media) -> CallToolResult:
 
 def _add_listing(box: Toolbox, roots: Roots) -> None:
     @box.tool("List Directory", READS)
-    async def list_directory(path: AnyPath) -> CallToolResult:
+    async def list_directory(
+        path: AnyPath, limit: Entries = limits.ENTRIES, offset: Skipped = 0
+    ) -> CallToolResult:
         """List a directory, one entry a line, each marked [FILE] or [DIR]."""
-        return text_result(await in_thread(listing.plain, roots, path))
+        return text_result(await in_thread(listing.plain, roots, path, limit, offset))
 
     @box.tool("List Directory with Sizes", READS)
     async def list_directory_with_sizes(
@@ -145,17 +150,24 @@ def _add_listing(box: Toolbox, roots: Roots) -> None:
         sortBy: Annotated[
             Literal["name", "size"], Field(description="Sort by name, or by size with the largest first")
         ] = "name",
+        limit: Entries = limits.ENTRIES,
+        offset: Skipped = 0,
     ) -> CallToolResult:
         """List a directory with the sizes of its files and their sum."""
-        return text_result(await in_thread(listing.with_sizes, roots, path, sortBy))
+        return text_result(await in_thread(listing.with_sizes, roots, path, sortBy, limit, offset))
 
     @box.tool("Directory Tree", READS)
     async def directory_tree(
         path: AnyPath,
+        ctx: Context,
         excludePatterns: Globs = [],  # noqa: B006
+        maxDepth: Annotated[
+            int | None, Field(ge=1, description="Only so many levels; folders of the last have no children")
+        ] = None,
     ) -> CallToolResult:
         """A directory and everything below it as JSON: name, type (file or directory), children."""
-        return text_result(await in_thread(listing.tree, roots, path, excludePatterns, stop_if_cancelled))
+        check = progress_of(ctx, "entries")
+        return text_result(await in_thread(listing.tree, roots, path, excludePatterns, check, maxDepth))
 
     @box.tool("Search Files", READS)
     async def search_files(
@@ -163,11 +175,16 @@ def _add_listing(box: Toolbox, roots: Roots) -> None:
         pattern: Annotated[
             str, Field(description="Glob relative to path: `*.py` here, `**/*.py` in all folders below")
         ],
+        ctx: Context,
         excludePatterns: Globs = [],  # noqa: B006
+        limit: Annotated[int, Field(ge=1, le=limits.MOST_MATCHES)] = limits.MATCHES,
+        offset: Skipped = 0,
     ) -> CallToolResult:
         """Find files and directories whose path matches a glob pattern; returns full paths."""
-        found = await in_thread(listing.search, roots, path, pattern, excludePatterns, stop_if_cancelled)
-        return text_result(found)
+        check = progress_of(ctx, "entries")
+        return text_result(
+            await in_thread(listing.search, roots, path, pattern, excludePatterns, check, limit, offset)
+        )
 
     @box.tool("Get File Info", READS)
     async def get_file_info(path: AnyPath) -> CallToolResult:
@@ -205,8 +222,8 @@ def _add_writing(box: Toolbox, roots: Roots) -> None:
         path: AnyPath, content: Annotated[str, Field(description="The whole new content, up to 8 MiB")]
     ) -> CallToolResult:
         """Create a file or replace its whole content. Readers see the old or the new, never a part."""
-        place = await in_thread(files.write_text, roots, path, content)
-        return text_result(f"Successfully wrote to {place.shown}")
+        await in_thread(files.write_text, roots, path, content)
+        return text_result(f"Successfully wrote to {path}")
 
     @box.tool("Edit File", CHANGES)
     async def edit_file(
@@ -222,11 +239,11 @@ def _add_writing(box: Toolbox, roots: Roots) -> None:
     @box.tool("Create Directory", ENSURES)
     async def create_directory(path: AnyPath) -> CallToolResult:
         """Create a directory, with those above it that are missing. One that exists is fine."""
-        place = await in_thread(files.make_directory, roots, path)
-        return text_result(f"Successfully created directory {place.shown}")
+        await in_thread(files.make_directory, roots, path)
+        return text_result(f"Successfully created directory {path}")
 
     @box.tool("Move File", CHANGES)
     async def move_file(source: AnyPath, destination: AnyPath) -> CallToolResult:
         """Move or rename a file or directory. The destination must not exist."""
-        start, end = await in_thread(files.move, roots, source, destination)
-        return text_result(f"Successfully moved {start.shown} to {end.shown}")
+        await in_thread(files.move, roots, source, destination)
+        return text_result(f"Successfully moved {source} to {destination}")
