@@ -17,7 +17,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
+from mcp import Client, StdioServerParameters
 from service_manager import Endpoint, Manager
 from worker_process import Peer
 
@@ -414,3 +416,65 @@ def test_sighup_of_a_manager_reloads_and_of_a_closed_terminal_ends(manager: Mana
         said += os.read(keyboard, 4096)
     os.close(keyboard)
     assert at_terminal.wait(20) == 0
+
+
+# --- on the standard streams
+
+
+async def asked(command: list[str], tool: str, mode: str, **arguments: object) -> str:
+    parameters = StdioServerParameters(command=command[0], args=command[1:])
+    async with Client(parameters, mode=mode) as client:
+        result = await client.call_tool(tool, dict(arguments))
+    return str(result.content[0].text)
+
+
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
+def test_a_server_alone_on_stdio_serves_the_folder_it_is_given_and_no_other(
+    tmp_path: Path, mode: str
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "note.txt").write_text("hello")
+    command = [sys.executable, "-m", "omnimind", "serve", "filesystem", "--stdio"]
+    command += ["--state", str(tmp_path / "state"), "--", str(folder)]
+    assert "hello" in anyio.run(lambda: asked(command, "read_text_file", mode, path=str(folder / "note.txt")))
+    outside = anyio.run(lambda: asked(command, "read_text_file", mode, path="/etc/hostname"))
+    assert "outside" in outside
+
+
+def test_a_server_on_stdio_is_fenced_in_and_ends_with_its_client(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "omnimind", "serve", "thinking", "--stdio", "--state", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdin is not None
+        assert service.stdout is not None
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        ask = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta}}
+        print(json.dumps(ask), file=service.stdin, flush=True)
+        assert json.loads(service.stdout.readline())["result"]
+        lines = Path(f"/proc/{service.pid}/status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == "2"
+        service.stdin.close()
+        assert service.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["thinking", "--port", "0"], "--stdio has no port"),
+        (["thinkign"], "did you mean thinking?"),
+        (["thinking", "--", "surplus"], "thinking cannot start"),
+    ],
+)
+def test_what_cannot_be_served_on_stdio_is_said_on_stderr_alone(
+    tmp_path: Path, words: list[str], says: str
+) -> None:
+    command = [sys.executable, "-m", "omnimind", "serve", "--stdio", "--state", str(tmp_path), *words]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert says in done.stderr

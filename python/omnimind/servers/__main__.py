@@ -16,7 +16,7 @@ import socket
 import sys
 from pathlib import Path
 
-from omnimind.servers import ServerContext, build, names
+from omnimind.servers import names
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,14 +30,13 @@ def main(argv: list[str] | None = None) -> int:
         options.key_fd is None
     ):
         parser.error("say either --stdio, or both --listen-fd and --key-fd")
-    from omnimind.servers import worker
+    from omnimind.servers import stdio, worker
     from omnimind.servers.problem import Problem
     from omnimind.servers.pulse import Pulse
 
     try:
         if options.stdio:
-            worker.log_to_stderr()
-            build(ServerContext(options.name, options.state, args)).run("stdio")
+            stdio.run(options.name, options.state, args)
         else:
             listener = socket.socket(fileno=options.listen_fd)
             pulse = None if options.pulse_fd is None else Pulse(options.pulse_fd, options.heartbeat_ms)

@@ -17,9 +17,14 @@ from omnimind.settings import ServerSettings, Settings, entry
 
 
 def of_builtin(
-    name: str, config: Path | None, state: Path | None, port: int | None, auth: bool | None
+    name: str,
+    args: tuple[str, ...] | None,
+    config: Path | None,
+    state: Path | None,
+    port: int | None = None,
+    auth: bool | None = None,
 ) -> Settings:
-    """The settings of a fleet of this one server. Raises SettingsError."""
+    """The settings of a fleet of this one server; `args`, if given, in place of its entry's. Raises SettingsError."""
     found = configuration.load(config, state, auth=auth)
     server = found.server(name) or _from_catalogue(name)
     if server.kind != "worker":
@@ -29,7 +34,7 @@ def of_builtin(
             where=None if found.config_path is None else str(found.config_path),
             help="omnimind serve runs built-in servers; the fleet runs the others: omnimind up",
         )
-    return alone(found, server, port)
+    return alone(found, server if args is None else replace(server, args=args), port)
 
 
 def alone(found: Settings, server: ServerSettings, port: int | None) -> Settings:

@@ -22,8 +22,24 @@ from omnimind.systemd.notify import Notifier
 log = logging.getLogger("omnimind.serve")
 
 
+def on_stdio(name: str, args: tuple[str, ...] | None, *, config: Path | None, state: Path | None) -> None:
+    """Serve one client on the standard streams until it closes them. Raises SettingsError."""
+    settings = plan.of_builtin(name, args, config, state)
+    tokens.open_state(settings.state_dir)
+    server = settings.servers[0]
+    os.environ.update(server.env)
+    from omnimind.servers import stdio
+    from omnimind.servers.problem import Problem
+
+    try:
+        stdio.run(server.builtin or server.name, settings.state_dir, list(server.args))
+    except (KeyError, ValueError, Problem) as refusal:
+        raise _bad_args(settings, refusal) from None
+
+
 def run(
     name: str,
+    args: tuple[str, ...] | None,
     *,
     config: Path | None,
     state: Path | None,
@@ -34,7 +50,7 @@ def run(
     notifier: Notifier,
 ) -> int:
     """Serve until SIGTERM. Raises OmniMindError for what a person can mend."""
-    settings = plan.of_builtin(name, config, state, port, auth)
+    settings = plan.of_builtin(name, args, config, state, port, auth)
     server = settings.servers[0]
     records.set_up(server.name, json_logs)
     for note in settings.notes:
@@ -66,12 +82,7 @@ def _live(settings: Settings, doors: Doors, key: bytes, run: int, notifier: Noti
     try:
         built = build(context)
     except (KeyError, ValueError, Problem) as refusal:
-        raise SettingsError(
-            "OM0105",
-            f"{server.name} cannot start: {refusal.args[0]}",
-            where=None if settings.config_path is None else str(settings.config_path),
-            help="correct the args of its entry",
-        ) from None
+        raise _bad_args(settings, refusal) from None
     try:
         life.live(life.Job(settings, built, doors, key, run, notifier))
     except life.NeverReady as fault:
@@ -81,3 +92,12 @@ def _live(settings: Settings, doors: Doors, key: bytes, run: int, notifier: Noti
         log.error("it ends by a fault of its own", exc_info=faults)
         return 1
     return 0
+
+
+def _bad_args(settings: Settings, refusal: Exception) -> SettingsError:
+    return SettingsError(
+        "OM0105",
+        f"{settings.servers[0].name} cannot start: {refusal.args[0]}",
+        where=None if settings.config_path is None else str(settings.config_path),
+        help="correct its arguments, in its entry or on the command line",
+    )
