@@ -169,8 +169,8 @@ def test_a_file_in_the_users_folder_is_taken_and_one_in_the_working_directory_on
     [
         ({"mcpServers": {}}, []),
         ({"mcpServers": {"memory": {}}}, ["memory"]),
-        ({"gateway": {"port": 0}}, ["filesystem", "memory", "thinking"]),
-        ({}, ["filesystem", "memory", "thinking"]),
+        ({"gateway": {"port": 0}}, [builtin.name for builtin in catalog.available()]),
+        ({}, [builtin.name for builtin in catalog.available()]),
     ],
 )
 def test_a_file_runs_exactly_its_entries(tmp_path: Path, value: Any, names: list[str]) -> None:
