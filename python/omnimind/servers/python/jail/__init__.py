@@ -14,5 +14,6 @@ name at all: the zygote gives up everything else itself, so a fault here in the 
 from __future__ import annotations
 
 from omnimind.servers.python.jail.job import Call, Code, End, Job, Limits, Outcome, Program
+from omnimind.servers.python.jail.keeper import Jail, Warm
 
-__all__ = ["Call", "Code", "End", "Job", "Limits", "Outcome", "Program"]
+__all__ = ["Call", "Code", "End", "Jail", "Job", "Limits", "Outcome", "Program", "Warm"]

@@ -1,0 +1,278 @@
+"""The jail of one worker: its zygotes, how many jobs run at once, and what happens when a zygote dies."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from omnimind.linux import seqpacket
+from omnimind.servers.problem import Problem
+from omnimind.servers.python.inside import confine, frames
+from omnimind.servers.python.jail import usage, warden
+from omnimind.servers.python.jail.inmate import Captured, Ended, Inmate, OnOutput
+from omnimind.servers.python.jail.job import Call, Code, End, Job, Limits, Outcome, Program
+from omnimind.servers.python.jail.warden import JailGoneError, Warden
+
+_GRACE_S: Final = 5.0
+_WATCH_S: Final = 0.25
+_HINT: Final = "Code is never run without a jail. `omnimind doctor` says what this machine lacks."
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """What a second zygote imports at its first use, so that its jobs need not."""
+
+    modules: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+class Jail:
+    """See the package. One for each worker."""
+
+    def __init__(self, main: Warden | None, refusal: str | None, again: Any, at_once: int) -> None:
+        self._main = main
+        self._refusal = refusal
+        self._again = again
+        self._warm: dict[str, Warden] = {}
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(os.getpid() * 64)
+        self._running = 0
+        self._at_once = at_once
+
+    @classmethod
+    def start(
+        cls, state: Path, read: Sequence[str] = (), write: Sequence[str] = (), at_once: int = 8
+    ) -> Jail:
+        """Start the zygote; it imports while the worker goes on. Never raises: `run` says what is missing.
+
+        `state` is the server's own folder: every job may be given folders beneath it.
+        """
+        refusal = confine.why_not()
+        home = os.path.realpath(state)
+        if refusal is not None:
+            return cls(None, refusal, None, at_once)
+
+        def begin() -> Warden:
+            return warden.start(home, read, write)
+
+        try:
+            return cls(begin(), None, begin, at_once)
+        except OSError as fault:
+            return cls(None, f"its interpreter cannot be started: {fault}", None, at_once)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why there is no jail here, or None."""
+        return self._refusal
+
+    async def run(
+        self, job: Job, on_output: OnOutput | None = None, warm: tuple[str, Warm] | None = None
+    ) -> Outcome:
+        """Do a job to its end. Cancelling kills it. Raises Problem if there is no jail or no room in it."""
+        with self._place():
+            started = time.monotonic()
+            inmate = await self.admit(job, warm)
+            out, err = Captured(job.limits.output_bytes), Captured(job.limits.output_bytes)
+            try:
+                value, end = await self._attend(inmate, job, out, err, on_output)
+                ended = await inmate.kill() if end is not None else await inmate.wait()
+                await inmate.drained(out, err, on_output)
+            finally:
+                if inmate.ended is None:
+                    await inmate.kill()
+                inmate.close()
+        if ended.end() == "lost":
+            self._replace(ended)
+        return _outcome(value, end, ended, out, err, time.monotonic() - started)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._running >= self._at_once:
+            raise Problem(
+                f"{self._at_once} pieces of code run already, which is the limit; try again in a moment"
+            )
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    async def admit(self, job: Job, warm: tuple[str, Warm] | None = None, kind: str | None = None) -> Inmate:
+        """A job that has been ordered and not been waited for; the caller closes it."""
+        order = {**_order(job), "number": next(self._numbers)}
+        if kind is not None:
+            order["kind"] = kind
+        stdin = seqpacket.sealed(job.stdin) if job.stdin else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if job.stdin:
+                os.lseek(stdin, 0, os.SEEK_SET)
+            for last in (False, True):
+                try:
+                    keeper = await self._warden(warm)
+                    return Inmate(keeper, order["number"], order, stdin)
+                except JailGoneError as gone:
+                    if last:
+                        raise Problem(
+                            "the jail went away and could not be started again; try again"
+                        ) from gone
+                    self._forget(warm)
+            raise AssertionError
+        finally:
+            os.close(stdin)
+
+    async def _attend(
+        self, inmate: Inmate, job: Job, out: Captured, err: Captured, on_output: OnOutput | None
+    ) -> tuple[Any, End | None]:
+        """Ask, and read until it answers or ends; the end that we choose for it, if we do."""
+        value: Any = None
+        chosen: list[End] = []
+        with anyio.move_on_after(job.limits.wall_s) as time_given:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch_disk, job.folder, job.limits, chosen, tasks.cancel_scope)
+                try:
+                    if not isinstance(job.do, Program):
+                        asked = (
+                            {"source": job.do.source, "last": True}
+                            if isinstance(job.do, Code)
+                            else job.do.arguments
+                        )
+                        await inmate.ask(asked)
+                    inmate.no_more_requests()
+                    value = await inmate.answer(out, err, on_output)
+                    # A job may have answered and still run: what it prints then is output like any other.
+                    if value is not None or isinstance(job.do, Program):
+                        await inmate.wait()
+                except (BrokenPipeError, frames.BrokenFrameError):
+                    pass  # how it ended tells more
+                tasks.cancel_scope.cancel()
+        if time_given.cancelled_caught:
+            return value, "timeout"
+        return value, chosen[0] if chosen else None
+
+    async def _warden(self, warm: tuple[str, Warm] | None) -> Warden:
+        if self._refusal is not None:
+            raise Problem(f"there is no jail on this machine: {self._refusal}. {_HINT}")
+        with self._lock:
+            if self._main is None:
+                self._main = self._start_again()
+            found = self._main
+        await self._ready(found)
+        if warm is None:
+            return found
+        with self._lock:
+            if warm[0] not in self._warm:
+                self._warm[warm[0]] = found.warm(warm[1].modules, warm[1].env)
+            found = self._warm[warm[0]]
+        await self._ready(found)
+        return found
+
+    async def _ready(self, found: Warden) -> None:
+        if found.is_ready:
+            return
+        try:
+            await anyio.to_thread.run_sync(found.wait_ready)
+        except Problem as refused:
+            raise Problem(f"there is no jail on this machine: {refused}. {_HINT}") from refused
+
+    def _start_again(self) -> Warden:
+        """A new zygote where processes may still be started; else this worker ends, and a new one has a new jail."""
+        try:
+            new: Warden = self._again()
+        except OSError as fault:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise JailGoneError("the worker ends, to be replaced") from fault
+        return new
+
+    def _forget(self, warm: tuple[str, Warm] | None) -> None:
+        with self._lock:
+            gone = self._main if warm is None else self._warm.pop(warm[0], None)
+            if warm is None or self._main is None:
+                self._main = None
+                self._warm.clear()
+            if gone is not None:
+                gone.close()
+
+    def _replace(self, ended: Ended) -> None:
+        """A job was lost: find out at once whether its zygote is, instead of at the next call."""
+        with self._lock:
+            gone = [self._main, *self._warm.values()]
+        for one in gone:
+            if one is not None and one.has_ended():
+                with self._lock:
+                    self._warm = {name: kept for name, kept in self._warm.items() if kept is not one}
+                    if one is self._main:
+                        self._main, self._warm = None, {}
+                        self._main = self._start_again()
+                one.close()
+
+    def close(self) -> None:
+        """End the zygotes, and all jobs with them."""
+        with self._lock:
+            for one in (*self._warm.values(), self._main):
+                if one is not None:
+                    one.close()
+            self._main, self._warm = None, {}
+            self._refusal = self._refusal or "the server is being closed"
+
+
+async def watch_disk(folder: Path, limits: Limits, chosen: list[End], scope: anyio.CancelScope) -> None:
+    """End the scope when the files of a folder take more than they may."""
+    while True:
+        await anyio.sleep(_WATCH_S)
+        if await anyio.to_thread.run_sync(usage.over, folder, limits.disk_bytes):
+            chosen.append("disk")
+            scope.cancel()
+            return
+
+
+def _order(job: Job) -> dict[str, Any]:
+    order: dict[str, Any] = {
+        "folder": str(job.folder),
+        "read": list(job.read),
+        "write": list(job.write),
+        "limits": {**asdict(job.limits), "cpu_s": int(job.limits.wall_s * (os.cpu_count() or 1) + _GRACE_S)},
+    }
+    if isinstance(job.do, Program):
+        return {
+            **order,
+            "kind": "program",
+            "program": job.do.path,
+            "args": list(job.do.args),
+            "env": job.do.env,
+        }
+    if isinstance(job.do, Call):
+        return {**order, "kind": "call", "target": job.do.target}
+    return {**order, "kind": "code"}
+
+
+def _outcome(
+    answer: Any, chosen: End | None, ended: Ended, out: Captured, err: Captured, seconds: float
+) -> Outcome:
+    answer = answer if isinstance(answer, dict) else None
+    if answer is not None and "no_jail" in answer:
+        raise Problem(f"the jail could not be closed around this job: {answer['no_jail']}. {_HINT}")
+    end = ended.end() if chosen is None else chosen
+    value = None if answer is None else answer.get("value") if set(answer) == {"value"} else answer
+    if end == "done" and isinstance(value, dict) and isinstance(value.get("error"), dict):
+        end = "memory" if value["error"].get("type") == "MemoryError" else "done"
+    return Outcome(
+        end,
+        bytes(out.kept),
+        bytes(err.kept),
+        value,
+        ended.exit_code,
+        ended.signal,
+        round(seconds, 4),
+        out.dropped + err.dropped,
+    )
