@@ -19,6 +19,8 @@ CASES = [
     ("b/**", "b/c/a.py", True),
     ("b/**/a.py", "b/a.py", True),
     ("**", "anything/at/all", True),
+    ("b/**", "b", False),
+    ("**/b/**", "a/b", False),
     ("*", ".hidden", True),
     ("a?c", "abc", True),
     ("a?c", "a/c", False),

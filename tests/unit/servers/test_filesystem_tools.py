@@ -117,6 +117,22 @@ def test_a_write_keeps_the_mode_and_leaves_nothing_behind(filesystem: Session, f
     assert [path.name for path in folder.iterdir()] == ["run.sh"]
 
 
+def test_a_new_content_does_not_inherit_the_right_to_act_for_another_user(
+    filesystem: Session, folder: Path
+) -> None:
+    (folder / "tool").write_text("old")
+    (folder / "tool").chmod(0o6755)
+    filesystem.text("write_file", path="tool", content="new")
+    assert (folder / "tool").stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_search_finds_what_can_be_opened(filesystem: Session, folder: Path) -> None:
+    (folder / "real").write_text("")
+    for name, target in (("in", "real"), ("gone", "nowhere"), ("out", "/etc/passwd"), ("loop", "loop")):
+        (folder / name).symlink_to(target)
+    assert filesystem.text("search_files", path=".", pattern="*") == f"{folder}/in\n{folder}/real"
+
+
 def test_a_write_through_a_link_inside_changes_its_target(filesystem: Session, folder: Path) -> None:
     (folder / "real.txt").write_text("old")
     (folder / "link.txt").symlink_to("real.txt")

@@ -24,8 +24,9 @@ from omnimind.servers.filesystem.roots import Place, Roots, trouble
 from omnimind.servers.problem import Problem
 
 _NEW_FILE_MODE = 0o666  # minus the umask
+_PERMISSIONS = 0o777  # what a new content keeps; set-user and set-group bits were given to the old one
 _NEW_FOLDER_MODE = 0o777
-_PLAIN_IN_URLS = "/!$&'()*+,;=:@[]|^"  # what the reference server leaves as it is
+_PLAIN_IN_URLS = "/!$&'()*+,;=:@"  # what the reference server leaves as it is
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -157,13 +158,13 @@ def _target(roots: Roots, place: Place) -> tuple[Place, int | None]:
             if not stat.S_ISREG(kind):
                 raise Problem(f"{place.shown} is not a regular file and is not written")
             if facts.st_nlink == 0:  # deleted just now: it has no path any more
-                return place, stat.S_IMODE(kind)
+                return place, kind & _PERMISSIONS
             real = os.readlink(f"/proc/self/fd/{there}")
     except Problem as problem:
         if isinstance(problem.__cause__, FileNotFoundError):
             return place, None
         raise
-    return roots.locate(real), stat.S_IMODE(kind)
+    return roots.locate(real), kind & _PERMISSIONS
 
 
 @contextmanager

@@ -88,9 +88,10 @@ def _compile(pattern: str) -> list[re.Pattern[str] | None]:
 def _match(steps: list[re.Pattern[str] | None], parts: list[str]) -> bool:
     # reachable[j]: the steps so far can match the first j components.
     reachable = [True] + [False] * len(parts)
-    for step in steps:
+    for number, step in enumerate(steps, 1):
         if step is None:
             first = next((at for at, open_ in enumerate(reachable) if open_), len(reachable))
+            first += number == len(steps)  # at the end of a pattern it stands for something, not for nothing
             reachable = [at >= first for at in range(len(reachable))]
             continue
         matched = [False] * len(reachable)

@@ -26,6 +26,7 @@ class Entry:
     name: str
     is_directory: bool
     size: int = 0
+    is_link: bool = False
 
 
 def entries(roots: Roots, path: str, *, sizes: bool = False) -> list[Entry]:
@@ -41,7 +42,8 @@ def _scan(directory: int, shown: str, sizes: bool) -> list[Entry]:
         with os.scandir(directory) as names:
             for entry in names:
                 size = entry.stat(follow_symlinks=False).st_size if sizes else 0
-                found.append(Entry(_printable(entry.name), entry.is_dir(follow_symlinks=False), size))
+                is_directory = entry.is_dir(follow_symlinks=False)
+                found.append(Entry(_printable(entry.name), is_directory, size, entry.is_symlink()))
     except OSError as refusal:
         raise trouble(refusal, shown) from refusal
     found.sort(key=lambda entry: entry.name)
@@ -72,7 +74,7 @@ def with_sizes(
     if sort_by == "size":
         found.sort(key=lambda entry: -entry.size)
     lines = [
-        f"{_label(entry)} {entry.name:<30} {'' if entry.is_directory else human_size(entry.size):>10}"
+        f"{_label(entry)} {entry.name:<30} " + ("" if entry.is_directory else f"{human_size(entry.size):>10}")
         for entry in found[offset : offset + limit]
     ]
     folders = sum(entry.is_directory for entry in found)
@@ -150,7 +152,10 @@ def search(
     limit: int = limits.MATCHES,
     offset: int = 0,
 ) -> str:
-    """The full paths of all that matches, one a line, in an order that stays the same."""
+    """The full paths of all that matches, one a line, in an order that stays the same.
+
+    A link that leads nowhere or out of the roots is left out: what is found can be opened.
+    """
     wanted = matcher(pattern)
     excluded = excluder(exclude, anywhere=False)
     place = roots.locate(path)
@@ -158,13 +163,13 @@ def search(
     matched = 0
     ended = ""
     with roots.opened(place, _FOLDER) as directory:
-        for visited, relative in enumerate(_walk(roots, place, directory, excluded, _Count(check))):
+        for visited, (relative, entry) in enumerate(_walk(roots, place, directory, excluded, _Count(check))):
             if visited >= limits.VISITED:
                 ended = (
                     f"... stopped after {limits.VISITED:,} entries, the limit; search a folder further down"
                 )
                 break
-            if not wanted(relative):
+            if not wanted(relative) or (entry.is_link and not _leads_on(roots, place, relative)):
                 continue
             matched += 1
             if matched > offset + limit:
@@ -175,6 +180,14 @@ def search(
             if matched > offset:
                 found.append(f"{place.shown.rstrip('/')}/{relative}")
     return "\n".join([*found, ended] if ended else found) or "No matches found"
+
+
+def _leads_on(roots: Roots, place: Place, relative: str) -> bool:
+    try:
+        with roots.opened(Place(place.root, os.path.normpath(f"{place.relative}/{relative}"), relative)):
+            return True
+    except Problem:
+        return False
 
 
 class _Count:
@@ -198,15 +211,15 @@ def _walk(
     count: _Count,
     relative: str = "",
     depth: int = 0,
-) -> Iterator[str]:
-    """Relative paths below a directory, parents before children."""
+) -> Iterator[tuple[str, Entry]]:
+    """All below a directory with its relative path, parents before children."""
     entries_here = _scan(directory, place.shown, sizes=False)
     count.folder_of(len(entries_here))
     for entry in entries_here:
         inner = f"{relative}/{entry.name}" if relative else entry.name
         if excluded(inner):
             continue
-        yield inner
+        yield inner, entry
         if entry.is_directory and depth < limits.DEPTH:
             for folder in _enter(roots, directory, entry.name, inner):
                 yield from _walk(roots, place, folder, excluded, count, inner, depth + 1)
