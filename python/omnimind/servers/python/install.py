@@ -29,6 +29,7 @@ REQUIREMENTS: Final = 20
 KEPT_REQUIREMENTS: Final = 100
 FOLDER_BYTES: Final = 2 * 1024 * 1024 * 1024
 SECONDS: Final = 300
+RUN: Final = "omnimind.servers.python.inside.pip_run:run"
 
 _VERSION = r"\s*(?:===?|~=|!=|<=?|>=?)\s*[A-Za-z0-9.*+!_-]{1,64}\s*"
 _REQUIREMENT = re.compile(
@@ -144,27 +145,23 @@ class Environment:
             )
         return list(by_name.values())
 
-    def next(self) -> Path:
-        """A new, empty folder for the next install."""
+    def adopt(self, made: Path, requirements: Sequence[str]) -> Path:
+        """Make this folder the current one, and forget all but the one before. Raises Problem if it is too large."""
+        taken = size(made)
+        if taken > FOLDER_BYTES:
+            raise Problem(f"the packages have {taken:,} bytes together; the limit is {FOLDER_BYTES:,}")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         numbers = [int(entry.name) for entry in self.folder.iterdir() if entry.name.isdigit()]
-        made = self.folder / str(max(numbers, default=0) + 1)
-        made.mkdir(mode=0o700)
-        return made
-
-    def adopt(self, made: Path, requirements: Sequence[str]) -> None:
-        """Make this folder the current one, and forget all but the one before. Raises Problem if it is too large."""
-        size = _size(made)
-        if size > FOLDER_BYTES:
-            raise Problem(f"the packages have {size:,} bytes together; the limit is {FOLDER_BYTES:,}")
+        place = made.rename(self.folder / str(max(numbers, default=0) + 1))
         before = self.current()
         state = self.folder / "state.json"
         new = state.with_suffix(".new")
-        new.write_text(json.dumps({"current": int(made.name), "requirements": list(requirements)}))
+        new.write_text(json.dumps({"current": int(place.name), "requirements": list(requirements)}))
         new.replace(state)
         for entry in list(self.folder.iterdir()):
-            if entry.name.isdigit() and entry not in (made, before):
+            if entry.name.isdigit() and entry not in (place, before):
                 shutil.rmtree(entry, ignore_errors=True)
+        return place
 
     def _state(self) -> dict[str, object]:
         with contextlib.suppress(OSError, ValueError):
@@ -179,10 +176,14 @@ def _name(requirement: str) -> str:
     return match["name"] if match else requirement
 
 
-def _size(folder: Path) -> int:
-    return sum(
-        os.lstat(os.path.join(inner, name)).st_size for inner, _, names in os.walk(folder) for name in names
-    )
+def size(folder: Path) -> int:
+    """The bytes of all files beneath a folder; files that go away meanwhile count nothing."""
+    total = 0
+    for inner, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(inner, name)).st_size
+    return total
 
 
 def failure(settings: Settings, stderr: str) -> Problem:

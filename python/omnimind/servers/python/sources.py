@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from omnimind.servers.filesystem.listing import Check
 from omnimind.servers.filesystem.roots import Place, Roots
 from omnimind.servers.problem import Problem
 
+SNIPPET: Final = "snippet.py"
+"""What a text without a name is called."""
 FILES: Final = 200
 BYTES: Final = 1024 * 1024
 COPIED_FILES: Final = 2_000
@@ -24,6 +25,9 @@ COPIED_BYTES: Final = 16 * 1024 * 1024
 VISITED: Final = 50_000
 NAME_BYTES: Final = 255
 DEPTH: Final = 16
+
+Check = Callable[[], None]
+"""Called now and then in long loops; raises to stop them."""
 
 _PYTHON: Final = (".py", ".pyi")
 _NOT_SOURCES: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
@@ -45,7 +49,7 @@ class Sources:
         return next((name for name in names if name in self.files), None)
 
 
-def given(code: str | None, files: Mapping[str, str] | None, name: str = "snippet.py") -> Sources:
+def given(code: str | None, files: Mapping[str, str] | None, name: str = SNIPPET) -> Sources:
     """Sources from a caller's text (which gets this name) or texts. Exactly one of the two."""
     if (code is None) == (files is None):
         raise Problem("give the code as `code` (one text) or as `files` ({name: text}), and not both")
@@ -114,9 +118,35 @@ def copied(roots: Roots, path: str, wanted: Callable[[str], bool], check: Check)
     left = COPIED_BYTES
     for name, one in places.items():
         check()
-        files[name] = _read(roots, one, left)
+        files[name] = read(roots, one, left)
         left -= len(files[name])
     return Sources(files, places)
+
+
+def chosen(
+    code: str | None,
+    files: Mapping[str, str] | None,
+    path: str | None,
+    roots: Roots | None,
+    wanted: Callable[[str], bool],
+    check: Check,
+) -> Sources:
+    """Sources from whichever of the three was given."""
+    if path is None:
+        return given(code, files)
+    if code is not None or files is not None:
+        raise Problem("`path` excludes `code` and `files`; give one of the three")
+    return copied(the_roots(roots), path, wanted, check)
+
+
+def the_roots(roots: Roots | None) -> Roots:
+    """The roots, for a tool that was given a path. Raises Problem if the server has none."""
+    if roots is None:
+        raise Problem(
+            "this server has no folders: give the text itself as `code` or `files`, or have the operator name "
+            "folders in the args of this server"
+        )
+    return roots
 
 
 def _is_folder(roots: Roots, place: Place) -> bool:
@@ -167,7 +197,8 @@ def _left_out(name: str, is_folder: bool) -> bool:
     return name.startswith("-") or not name.isprintable()
 
 
-def _read(roots: Roots, place: Place, most: int) -> bytes:
+def read(roots: Roots, place: Place, most: int) -> bytes:
+    """The bytes of a regular file. Raises Problem if there are more than `most`."""
     with roots.regular_file(place) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
         data = file.read(most + 1)
     if len(data) > most:

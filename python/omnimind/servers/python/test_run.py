@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from omnimind.servers.problem import Problem
@@ -19,7 +18,7 @@ from omnimind.servers.python.sources import Sources
 CONFIGURATION: Final = (
     "pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg",
 )  # fmt: skip
-RECORDER: Final = str(Path(__file__).with_name("pytest_recorder.py"))
+RUN: Final = "omnimind.servers.python.inside.pytest_run:run"
 NAMES: Final = 200
 EXPRESSION: Final = 1_000
 TESTS: Final = 20_000
@@ -66,6 +65,9 @@ class Report:
     collected: int = 0
     running: str | None = None
     code: int | None = None
+    seconds: float = 0.0
+    why: str = ""
+    log: str = ""
     tests: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, line: bytes) -> None:
@@ -87,10 +89,12 @@ class Report:
                 self.code = code
 
     def close(self, why: str) -> None:
-        """The run is over. If it did not end by itself, the test that was running is told so."""
-        if self.code is None and self.running is not None:
-            self.tests.append(_test(self.running, "crashed", {"message": why}))
-            self.running = None
+        """The run is over. If it did not end by itself, that is said, and by the test that was running."""
+        if self.code is None:
+            self.why = why
+            if self.running is not None:
+                self.tests.append(_test(self.running, "crashed", {"message": why}))
+        self.running = None
 
     @property
     def ended(self) -> str:
@@ -123,11 +127,41 @@ def _milliseconds(record: dict[str, Any]) -> float:
     return round(seconds * 1000, 3) if isinstance(seconds, (int, float)) else 0.0
 
 
-def shown(tests: Iterable[dict[str, Any]]) -> str:
-    """Tests as text, what went wrong with its traceback."""
-    lines: list[str] = []
-    for test in tests:
+def kept(report: Report) -> dict[str, Any]:
+    """A report in the form in which it is kept for later pages."""
+    data: dict[str, Any] = {
+        "ended": report.ended,
+        "summary": report.summary(),
+        "collected": report.collected,
+        "total": len(report.tests),
+        "duration_ms": round(report.seconds * 1000, 1),
+        "tests": report.sorted(),
+    }
+    if report.why:
+        data["why"] = report.why
+    if report.code not in (0, 1) and report.log:
+        data["log"] = report.log
+    return data
+
+
+def page(kept: Mapping[str, Any], limit: int, offset: int) -> dict[str, Any]:
+    """A kept report with some of its tests, and where to go on."""
+    tests = kept["tests"][offset : offset + limit]
+    after = offset + len(tests)
+    data = {**kept, "tests": tests}
+    return {**data, "next_offset": after} if after < len(kept["tests"]) else data
+
+
+def shown(page: Mapping[str, Any]) -> str:
+    """A page as text: how it ended, and what went wrong with its traceback."""
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in page["summary"].items()) or "no tests"
+    lines = [
+        f"{counts} in {page['duration_ms'] / 1000:.2f} s" + (f"; {page['why']}" if "why" in page else "")
+    ]
+    for test in page["tests"]:
         message = test.get("message", "")
         lines.append(f"{test['outcome'].upper()} {test['name']}" + (f" - {message}" if message else ""))
         lines += [f"    {line}" for key in ("traceback", "output") for line in test.get(key, "").splitlines()]
-    return "\n".join(lines)
+    if "next_offset" in page:
+        lines.append(f"... more; go on with run={page['run']!r} and offset={page['next_offset']}")
+    return "\n".join([*lines, *page.get("log", "").splitlines()])

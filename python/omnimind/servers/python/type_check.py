@@ -16,6 +16,7 @@ from omnimind.servers.problem import Problem
 from omnimind.servers.python.findings import Finding, complaint, relative
 from omnimind.servers.python.sources import Sources
 
+RUN: Final = "omnimind.servers.python.inside.mypy_run:run"
 CONFIGURATION: Final = ("mypy.ini", ".mypy.ini", "pyproject.toml", "setup.cfg")
 
 

@@ -64,31 +64,34 @@ def test_pip_takes_wheels_only_and_asks_nobody_but_the_given_place() -> None:
     assert not any("index-url" in option for option in local)
 
 
+def made(folder: Path) -> Path:
+    """A folder as an install leaves it."""
+    new = folder / "out"
+    new.mkdir()
+    (new / "module.py").write_bytes(b"x" * 100)
+    return new
+
+
 def test_an_environment_is_the_one_before_until_the_next_is_complete(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "packages")
     assert environment.current() is None
-    first = environment.next()
-    assert environment.current() is None
-    environment.adopt(first, environment.requirements(["Some.Thing", "other==1"]))
+    first = environment.adopt(made(tmp_path), environment.requirements(["Some.Thing", "other==1"]))
     assert environment.current() == first
+    assert (first / "module.py").exists()
     assert environment.requirements(["some-thing>2"]) == ["some-thing>2", "other==1"]
-    second = environment.next()
-    assert environment.current() == first
-    environment.adopt(second, ["x"])
-    third = environment.next()
-    environment.adopt(third, ["x"])
+    second = environment.adopt(made(tmp_path), ["x"])
+    assert first.exists(), "what still runs with the folder before can go on importing"
+    third = environment.adopt(made(tmp_path), ["x"])
     assert environment.current() == third
+    assert second.exists()
     assert not first.exists()
-    assert second.exists(), "what still runs with the folder before can go on importing"
 
 
 def test_an_environment_has_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = Environment(tmp_path)
-    made = environment.next()
-    (made / "large").write_bytes(b"x" * 100)
+    environment = Environment(tmp_path / "packages")
     monkeypatch.setattr(install, "FOLDER_BYTES", 99)
     with pytest.raises(Problem, match="100 bytes together; the limit is 99"):
-        environment.adopt(made, ["x"])
+        environment.adopt(made(tmp_path), ["x"])
     assert environment.current() is None
     with pytest.raises(Problem, match="more than 100 packages"):
         environment.requirements([f"x{number}" for number in range(101)])

@@ -56,8 +56,11 @@ def run(
     sources = given(None, files)
     for name, text in sources.files.items():
         (folder / name).write_bytes(text)
+    arguments = test_run.arguments(sources, names, select or None, 0)
+    module, function = test_run.RUN.split(":")
+    program = f"import sys; from {module} import {function}; {function}(sys.argv[1:], None)"
     done = subprocess.run(
-        [sys.executable, "-I", test_run.RECORDER, *test_run.arguments(sources, names, select or None, 0)],
+        [sys.executable, "-c", program, *arguments],
         cwd=folder,
         capture_output=True,
         timeout=30,
@@ -95,8 +98,10 @@ def test_a_failure_has_message_place_traceback_and_output(suite: test_run.Report
     assert "test_a.py:8: in test_bad" in str(bad["traceback"])
     assert "on the way" in str(bad["output"])
     assert isinstance(bad["duration_ms"], float)
-    text = test_run.shown([bad])
-    assert text.startswith("FAILED test_a.py::test_bad - AssertionError: numbers differ")
+    text = test_run.shown({"run": "x", **test_run.page(test_run.kept(suite), 1, 0)})
+    assert text.startswith("1 failed, 3 error, 1 xpassed")
+    assert "\nFAILED test_a.py::test_bad - AssertionError: numbers differ" in text
+    assert "go on with run='x' and offset=1" in text
     good = named(suite, "test_a.py::test_good")
     assert {"message", "traceback", "output"} & good.keys() == set()
 
@@ -111,7 +116,7 @@ def test_what_breaks_around_a_test_is_an_error_and_says_where(suite: test_run.Re
 
 def test_a_test_that_takes_the_interpreter_down_is_named(tmp_path: Path) -> None:
     report = run(tmp_path, {"test_a.py": "import os\ndef test_one(): pass\ndef test_two(): os._exit(3)\n"})
-    assert report.ended == "stopped"
+    assert (report.ended, report.why) == ("stopped", "it ended early")
     assert report.summary() == {"crashed": 1, "passed": 1}
     assert named(report, "test_a.py::test_two")["message"] == "it ended early"
 
