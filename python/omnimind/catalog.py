@@ -35,7 +35,7 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("context", "high", 4323, False, "context within a token budget"),
     Builtin("git", "high", 4328, False, "git repositories"),
     Builtin("python", "high", 4324, False, "Python code in a sandbox"),
-    Builtin("sqlite", "medium", 4329, False, "SQLite databases"),
+    Builtin("sqlite", "medium", 4329, True, "SQLite databases"),
     Builtin("system_info", "medium", 4325, True, "facts about this machine"),
     Builtin("logging", "medium", 4326, False, "structured logs"),
 )

@@ -27,13 +27,16 @@ class Needs:
     """What one server cannot do without.
 
     `state` names folders of the state folder that are its own, `state_reads` what it only reads there, `reads`
-    paths of the system. With `folders_in_args` the folders of its arguments take the place of `state`.
+    paths of the system. With `folders_in_args` the folders of its arguments take the place of `state`; there an
+    option in `file_options` names a file, which stands for the folder it is in. `also_state` is its own in any case.
     """
 
     state: tuple[str, ...] = ()
     state_reads: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     folders_in_args: bool = False
+    file_options: tuple[str, ...] = ()
+    also_state: tuple[str, ...] = ()
     network: bool = False
     processes: bool = False
 
@@ -42,10 +45,17 @@ NEEDS: Final[dict[str, Needs]] = {
     "filesystem": Needs(state=("workspace",), folders_in_args=True),
     "memory": Needs(state=("db/memory",)),
     "thinking": Needs(state=("db/thinking",)),
+    "sqlite": Needs(
+        state=("db/sqlite",),
+        also_state=("db/sqlite-insights",),
+        folders_in_args=True,
+        file_options=("--db-path",),
+    ),
     # Processes are looked at by number, so /proc as a whole; of other processes the kernel shows a fenced one
     # no environment, memory, open file or working folder all the same.
     "system_info": Needs(
-        state_reads=("run",), reads=("/proc", "/sys/class", "/sys/devices", "/sys/hypervisor", "/sys/fs/cgroup")
+        state_reads=("run",),
+        reads=("/proc", "/sys/class", "/sys/devices", "/sys/hypervisor", "/sys/fs/cgroup"),
     ),
 }
 """A built-in server that is not here is not confined."""
@@ -78,13 +88,25 @@ def confine(name: str, state_dir: Path, args: list[str]) -> None:
 
 
 def _folders(needs: Needs, state_dir: Path, args: list[str]) -> list[str]:
-    named = [argument for argument in args if not argument.startswith("--")] if needs.folders_in_args else []
-    if named:
-        return [os.path.expanduser(folder) for folder in named]
-    kept = [state_dir / folder for folder in needs.state]
+    named = _named(needs, args) if needs.folders_in_args else []
+    kept = [state_dir / folder for folder in (*needs.also_state, *(() if named else needs.state))]
     for folder in kept:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return [str(folder) for folder in kept]
+    return [*named, *(str(folder) for folder in kept)]
+
+
+def _named(needs: Needs, args: list[str]) -> list[str]:
+    """The folders of the arguments."""
+    folders = []
+    rest = iter(args)
+    for argument in rest:
+        option, given, value = argument.partition("=")
+        if option in needs.file_options:
+            file = os.path.expanduser(value if given else next(rest, ""))
+            folders.append(os.path.dirname(os.path.realpath(file)))
+        elif not argument.startswith("--"):
+            folders.append(os.path.expanduser(argument))
+    return folders
 
 
 def _readable() -> list[str]:
