@@ -162,6 +162,15 @@ class Inmate:
                 )
         return self.ended
 
+    async def over(self, out: Captured, err: Captured, on_output: OnOutput | None = None) -> Ended:
+        """How it ended, once it has; until then its output is taken, or full pipes would hold it up."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_pump, self._out, out, "stdout", on_output)
+            tasks.start_soon(_pump, self._err, err, "stderr", on_output)
+            ended = await self.wait()
+            tasks.cancel_scope.cancel()
+        return ended
+
     async def drained(self, out: Captured, err: Captured, on_output: OnOutput | None = None) -> None:
         """Take what is left in the pipes of a job that has ended."""
         await _drain(self._out, out, "stdout", on_output)

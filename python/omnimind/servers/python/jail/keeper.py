@@ -52,11 +52,18 @@ class Jail:
 
     @classmethod
     def start(
-        cls, state: Path, read: Sequence[str] = (), write: Sequence[str] = (), at_once: int = 8
+        cls,
+        state: Path,
+        read: Sequence[str] = (),
+        write: Sequence[str] = (),
+        *,
+        at_once: int = 8,
+        network: bool = False,
     ) -> Jail:
         """Start the zygote; it imports while the worker goes on. Never raises: `run` says what is missing.
 
-        `state` is the server's own folder: every job may be given folders beneath it.
+        `state` is the server's own folder: every job may be given folders beneath it. Only with `network` may a job
+        be given the network.
         """
         refusal = confine.why_not()
         home = os.path.realpath(state)
@@ -64,7 +71,7 @@ class Jail:
             return cls(None, refusal, None, at_once)
 
         def begin() -> Warden:
-            return warden.start(home, read, write)
+            return warden.start(home, read, write, network=network)
 
         try:
             return cls(begin(), None, begin, at_once)
@@ -152,7 +159,7 @@ class Jail:
                     value = await inmate.answer(out, err, on_output)
                     # A job may have answered and still run: what it prints then is output like any other.
                     if value is not None or isinstance(job.do, Program):
-                        await inmate.wait()
+                        await inmate.over(out, err, on_output)
                 except (BrokenPipeError, frames.BrokenFrameError):
                     pass  # how it ended tells more
                 tasks.cancel_scope.cancel()
@@ -241,6 +248,7 @@ def _order(job: Job) -> dict[str, Any]:
         "folder": str(job.folder),
         "read": list(job.read),
         "write": list(job.write),
+        "network": job.network,
         "limits": {**asdict(job.limits), "cpu_s": int(job.limits.wall_s * (os.cpu_count() or 1) + _GRACE_S)},
     }
     if isinstance(job.do, Program):
