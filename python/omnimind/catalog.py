@@ -32,12 +32,12 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("filesystem", "critical", 4327, True, "read and write files beneath named folders"),
     Builtin("memory", "critical", 4321, True, "a knowledge graph and memories that last"),
     Builtin("thinking", "critical", 4322, True, "step-by-step reasoning sessions"),
-    Builtin("context", "high", 4323, False, "context within a token budget"),
-    Builtin("git", "high", 4328, False, "git repositories"),
+    Builtin("context", "high", 4323, True, "context within a token budget"),
+    Builtin("git", "high", 4328, True, "git repositories beneath named folders"),
     Builtin("python", "high", 4324, False, "Python code in a sandbox"),
     Builtin("sqlite", "medium", 4329, True, "SQLite databases"),
     Builtin("system_info", "medium", 4325, True, "facts about this machine"),
-    Builtin("logging", "medium", 4326, False, "structured logs"),
+    Builtin("logging", "medium", 4326, True, "logs of the fleet, and records of clients"),
 )
 
 ALIASES: Final[dict[str, str]] = {"sequential_thinking": "thinking"}

@@ -43,6 +43,7 @@ class Needs:
 
 NEEDS: Final[dict[str, Needs]] = {
     "filesystem": Needs(state=("workspace",), folders_in_args=True),
+    "git": Needs(state=("workspace",), folders_in_args=True),
     "memory": Needs(state=("db/memory",)),
     "thinking": Needs(state=("db/thinking",)),
     "sqlite": Needs(
@@ -51,6 +52,7 @@ NEEDS: Final[dict[str, Needs]] = {
         folders_in_args=True,
         file_options=("--db-path",),
     ),
+    "context": Needs(state=("db/context",)),
     # Processes are looked at by number, so /proc as a whole; of other processes the kernel shows a fenced one
     # no environment, memory, open file or working folder all the same.
     "system_info": Needs(

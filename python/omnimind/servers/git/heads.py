@@ -1,0 +1,60 @@
+"""What HEAD is, in git's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pygit2
+
+_MOVED = "checkout: moving from "
+_SHOWN_WITHOUT = ("refs/tags/", "refs/remotes/")
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """Where a HEAD without a branch came from, and whether it is still there."""
+
+    name: str
+    there: bool
+
+    @property
+    def words(self) -> str:
+        """As `git status` and `git branch` say it."""
+        return f"HEAD detached {'at' if self.there else 'from'} {self.name}"
+
+
+def branch(repo: pygit2.Repository) -> str | None:
+    """The current branch, also one without a commit; None if HEAD is detached."""
+    head = repo.lookup_reference("HEAD")
+    target = head.target
+    return target.removeprefix("refs/heads/") if isinstance(target, str) else None
+
+
+def short(repo: pygit2.Repository, commit: pygit2.Oid) -> str:
+    """The shortest unique form of an id, seven characters at least."""
+    found: str = repo[commit].short_id
+    return found
+
+
+def detached(repo: pygit2.Repository) -> Detached | None:
+    """How HEAD became detached, by its log; None if the log does not say."""
+    now = repo.head.target
+    for entry in repo.lookup_reference("HEAD").log():
+        message = entry.message or ""
+        if message.startswith(_MOVED) and " to " in message:
+            name = message.rpartition(" to ")[2].strip()
+            return Detached(_named(repo, name, entry.oid_new), entry.oid_new == now)
+    return None
+
+
+def _named(repo: pygit2.Repository, name: str, commit: pygit2.Oid) -> str:
+    try:
+        found = repo.lookup_reference_dwim(name)
+        if found.peel(pygit2.Commit).id == commit:
+            for prefix in _SHOWN_WITHOUT:
+                if found.name.startswith(prefix):
+                    return found.name.removeprefix(prefix)
+            return found.name
+    except (KeyError, ValueError, pygit2.GitError):
+        pass
+    return short(repo, commit)
