@@ -1,22 +1,30 @@
 """All of a principal's memory as text, and back.
 
 `jsonl` is the reference server's own file format (a line an entity, a line a relation), with further lines
-for memories and associations that it would skip; `import_lines` reads both. `json` is one object, `markdown`
-is for people.
+for memories and associations that it would skip. `json` is one object. `import_text` reads these three.
+`markdown` is for people, `graphml` and `mermaid` are drawings.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from omnimind.servers.memory import graph, limits, store
+from omnimind.servers.memory import drawing, graph, limits, store
 from omnimind.servers.problem import Problem
 
-Format = Literal["json", "jsonl", "markdown"]
+Format = Literal["json", "jsonl", "markdown", "graphml", "mermaid"]
+
+_LISTS: Final = {
+    "entities": "entity",
+    "relations": "relation",
+    "memories": "memory",
+    "associations": "association",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,10 @@ def export(connection: sqlite3.Connection, form: Format) -> str:
     memories, associations = store.every(connection), store.associations(connection)
     if form == "markdown":
         text = "\n".join(_markdown(part, memories, associations))
+    elif form == "graphml":
+        text = drawing.graphml(part, memories, associations)
+    elif form == "mermaid":
+        text = drawing.mermaid(part, memories, associations)
     elif form == "jsonl":
         lines = _records(part, memories, associations)
         text = "\n".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in lines)
@@ -76,6 +88,11 @@ def memory_json(memory: store.Memory) -> dict[str, Any]:
     }
     if memory.relevance is not None:
         printed["relevance"] = memory.relevance
+    if memory.why:
+        printed["why"] = [
+            {"word": one.word, "score": one.score, "inContent": one.in_content, "inTags": one.in_tags}
+            for one in memory.why
+        ]
     return printed
 
 
@@ -126,21 +143,43 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def import_lines(connection: sqlite3.Connection, lines: str, now_ms: int) -> Imported:
-    """Add what an export in `jsonl`, or a file of the reference server, holds. All of it or nothing."""
+def import_text(connection: sqlite3.Connection, text: str, now_ms: int) -> Imported:
+    """Add what an export in `json` or `jsonl`, or a file of the reference server, holds. All of it or nothing."""
     counts = {"entity": 0, "relation": 0, "memory": 0, "association": 0}
-    records = [(number, line) for number, line in enumerate(lines.splitlines(), 1) if line.strip()]
-    for number, line in records:
+    for where, read in _parsed(text):
         try:
-            record = json.loads(line)
+            record = read()
             counts[record["type"]] += _import(connection, record, now_ms)
         except Problem as problem:
-            raise Problem(f"line {number}: {problem}; nothing was imported") from problem
+            raise Problem(f"{where}: {problem}; nothing was imported") from problem
         except (ValueError, KeyError, TypeError, AttributeError) as refusal:
             raise Problem(
-                f"line {number} is not an entity, relation, memory or association; nothing was imported"
+                f"{where} is not an entity, relation, memory or association; nothing was imported"
             ) from refusal
     return Imported(counts["entity"], counts["relation"], counts["memory"], counts["association"])
+
+
+def _parsed(text: str) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    """Where each record stands, and how to read it."""
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        whole = None
+    if isinstance(whole, dict) and "type" not in whole and whole.keys() & _LISTS.keys():
+        for name, kind in _LISTS.items():
+            items = whole.get(name, [])
+            if not isinstance(items, list):
+                raise Problem(f"{name} is not a list; nothing was imported")
+            for number, item in enumerate(items, 1):
+                yield f"{kind} {number}", functools.partial(_typed, item, kind)
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield f"line {number}", functools.partial(json.loads, line)
+
+
+def _typed(item: Any, kind: str) -> dict[str, Any]:
+    return {**item, "type": kind}
 
 
 def _import(connection: sqlite3.Connection, record: dict[str, Any], now_ms: int) -> int:

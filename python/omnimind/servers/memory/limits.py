@@ -15,6 +15,7 @@ ANSWER_CHARACTERS: Final = 6_000_000
 PAGE: Final = 500
 COMPARED: Final = 20_000  # memories in one search for near-duplicates
 HOPS: Final = 8
+DIGITS: Final = 8  # of a score
 
 
 def check_batch(count: int, what: str) -> None:

@@ -9,8 +9,18 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from omnimind.servers.desk import Desk
-from omnimind.servers.memory import limits, similar, store
-from omnimind.servers.memory.export import Format, association_json, export, import_lines, memory_json
+from omnimind.servers.memory import limits, search, similar, store
+from omnimind.servers.memory.export import Format, association_json, export, import_text, memory_json
+from omnimind.servers.memory.shapes import (
+    AssociationItem,
+    Deleted,
+    Found,
+    ImportedCounts,
+    MemoryItem,
+    Neighbourhood,
+    Proposals,
+    Removed,
+)
 from omnimind.servers.tools import (
     ADDS,
     CHANGES,
@@ -42,7 +52,7 @@ def _add_keeping(box: Toolbox, desk: Desk) -> None:
         content: Annotated[str, Field(description="What to remember, as text")],
         tags: Tags = None,
         metadata: Metadata = None,
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, MemoryItem]:
         """Remember a text. Returns it with its id."""
         kept = await desk.change(lambda data, now: store.add(data, content, tags or [], metadata or {}, now))
         return data_result(memory_json(kept))
@@ -51,15 +61,19 @@ def _add_keeping(box: Toolbox, desk: Desk) -> None:
     async def retrieve_memories(
         query: Annotated[str | None, Field(description="Words to look for; the best matches first")] = None,
         tags: Annotated[list[str] | None, Field(description="Only those that have all these tags")] = None,
+        explain: Annotated[bool, Field(description="Say what each word adds to the relevance")] = False,
         limit: Annotated[int, Field(ge=1, le=limits.PAGE)] = 20,
         offset: Annotated[int, Field(ge=0)] = 0,
-    ) -> CallToolResult:
-        """Find memories by words, by tags or both. Without a query the latest come first."""
-        found = await desk.read(lambda data: store.find(data, query, tags or [], limit, offset))
-        return data_result({"memories": [memory_json(memory) for memory in found]})
+    ) -> Annotated[CallToolResult, Found]:
+        """Find memories by words (ranked by BM25), by tags or both. Without a query the latest come first."""
+        found = await desk.read(
+            lambda data: search.find(data, query, tags or [], limit + 1, offset, explain=explain)
+        )
+        answer: dict[str, Any] = {"memories": [memory_json(memory) for memory in found[:limit]]}
+        return data_result({**answer, "nextOffset": offset + limit} if len(found) > limit else answer)
 
     @box.tool("Get Memory", READS)
-    async def get_memory(id: MemoryId) -> CallToolResult:
+    async def get_memory(id: MemoryId) -> Annotated[CallToolResult, MemoryItem]:
         """Get one memory by its id."""
         return data_result(memory_json(await desk.read(lambda data: store.get(data, id))))
 
@@ -69,7 +83,7 @@ def _add_keeping(box: Toolbox, desk: Desk) -> None:
         content: Annotated[str | None, Field(description="The new text")] = None,
         tags: Annotated[list[str] | None, Field(description="The new tags, instead of the old")] = None,
         metadata: Annotated[dict[str, Any] | None, Field(description="Instead of the old metadata")] = None,
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, MemoryItem]:
         """Change a memory. What is not given stays as it is."""
         changed = await desk.change(
             lambda data, now: store.update(data, id, now, content=content, tags=tags, metadata=metadata),
@@ -79,7 +93,7 @@ def _add_keeping(box: Toolbox, desk: Desk) -> None:
     @box.tool("Delete Memories", REPLACES)
     async def delete_memories(
         ids: Annotated[list[str], Field(description="The ids of the memories")],
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, Deleted]:
         """Delete memories and their associations. Unknown ids are ignored."""
         return data_result({"deleted": await desk.change(lambda data, _: store.delete(data, ids))})
 
@@ -91,7 +105,7 @@ def _add_associations(box: Toolbox, desk: Desk) -> None:
         target: MemoryId,
         kind: Annotated[str, Field(description="What the first is to the second")] = "related to",
         note: Annotated[str, Field(description="Why they belong together")] = "",
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, AssociationItem]:
         """Connect two memories. The same connection again only changes its note."""
         association = store.Association(source, target, kind, note)
         await desk.change(lambda data, now: store.associate(data, association, now))
@@ -102,7 +116,7 @@ def _add_associations(box: Toolbox, desk: Desk) -> None:
         source: MemoryId,
         target: MemoryId,
         kind: Annotated[str | None, Field(description="Only this kind of connection")] = None,
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, Removed]:
         """Remove the connections from one memory to another."""
         removed = await desk.change(lambda data, _: store.dissociate(data, source, target, kind))
         return data_result({"removed": removed})
@@ -112,7 +126,7 @@ def _add_associations(box: Toolbox, desk: Desk) -> None:
         id: MemoryId,
         hops: Annotated[int, Field(ge=1, le=limits.HOPS, description="How many connections away")] = 1,
         limit: Annotated[int, Field(ge=1, le=limits.PAGE)] = 50,
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, Neighbourhood]:
         """The memories connected with one, directly or over others, and the associations among them."""
         near, among = await desk.read(lambda data: store.neighbourhood(data, id, hops, limit))
         return data_result(
@@ -131,7 +145,7 @@ def _add_consolidation(box: Toolbox, desk: Desk) -> None:
             Field(ge=0.3, le=1, description="Shared part of words and word pairs that counts as alike"),
         ] = 0.7,
         limit: Annotated[int, Field(ge=1, le=limits.PAGE)] = 50,
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, Proposals]:
         """Find groups of memories that say nearly the same, with the reason, and propose which to keep.
         Changes nothing; consolidate_memories carries a proposal out."""
         proposals = await desk.read(lambda data: _proposals(data, threshold, limit))
@@ -142,7 +156,7 @@ def _add_consolidation(box: Toolbox, desk: Desk) -> None:
         keep: Annotated[str, Field(description="The id of the memory that stays")],
         drop: Annotated[list[str], Field(min_length=1, description="The ids that are folded into it")],
         content: Annotated[str | None, Field(description="A new text for the one that stays")] = None,
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, MemoryItem]:
         """Fold memories into one, which takes over their tags, associations and the metadata it lacks."""
         merged = await desk.change(lambda data, now: store.merge(data, keep, drop, content, now))
         return data_result(memory_json(merged))
@@ -175,7 +189,8 @@ def _add_export(box: Toolbox, desk: Desk) -> None:
     @box.tool("Export Memory", READS)
     async def export_memory(
         format: Annotated[
-            Format, Field(description="jsonl can be imported again, here or by the reference server")
+            Format,
+            Field(description="jsonl is the reference server's file; json and jsonl can be imported again"),
         ] = "json",
     ) -> CallToolResult:
         """Everything remembered, graph and memories, as one text."""
@@ -184,11 +199,11 @@ def _add_export(box: Toolbox, desk: Desk) -> None:
     @box.tool("Import Memory", ADDS)
     async def import_memory(
         lines: Annotated[
-            str, Field(description="An export as jsonl, or the file of the reference memory server")
+            str, Field(description="An export as jsonl or json, or the file of the reference memory server")
         ],
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, ImportedCounts]:
         """Add what an export holds to what is remembered. All of it or, if a line is wrong, nothing."""
-        added = await desk.change(lambda data, now: import_lines(data, lines, now))
+        added = await desk.change(lambda data, now: import_text(data, lines, now))
         return data_result(
             {
                 "entities": added.entities,

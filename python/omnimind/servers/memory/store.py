@@ -1,9 +1,8 @@
-"""Memories: short texts with tags and metadata, found again by words, and associations between them."""
+"""Memories: short texts with tags and metadata, and associations between them."""
 
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -13,9 +12,17 @@ from typing import Any
 from omnimind.servers.memory import limits
 from omnimind.servers.problem import Problem
 
-_WORD = re.compile(r"\w+")
-_QUERY_WORDS = 32
-_COLUMNS = "memories.id, memories.content, memories.tags, memories.metadata, created_ms, updated_ms"
+COLUMNS = "memories.id, memories.content, memories.tags, memories.metadata, created_ms, updated_ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one word of a query adds to a memory's relevance, and how often it stands in text and tags."""
+
+    word: str
+    score: float
+    in_content: int
+    in_tags: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,7 @@ class Memory:
     created_ms: int
     updated_ms: int
     relevance: float | None = None
+    why: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,45 +82,19 @@ def insert(connection: sqlite3.Connection, memory: Memory) -> bool:
 
 def get(connection: sqlite3.Connection, memory_id: str) -> Memory:
     """The memory of this id."""
-    row = connection.execute(f"SELECT {_COLUMNS} FROM memories WHERE id = ?", (memory_id,)).fetchone()  # noqa: S608
+    row = connection.execute(f"SELECT {COLUMNS} FROM memories WHERE id = ?", (memory_id,)).fetchone()  # noqa: S608
     if row is None:
         raise Problem(f"there is no memory {memory_id}; retrieve_memories shows the ids")
-    return _memory(row)
-
-
-def find(
-    connection: sqlite3.Connection, query: str | None, tags: Sequence[str], limit: int, offset: int
-) -> list[Memory]:
-    """Memories that have all these tags: by relevance to the query, or the latest first without one."""
-    words = _WORD.findall(query or "")[:_QUERY_WORDS]
-    if query and not words:
-        raise Problem("the query holds no word to look for")
-    tagged = " AND ".join("EXISTS (SELECT 1 FROM json_each(memories.tags) WHERE value = ?)" for _ in tags)
-    page = (min(limit, limits.PAGE), offset)
-    if words:
-        rows = connection.execute(
-            f"""SELECT {_COLUMNS}, -bm25(memory_words, 1.0, 2.0) AS relevance
-                FROM memory_words JOIN memories ON memories.number = memory_words.rowid
-                WHERE memory_words MATCH ? {"AND " + tagged if tags else ""}
-                ORDER BY relevance DESC, memories.number DESC LIMIT ? OFFSET ?""",  # noqa: S608
-            (" OR ".join(f'"{word}"*' for word in words), *tags, *page),
-        )
-    else:
-        rows = connection.execute(
-            f"""SELECT {_COLUMNS} FROM memories {"WHERE " + tagged if tags else ""}
-                ORDER BY updated_ms DESC, number DESC LIMIT ? OFFSET ?""",  # noqa: S608
-            (*tags, *page),
-        )
-    return [_memory(row) for row in rows]
+    return from_row(row)
 
 
 def every(connection: sqlite3.Connection, limit: int = -1) -> list[Memory]:
     """All memories in the order they were kept, or the latest `limit` of them."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM memories ORDER BY number DESC LIMIT ?",  # noqa: S608
+        f"SELECT {COLUMNS} FROM memories ORDER BY number DESC LIMIT ?",  # noqa: S608
         (limit,),
     ).fetchall()
-    return [_memory(row) for row in reversed(rows)]
+    return [from_row(row) for row in reversed(rows)]
 
 
 def update(
@@ -267,7 +249,8 @@ def _number(connection: sqlite3.Connection, memory_id: str) -> int:
     return int(row[0])
 
 
-def _memory(row: Sequence[Any]) -> Memory:
+def from_row(row: Sequence[Any]) -> Memory:
+    """The memory of a row of `COLUMNS`, and its relevance if that stands behind them."""
     memory_id, content, tags, metadata, created_ms, updated_ms, *relevance = row
     return Memory(
         memory_id,
@@ -276,7 +259,7 @@ def _memory(row: Sequence[Any]) -> Memory:
         json.loads(metadata),
         created_ms,
         updated_ms,
-        round(relevance[0], 8) if relevance else None,
+        round(relevance[0], limits.DIGITS) if relevance else None,
     )
 
 
