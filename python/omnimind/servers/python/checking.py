@@ -87,7 +87,7 @@ async def type_checked(bench: Workbench, given: Sources, principal: str, *, stri
     """What mypy finds, in the caller's own cache and with the packages that the caller installed."""
     workbench.require("mypy")
     cache = bench.cache(principal, CACHE_BYTES)
-    library = _library(bench, principal)
+    library = bench.library(principal)
     arguments = type_check.arguments(given, str(cache), strict=strict)
     call = Call(type_check.RUN, {"arguments": arguments, "library": library})
     async with bench.folder(given.files) as folder:
@@ -98,12 +98,6 @@ async def type_checked(bench: Workbench, given: Sources, principal: str, *, stri
             raise complaint("mypy", outcome.stderr.decode("utf-8", "replace"), str(folder))
         said = outcome.value
         return type_check.read_findings(said["stdout"].encode(), said["stderr"], str(folder))
-
-
-def _library(bench: Workbench, principal: str) -> str | None:
-    """The folder of packages that the principal installed."""
-    folder = bench.environment(principal).current()
-    return None if folder is None else str(folder)
 
 
 def _paths(*found: str | None) -> tuple[str, ...]:
@@ -120,7 +114,7 @@ async def tested(
 ) -> Report:
     """What became of the tests; `told` is called with what is known so far, each time something happened."""
     workbench.require("pytest")
-    library = _library(bench, principal)
+    library = bench.library(principal)
     limits = replace(PYTEST, wall_s=wall_s)
     call = Call(test_run.RUN, {"arguments": list(arguments), "library": library})
     report = Report()
@@ -154,7 +148,7 @@ async def installed(
     every = environment.requirements(requirements)
     async with bench.folder({}) as folder:
         call = Call(install.RUN, {"arguments": install.arguments(settings, every, "made")})
-        job = Job(call, folder, read=_paths(settings.links), limits=PIP)
+        job = Job(call, folder, read=settings.reads, network=settings.network, limits=PIP)
         outcome = await bench.jail.run(job)
         _refuse_early_end(outcome, PIP, "pip")
         if outcome.end == "failed" or outcome.value != 0:

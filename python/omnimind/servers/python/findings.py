@@ -89,6 +89,8 @@ def shortened(text: str, most: int) -> str:
 def complaint(tool: str, stderr: str, folder: str) -> Problem:
     """For a tool that ended without a result: its own words, without the folder it worked in."""
     said = stderr.replace(folder + "/", "").replace(folder, ".").strip() or "it said nothing"
+    if said.startswith("Traceback"):
+        said = said.splitlines()[-1]
     return Problem(
         f"{tool} could not do its work: {shortened(said, MESSAGE_CHARACTERS)}\n"
         "Put right what it names (often a configuration file among the given files), and call again."

@@ -31,6 +31,9 @@ FOLDER_BYTES: Final = 2 * 1024 * 1024 * 1024
 SECONDS: Final = 300
 RUN: Final = "omnimind.servers.python.inside.pip_run:run"
 
+_SYSTEM_FACTS: Final = ("/etc/os-release", "/usr/lib/os-release", "/etc/lsb-release", "/etc/debian_version")
+"""pip names the system to the index, and ends if it may not look."""
+
 _VERSION = r"\s*(?:===?|~=|!=|<=?|>=?)\s*[A-Za-z0-9.*+!_-]{1,64}\s*"
 _REQUIREMENT = re.compile(
     rf"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]{{0,98}}[A-Za-z0-9])?)"
@@ -51,6 +54,13 @@ class Settings:
     def network(self) -> bool:
         """Whether an install has to reach an index."""
         return self.links is None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What pip has to read beside its libraries: the jail must be told at its start that it may be named."""
+        if not self.allowed:
+            return ()
+        return (*_SYSTEM_FACTS, *([self.links] if self.links else []))
 
     def refuse(self) -> None:
         """Raise Problem unless installing is allowed and it is known where from."""
@@ -188,8 +198,10 @@ def size(folder: Path) -> int:
 
 def failure(settings: Settings, stderr: str) -> Problem:
     """Why pip did not install, in its words, without the operator's addresses."""
-    said = [line for line in stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
-    text = "\n".join(said)
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    text = "\n".join(
+        [line for line in lines if line.startswith("ERROR:") and "Exception" not in line] or lines[-1:]
+    )
     for secret in filter(None, (settings.index, settings.links)):
         text = text.replace(secret, "the configured index")
     hint = ""

@@ -78,9 +78,8 @@ def _add_reading(
         offset: Offset = 0,
     ) -> Annotated[CallToolResult, Packages]:
         """List the Python packages that code can import here, with versions and summaries."""
-        installed = await in_thread(bench.environment(caller()).current)
-        folders = packages.library_folders()
-        found = await in_thread(packages.found, folders, str(installed) if installed else None, query)
+        library = await in_thread(bench.library, caller())
+        found = await in_thread(packages.found, packages.library_folders(), library, query)
         some = found[offset : offset + limit]
         data = {"packages": [one.data() for one in some], "total": len(found)}
         lines = [f"{one.name} {one.version} - {one.summary}" for one in some]

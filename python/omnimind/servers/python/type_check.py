@@ -26,7 +26,7 @@ def arguments(sources: Sources, cache: str, *, strict: bool) -> list[str]:
     if not names:
         raise Problem("there is no Python file to check; the names of Python files end in .py or .pyi")
     return [
-        *("--output=json", "--no-error-summary", "--no-color-output", "--show-traceback"),
+        *("--output=json", "--no-error-summary", "--no-color-output"),
         *("--explicit-package-bases", "--namespace-packages"),
         f"--config-file={sources.first_of(*CONFIGURATION) or ''}",
         f"--cache-dir={cache}",
@@ -39,7 +39,7 @@ def arguments(sources: Sources, cache: str, *, strict: bool) -> list[str]:
 def read_findings(stdout: bytes, stderr: str, folder: str) -> list[Finding]:
     """The findings, errors and notes, in mypy's order."""
     found: list[Finding] = []
-    for line in stdout.splitlines():
+    for line in f"{stdout.decode('utf-8', 'replace')}\n{stderr}".splitlines():
         try:
             one = json.loads(line)
         except ValueError:

@@ -56,6 +56,11 @@ class Workbench:
         """What this principal has installed."""
         return Environment(self.base / "packages" / _hashed(principal))
 
+    def library(self, principal: str) -> str | None:
+        """The folder of packages that this principal has installed, for the front of a job's `sys.path`."""
+        folder = self.environment(principal).current()
+        return None if folder is None else str(folder)
+
     def cache(self, principal: str, most: int) -> Path:
         """A folder for what only saves time, of this principal alone; begun anew when it has grown beyond `most`."""
         made = self.base / "cache" / _hashed(principal)

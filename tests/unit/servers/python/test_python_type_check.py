@@ -37,6 +37,9 @@ def test_findings_count_columns_from_one() -> None:
     assert found[0].code == "return-value"
     assert "types-PyYAML" in found[2].hint
     assert type_check.read_findings(b"", "", "/run") == []
+    assert len(type_check.read_findings(b"", json.dumps(MISSING), "/run")) == 1, (
+        "what stops it goes to stderr"
+    )
 
 
 def test_a_configuration_that_cannot_be_read_is_told() -> None:
