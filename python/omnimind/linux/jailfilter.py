@@ -12,6 +12,9 @@ than this table does not exist.
 from __future__ import annotations
 
 import errno
+import functools
+import struct
+from typing import Final
 
 from omnimind.linux import seccomp
 
@@ -52,16 +55,34 @@ _OF_IOCTL = (0x8901, 0x8902, 0x5412, 0x541C, 0x40086602, 0x401C5820)
 """FIOSETOWN, SIOCSPGRP: signals to others; TIOCSTI, TIOCLINUX: terminals; FS_IOC_SETFLAGS, FSSETXATTR."""
 
 
-def program(machine: str, pid: int, *, execute: bool = False) -> bytes:
+_PLACE: Final = 0x7E57AB1E
+"""Stands for the process's own number while the filter is made; no process has it."""
+
+
+def program(machine: str, pid: int, *, execute: bool = False, network: bool = False) -> bytes:
     """The filter for the process `pid`; with `execute` it may replace itself by a program that Landlock allows."""
+    made = _template(machine, execute, network)
+    number = struct.pack("=I", pid)
+    parts = bytearray(made[0])
+    for at in made[1]:
+        parts[at : at + 4] = number
+    return bytes(parts)
+
+
+@functools.cache
+def _template(machine: str, execute: bool, network: bool) -> tuple[bytes, tuple[int, ...]]:
+    """The filter with places for the number, and where they are: made once, before the forks."""
     column = 0 if machine == "x86_64" else 1
     steps = [seccomp.at_least(_FIRST_UNKNOWN, errno.ENOSYS)]
     steps += [seccomp.rule(row[column]) for row in _REFUSED.values()]
     steps += [seccomp.rule(row[column], 0) for row in _IGNORED.values()]
     steps.append(seccomp.rule(_FALLOCATE[column], errno.EOPNOTSUPP))
-    steps += [seccomp.only_if(row[column], seccomp.argument(0), (pid,)) for row in _SIGNALS.values()]
-    steps.append(seccomp.only_if(_PRLIMIT[column], seccomp.argument(0), (0, pid)))
+    steps += [seccomp.only_if(row[column], seccomp.argument(0), (_PLACE,)) for row in _SIGNALS.values()]
+    steps.append(seccomp.only_if(_PRLIMIT[column], seccomp.argument(0), (0, _PLACE)))
     for row, index, values in ((_PRCTL, 0, _OF_PRCTL), (_FCNTL, 1, _OF_FCNTL), (_IOCTL, 1, _OF_IOCTL)):
         steps.append(seccomp.unless(row[column], seccomp.argument(index), values))
-    kept = ("execve",) if execute else ()
-    return seccomp.program(machine, kept, threads_only=True, more=b"".join(steps))
+    kept = {"execve"} if execute else set[str]()
+    kept |= seccomp.NETWORK if network else set()
+    made = seccomp.program(machine, kept, threads_only=True, more=b"".join(steps))
+    place = struct.pack("=I", _PLACE)
+    return made, tuple(at for at in range(4, len(made), 8) if made[at : at + 4] == place)

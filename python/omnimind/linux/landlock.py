@@ -38,10 +38,12 @@ def abi() -> int:
     return max(0, int(_libc.syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))))
 
 
-def restrict(read: Sequence[str], write: Sequence[str], execute: Sequence[str] | None = None) -> bool:
+def restrict(
+    read: Sequence[str], write: Sequence[str], execute: Sequence[str] | None = None, *, tcp: bool = False
+) -> bool:
     """From now on read and execute beneath `read`, do all but that beneath `write`, and nothing else.
 
-    With `execute`, only these files may be executed.
+    With `execute`, only these files may be executed; with `tcp`, TCP stays open.
 
     No TCP either, no signal to processes outside and no abstract socket of theirs, where the kernel knows that.
     A path that does not exist is passed over. False if there is no Landlock. Raises OSError.
@@ -54,7 +56,7 @@ def restrict(read: Sequence[str], write: Sequence[str], execute: Sequence[str] |
     attributes = struct.pack(
         "=QQQ",
         handled,
-        _TCP if version >= _TCP_ABI else 0,
+        _TCP if version >= _TCP_ABI and not tcp else 0,
         _SCOPES if version >= _SCOPE_ABI else 0,
     )
     size = 24 if version >= _SCOPE_ABI else 16 if version >= _TCP_ABI else 8

@@ -28,6 +28,14 @@ _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER = 1, 2, 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+RESOLVER: Final = (
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/ssl",
+    "/run/systemd/resolve",
+)
 _LOADERS = (
     "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1",
     "/lib/ld-musl-aarch64.so.1",
@@ -64,14 +72,16 @@ def confine(job: Mapping[str, Any], zygote: int, libraries: Sequence[str], tasks
     limit(job["limits"], 0 if own_user else tasks_of_user)
     program = job.get("program")
     execute = [program, *_LOADERS] if program else []
-    if not landlock.restrict([*libraries, *job["read"], *DEVICES], [*write, "/dev/null"], execute):
+    network = bool(job.get("network"))
+    read = [*libraries, *job["read"], *DEVICES, *(RESOLVER if network else ())]
+    if not landlock.restrict(read, [*write, "/dev/null"], execute, tcp=network):
         raise OSError("no Landlock")
     if job["kind"] == "fast":
         seccomp.install(
             platform.machine(), seccomp.program(platform.machine(), seccomp.PROCESSES, threads_only=False)
         )
     else:
-        filter_ = jailfilter.program(platform.machine(), os.getpid(), execute=bool(program))
+        filter_ = jailfilter.program(platform.machine(), os.getpid(), execute=bool(program), network=network)
         seccomp.install(platform.machine(), filter_)
 
 

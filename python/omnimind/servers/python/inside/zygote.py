@@ -234,8 +234,9 @@ def _fence(begin: dict[str, Any]) -> list[str]:
         importlib.import_module(module)
     os.umask(0o077)
     os.chdir("/")
-    allowed = [*read, *_OWN_LAYER, *begin["read"], *confine.DEVICES]
-    landlock.restrict(allowed, [home, *begin["write"], "/dev/null"])
+    network = bool(begin.get("network"))
+    allowed = [*read, *_OWN_LAYER, *begin["read"], *confine.DEVICES, *(confine.RESOLVER if network else ())]
+    landlock.restrict(allowed, [home, *begin["write"], "/dev/null"], tcp=network)
     return read
 
 

@@ -76,6 +76,8 @@ class Job:
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     stdin: bytes = b""
+    network: bool = False
+    """For functions of ours that fetch something; it works only if the jail was started with `network`."""
     limits: Limits = Limits()
 
 

@@ -95,7 +95,7 @@ class Warden:
         self._link.close()
 
 
-def start(home: str, read: Sequence[str], write: Sequence[str]) -> Warden:
+def start(home: str, read: Sequence[str], write: Sequence[str], *, network: bool = False) -> Warden:
     """Execute a zygote of its own: the interpreter by its path, no variable and no descriptor of ours. Raises OSError.
 
     Only while processes may be started. Its children may name `home`, `read` and `write` and nothing else.
@@ -116,7 +116,7 @@ def start(home: str, read: Sequence[str], write: Sequence[str]) -> Warden:
             setsigdef=[signal.SIGPIPE, signal.SIGTERM, signal.SIGCHLD, signal.SIGINT],
         )
     warden = Warden(ours)
-    warden.tell({"t": "begin", "home": home, "read": list(read), "write": list(write)})
+    warden.tell({"t": "begin", "home": home, "read": list(read), "write": list(write), "network": network})
     return warden
 
 
