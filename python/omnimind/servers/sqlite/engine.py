@@ -44,10 +44,10 @@ class Access:
     def reading(self, guard: Guard) -> Iterator[sqlite3.Connection]:
         """A connection that can only read; all reads in the block see the same moment.
 
-        The default database reads as empty before it is made.
+        The default database, and one that the operator named, read as empty before they are made.
         """
         spot = self.shelf.look(self.place)
-        if spot is None and not self.place.default:
+        if spot is None and not self.place.awaited:
             raise Problem(f"there is no database {self.place.shown}; list_databases shows what there is")
         with self._guarded(guard):
             try:
@@ -81,7 +81,7 @@ class Access:
     @contextmanager
     def writing(self, guard: Guard) -> Iterator[sqlite3.Connection]:
         """A connection in a transaction, committed when the block ends and undone if it raises."""
-        created = self.place.default and self.shelf.create(self.place)
+        created = self.place.awaited and self.shelf.create(self.place)
         spot = self.shelf.look(self.place)
         if spot is None:
             raise Problem(f"there is no database {self.place.shown}; create_database makes one")
@@ -263,14 +263,19 @@ def _configure(connection: sqlite3.Connection) -> None:
         set_config(getattr(sqlite3, f"SQLITE_DBCONFIG_{name}"), wanted)
 
 
-def _connect_virtual_tables(connection: sqlite3.Connection) -> None:
-    """Have SQLite load the virtual tables before the guard stands: an R-tree prepares its own writes then."""
+def virtual_tables(connection: sqlite3.Connection) -> list[str]:
+    """The names of the virtual tables, of which a database rarely has more than a few."""
     rows = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%' LIMIT 64"
     ).fetchall()
-    for (name,) in rows:
+    return [str(name) for (name,) in rows]
+
+
+def _connect_virtual_tables(connection: sqlite3.Connection) -> None:
+    """Have SQLite load the virtual tables before the guard stands: an R-tree prepares its own writes then."""
+    for name in virtual_tables(connection):
         try:
-            connection.execute(f"SELECT 1 FROM {values.quoted(str(name))} LIMIT 0").fetchall()  # noqa: S608
+            connection.execute(f"SELECT 1 FROM {values.quoted(name)} LIMIT 0").fetchall()  # noqa: S608
         except sqlite3.Error:
             continue  # its module is not here; the statement that names it will say so
 
@@ -295,6 +300,8 @@ def _advice(said: str) -> str:
         return "; describe_table shows the columns, and texts stand in single quotes"
     if said.startswith("no such function"):
         return "; PRAGMA function_list through read_query shows the functions"
+    if "VACUUM" in said:
+        return "; VACUUM is not allowed here, statistics shows what it would free"
     if "readonly" in said:
         return "; the operating system lets this server only read it"
     return ""

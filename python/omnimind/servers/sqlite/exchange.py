@@ -10,7 +10,7 @@ from typing import Literal
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import delimited, guard, limits
 from omnimind.servers.sqlite.delimited import Sheet
-from omnimind.servers.sqlite.engine import Access
+from omnimind.servers.sqlite.engine import Access, virtual_tables
 from omnimind.servers.sqlite.query import Page, page, read
 from omnimind.servers.sqlite.values import BrokenText, Value, quoted
 
@@ -76,6 +76,9 @@ def import_rows(
         declared = None if mode == "create" else _declared(connection, table)
         sheet = _sheet(access, text, form, types, declared)
         _check_columns(sheet, types)
+        if declared is not None:
+            with fence.compiling(virtual_tables(connection)):
+                connection.execute(f"EXPLAIN DELETE FROM {quoted(table)}").close()  # noqa: S608
         if mode == "create":
             connection.execute(f"CREATE TABLE {quoted(table)} ({_definitions(sheet)})")
         elif mode == "replace":

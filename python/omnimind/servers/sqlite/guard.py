@@ -11,7 +11,8 @@ table (json_each, an FTS index). A caller's own is refused by SQLite, because PR
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from omnimind.servers.problem import Problem
@@ -34,6 +35,11 @@ _SCHEMA_ACTIONS: Final = _TABLE_ACTIONS | {
 }
 _SCHEMA_TABLES: Final = frozenset({"sqlite_master", "sqlite_temp_master"})
 _MODULES: Final = frozenset({"fts5", "rtree", "rtree_i32"})
+_INNER: Final = (
+    *("config", "content", "data", "docsize", "idx"),  # fts5
+    *("node", "parent", "rowid"),  # rtree
+    *("segdir", "segments", "stat"),  # fts3 and fts4
+)
 _FUNCTIONS_DENIED: Final = frozenset(
     {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "sqlite_log", "rtreecheck"}
 )
@@ -98,7 +104,8 @@ class Guard:
         self._beyond = frozenset(beyond_reading)
         self._pragmas = frozenset(pragmas)
         self._only = only
-        self._slow_uses = 0
+        self._slow = self._matching = 0
+        self._inner_tables: frozenset[str] = frozenset()
         self._refused: str | None = None
         self._connection: sqlite3.Connection | None = None
         self.wrote = False
@@ -114,6 +121,16 @@ class Guard:
         if self._connection is not None:
             self._connection.set_authorizer(None)
             self._connection = None
+
+    @contextmanager
+    def compiling(self, virtual: Collection[str]) -> Iterator[None]:
+        """While the block only compiles a statement, refuse one that writes into the inner tables of these
+        virtual tables; the virtual tables themselves do that later, when the statement runs."""
+        self._inner_tables = frozenset(f"{name}_{part}".lower() for name in virtual for part in _INNER)
+        try:
+            yield
+        finally:
+            self._inner_tables = frozenset()
 
     def why(self) -> Problem | None:
         """What was refused, in words; None if nothing was."""
@@ -145,6 +162,9 @@ class Guard:
             return _REFUSED[action]
         if action == sqlite3.SQLITE_CREATE_VTABLE and action in self._beyond and second not in _MODULES:
             return f"virtual tables of {second} are not allowed; there are {', '.join(sorted(_MODULES))}"
+        named = {(first or "").lower(), (second or "").lower()}
+        if named & self._inner_tables and action not in (sqlite3.SQLITE_ANALYZE, sqlite3.SQLITE_REINDEX):
+            return f"{first} belongs to a virtual table and is changed only through it"
         if action in self._beyond and schema != "temp":
             self.wrote = True
             return None
@@ -153,9 +173,10 @@ class Guard:
     def _function(self, name: str) -> str | None:
         if name in _FUNCTIONS_DENIED:
             return f"the function {name} is not allowed: it reaches beyond the database"
-        if name in limits.SLOW_FUNCTIONS and self._connection is not None:
-            self._slow_uses += limits.SLOW_FUNCTIONS[name]
-            bound = limits.value_bytes(self._slow_uses)
+        slow, matching = limits.SLOW_FUNCTIONS.get(name, 0), name in limits.MATCHING_FUNCTIONS
+        if (slow or matching) and self._connection is not None:
+            self._slow, self._matching = self._slow + slow, self._matching + matching
+            bound = limits.value_bytes(self._slow, self._matching)
             self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, bound)
         return None
 

@@ -1,7 +1,7 @@
 """The server's limits, each with the number that its message shows.
 
 Two of them need a word. `VALUE_BYTES` bounds every text, blob and row that a statement handles. It is lower
-in a statement that uses one of `SLOW_FUNCTIONS`: their work grows with the square of what they are given, and
+in a statement that uses functions whose work grows faster than what they are given (instr, LIKE), because
 SQLite looks at its deadline only between operations, so the size is what keeps one operation short.
 `HEAP_BYTES` bounds the memory of SQLite in the whole process.
 """
@@ -44,14 +44,16 @@ SLOW_FUNCTIONS: Final[dict[str, int]] = {
     "trim": 1,
     "ltrim": 1,
     "rtrim": 1,
-    "like": 1,
-    "glob": 1,
     "json_patch": 16,
 }
 """Functions whose work is quadratic in their arguments, and how much worse than the others each is."""
 
-_QUADRATIC_BYTES: Final = 400_000  # instr over so much, at its worst, takes about a second
-_QUADRATIC_LEAST: Final = 16_384
+MATCHING_FUNCTIONS: Final = frozenset({"like", "glob"})
+"""Functions whose work is the value times the pattern; the pattern is bounded."""
+
+_SLOW_BYTES: Final = 512 * 1024  # instr over so much, at its worst, takes about two seconds
+_SLOW_LEAST: Final = 16 * 1024
+_MATCHED_LEAST: Final = 512 * 1024
 
 ENGINE: Final[dict[int, int]] = {
     sqlite3.SQLITE_LIMIT_LENGTH: VALUE_BYTES,
@@ -69,8 +71,7 @@ ENGINE: Final[dict[int, int]] = {
 """SQLite's own limits on every connection that runs a caller's statement."""
 
 
-def value_bytes(slow_uses: int) -> int:
-    """How large a value may be in a statement that uses slow functions so many times."""
-    if slow_uses == 0:
-        return VALUE_BYTES
-    return max(_QUADRATIC_LEAST, int(_QUADRATIC_BYTES / math.sqrt(slow_uses)))
+def value_bytes(slow: int, matching: int) -> int:
+    """How large a value may be in a statement that uses slow and matching functions so many times."""
+    most = VALUE_BYTES if matching == 0 else max(_MATCHED_LEAST, VALUE_BYTES // matching)
+    return most if slow == 0 else min(most, max(_SLOW_LEAST, int(_SLOW_BYTES / math.sqrt(slow))))

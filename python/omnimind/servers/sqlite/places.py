@@ -41,6 +41,7 @@ class Place:
     shown: str
     largest: int
     default: bool
+    awaited: bool = False  # made by the first write, and empty until then
 
     @property
     def name(self) -> str:
@@ -92,7 +93,7 @@ class Shelf:
 
     def _file(self, file: str) -> Place:
         folder, _, name = file.rpartition("/")
-        return Place(folder or "/", name, name, self.largest, file == self.files[0])
+        return Place(folder or "/", name, name, self.largest, file == self.files[0], awaited=True)
 
     def _beneath(self, path: str, shown: str) -> Place:
         for folder in self.folders:
@@ -109,7 +110,7 @@ class Shelf:
         if relative.endswith(_JOURNALS):
             raise Problem(f"{relative} is the name of a journal, not of a database")
         default = not self.files and folder == self.folders[0] and relative == DEFAULT
-        return Place(folder, relative, relative, self.largest, default)
+        return Place(folder, relative, relative, self.largest, default, awaited=default)
 
     def look(self, place: Place) -> Spot | None:
         """The file at this place; None if there is none. Refuses what is no file of its own."""
@@ -151,7 +152,7 @@ class Shelf:
         """Make an empty file, with the folders above it; False if there is one already."""
         if self.look(place) is not None:
             return False
-        if not place.default and not place.name.lower().endswith(SUFFIXES):
+        if not place.awaited and not place.name.lower().endswith(SUFFIXES):
             raise Problem(f"{place.shown} does not end like a database; use one of {', '.join(SUFFIXES)}")
         if self.private and len(list(self.listed(lambda: None))) >= limits.PRIVATE_FILES:
             raise Problem(f"there are {limits.PRIVATE_FILES} databases already, which is the limit")

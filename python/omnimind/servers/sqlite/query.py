@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import guard, limits, values
-from omnimind.servers.sqlite.engine import Access
+from omnimind.servers.sqlite.engine import Access, virtual_tables
 from omnimind.servers.sqlite.values import Parameters, Value
 
 _BLANK = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))+", re.DOTALL)
@@ -114,6 +114,8 @@ def write(access: Access, statement: str, parameters: Parameters) -> Written:
         raise reads
     fence = guard.writing()
     with access.writing(fence) as connection:
+        with fence.compiling(virtual_tables(connection)):
+            connection.execute(f"EXPLAIN {statement}", parameters).close()
         cursor = connection.execute(statement, parameters)
         returned = None
         if cursor.description is not None:
