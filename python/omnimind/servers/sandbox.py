@@ -53,6 +53,11 @@ NEEDS: Final[dict[str, Needs]] = {
         file_options=("--db-path",),
     ),
     "context": Needs(state=("db/context",)),
+    "logging": Needs(
+        state=("db/logging",),
+        state_reads=("logs",),
+        reads=("/var/log/journal", "/run/log/journal", "/etc/machine-id"),
+    ),
     # Processes are looked at by number, so /proc as a whole; of other processes the kernel shows a fenced one
     # no environment, memory, open file or working folder all the same.
     "system_info": Needs(

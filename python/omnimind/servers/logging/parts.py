@@ -1,0 +1,168 @@
+"""The parts of one log of the fleet as bytes: the live file and its segments, packed or not.
+
+A part is known by its first line, which never changes: the live file becomes segment 17, then a packed one, and
+its bytes stay where they are. The folder is listed until the live file and the segments before it
+are of one moment, and all are held open; a segment that is packed between listing and opening is found under its
+new name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from omnimind.logfiles import segments
+
+BLOCK_BYTES = 64 * 1024
+IN_MEMORY_BYTES = 32 * 1024 * 1024
+UNPACKED_BYTES = 1024 * 1024 * 1024
+"""A segment that unpacks to more is read up to here; no setting allows one so large."""
+_FIRST_LINE = 64 * 1024
+_MARK_BYTES = 4
+_LOOKS = 20
+_DAMAGED = (OSError, EOFError, RuntimeError, ValueError)
+
+
+class Part:
+    """One file of a log. `mark` says which it is, whatever it is called by now."""
+
+    def __init__(self, path: Path, descriptor: int, spool: Path, live: bool) -> None:
+        self.live = live
+        self._spool = spool
+        self._descriptor = descriptor
+        self._packed = path.suffix == segments.LZ4
+        self._plain: IO[bytes] | None = None
+        stat = os.fstat(descriptor)
+        self.disk_bytes = stat.st_size
+        self.changed_s = stat.st_mtime
+        self._size = None if self._packed else stat.st_size
+        first = self._first_line()
+        self.mark = hashlib.blake2b(first, digest_size=_MARK_BYTES).hexdigest() if first else ""
+        self.begins = segments.stamp(first).decode("ascii", "replace")
+
+    def close(self) -> None:
+        """Let it go."""
+        os.close(self._descriptor)
+        if self._plain is not None:
+            self._plain.close()
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has, unpacked."""
+        if self._size is None:
+            self._unpack()
+        assert self._size is not None
+        return self._size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Its bytes from here to there."""
+        if not self._packed:
+            return os.pread(self._descriptor, stop - start, start)
+        self._unpack()
+        assert self._plain is not None
+        self._plain.seek(start)
+        return self._plain.read(stop - start)
+
+    def whole_lines(self, start: int, stop: int) -> int:
+        """The end of the last whole line of this range; `start` if there is none."""
+        while stop > start:
+            chunk = self.read(max(start, stop - BLOCK_BYTES), stop)
+            if (at := chunk.rfind(b"\n")) >= 0:
+                return max(start, stop - BLOCK_BYTES) + at + 1
+            stop = max(start, stop - BLOCK_BYTES)
+        return start
+
+    def cut(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """The range in blocks of whole lines, oldest first; what does not end with a line is left out."""
+        while start < stop:
+            end = self.whole_lines(start, min(stop, start + BLOCK_BYTES))
+            ahead = start + BLOCK_BYTES
+            while end == start and ahead < stop:  # a line longer than a block
+                ahead = min(stop, ahead + BLOCK_BYTES)
+                end = self.whole_lines(start, ahead)
+            if end == start:
+                return
+            yield start, end
+            start = end
+
+    def _first_line(self) -> bytes:
+        head = b""
+        if not self._packed:
+            head = os.pread(self._descriptor, _FIRST_LINE, 0)
+        else:
+            with contextlib.suppress(*_DAMAGED), self._opened() as unpacked:
+                head = unpacked.read(_FIRST_LINE)
+        return head.partition(b"\n")[0] if b"\n" in head else b""
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        import lz4.frame  # type: ignore[import-untyped]
+
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        with (
+            open(self._descriptor, "rb", closefd=False) as packed,
+            lz4.frame.LZ4FrameFile(packed) as unpacked,
+        ):
+            yield unpacked
+
+    def _unpack(self) -> None:
+        """All of a packed segment; of a damaged one what can be read."""
+        if self._plain is not None:
+            return
+        # In a folder of files without a name where it is large: a worker has no temporary folder.
+        plain: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=str(self._spool))  # noqa: SIM115
+        size = 0
+        with contextlib.suppress(*_DAMAGED), self._opened() as unpacked:
+            while size < UNPACKED_BYTES and (chunk := unpacked.read(1024 * 1024)):
+                plain.write(chunk)
+                size += len(chunk)
+        self._plain, self._size = plain, size
+
+
+class Parts:
+    """All parts of a log at one moment, oldest first; a context manager."""
+
+    def __init__(self, live: Path, spool: Path) -> None:
+        self._spool = spool
+        self._held: list[Part] = []
+        self.list = self._listed(live)
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let all files go."""
+        for part in self._held:
+            part.close()
+        self._held = []
+
+    def _listed(self, live: Path) -> list[Part]:
+        for _ in range(_LOOKS):
+            numbered = segments.segments(live)
+            now = self._open(live, live=True)
+            if [number for number, _ in segments.segments(live)] == [number for number, _ in numbered]:
+                break
+            self.close()
+        older = [
+            self._open(path) or self._open(path.with_name(path.name + segments.LZ4)) for _, path in numbered
+        ]
+        return [part for part in [*older, now] if part is not None and part.mark]
+
+    def _open(self, path: Path, *, live: bool = False) -> Part | None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return None
+        self._held.append(part := Part(path, descriptor, self._spool, live))
+        return part

@@ -1,0 +1,43 @@
+"""A text that can do nothing but be read: one line, no control characters, no secrets.
+
+What a process prints may hold line ends that forge records, sequences that steer a terminal, or marks that turn
+the direction of writing. Rule: whatever leaves this server went through `plain`. Colours are taken out, because
+they say nothing; all else that does not print is shown as an escape, so that nothing is hidden.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from omnimind.logfiles.redact import Redactor
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_REDACTOR = Redactor()
+
+
+def one_line(text: str) -> str:
+    """The text on one line, with what does not print as escapes."""
+    if text.isprintable():
+        return text
+    text = _COLOUR.sub("", text)
+    return "".join(char if char.isprintable() else _shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    if char in _NAMED:
+        return _NAMED[char]
+    if unicodedata.category(char) == "Zs":
+        return " "
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def plain(text: str) -> str:
+    """One line without control characters and without what is a secret by its form.
+
+    Secrets go twice: as they were written, and as they stand once escapes no longer divide them.
+    """
+    cleaned = _REDACTOR.line(one_line(_REDACTOR.line(text)))
+    return cleaned if cleaned.isprintable() else one_line(cleaned)
