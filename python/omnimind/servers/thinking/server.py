@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.types import CallToolResult
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from omnimind.servers import ServerContext
 from omnimind.servers.database import Databases
@@ -19,6 +19,17 @@ from omnimind.servers.desk import Desk
 from omnimind.servers.thinking import rubric, store
 from omnimind.servers.thinking.export import Format, branch_json, check_size, export, session_json, step_json
 from omnimind.servers.thinking.schema import MIGRATIONS
+from omnimind.servers.thinking.shapes import (
+    Deleted,
+    Evaluation,
+    History,
+    Opened,
+    Position,
+    Resumed,
+    SessionItem,
+    Sessions,
+    StepItem,
+)
 from omnimind.servers.tools import (
     ADDS,
     ENSURES,
@@ -39,17 +50,6 @@ def _word_as_bool(value: object) -> object:
 Flag = Annotated[bool, BeforeValidator(_word_as_bool), WithJsonSchema({"type": ["boolean", "string"]})]
 Ordinal = Annotated[int, Field(ge=1, le=2**53 - 1)]
 SessionId = Annotated[str, Field(description="The handle of a session")]
-
-
-class Position(BaseModel):
-    """The result of sequentialthinking."""
-
-    thoughtNumber: int
-    totalThoughts: int
-    nextThoughtNeeded: bool
-    branches: list[str]
-    thoughtHistoryLength: int
-    sessionId: str
 
 
 def build(context: ServerContext) -> MCPServer:
@@ -129,20 +129,21 @@ def _add_sessions(box: Toolbox, desk: Desk) -> None:
     @box.tool("Start Thinking", ADDS)
     async def start_thinking(
         title: Annotated[str, Field(description="The question to think about")] = "",
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, SessionItem]:
         """Open a session and return its handle. Sessions that nobody touches for 90 days are removed."""
         return data_result(session_json(await desk.change(lambda data, now: store.start(data, title, now))))
 
     @box.tool("List Thinking Sessions", READS)
     async def list_thinking_sessions(
         limit: Annotated[int, Field(ge=1, le=200)] = 20, offset: Annotated[int, Field(ge=0)] = 0
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, Sessions]:
         """Your sessions, the one used last first."""
-        found = await desk.read(lambda data: store.listed(data, limit, offset))
-        return data_result({"sessions": [session_json(session) for session in found]})
+        found = await desk.read(lambda data: store.listed(data, limit + 1, offset))
+        answer: dict[str, Any] = {"sessions": [session_json(session) for session in found[:limit]]}
+        return data_result({**answer, "nextOffset": offset + limit} if len(found) > limit else answer)
 
     @box.tool("Resume Thinking", ENSURES)
-    async def resume_thinking(session_id: SessionId) -> CallToolResult:
+    async def resume_thinking(session_id: SessionId) -> Annotated[CallToolResult, Resumed]:
         """Take a session up again: where each line stands and what number comes next. Steps sent without a
         session_id go to it from now on."""
 
@@ -153,7 +154,7 @@ def _add_sessions(box: Toolbox, desk: Desk) -> None:
         return data_result(await desk.change(work))
 
     @box.tool("Delete Thinking Session", REPLACES)
-    async def delete_thinking_session(session_id: SessionId) -> CallToolResult:
+    async def delete_thinking_session(session_id: SessionId) -> Annotated[CallToolResult, Deleted]:
         """Remove a session with all its steps."""
         await desk.change(lambda data, _: store.delete(data, session_id))
         return data_result({"deleted": session_id})
@@ -183,7 +184,7 @@ def _add_branching(box: Toolbox, desk: Desk) -> None:
         session_id: SessionId,
         branch_id: Annotated[str, Field(description="A name for the new line")],
         from_thought: Annotated[Ordinal, Field(description="The thought after which it leaves")],
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, Opened]:
         """Open a line of its own after a thought, to try another way. Send its steps to sequentialthinking
         with this session_id and branchId."""
 
@@ -200,7 +201,7 @@ def _add_branching(box: Toolbox, desk: Desk) -> None:
         branch_id: Annotated[str, Field(description="The branch that ends")],
         conclusion: Annotated[str, Field(description="What it has shown; becomes a step of the other line")],
         into: Annotated[str, Field(description="Another branch; empty for the main line")] = "",
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, StepItem]:
         """Close a branch and carry its outcome into the main line or another branch."""
 
         def work(data: sqlite3.Connection, now: int) -> dict[str, Any]:
@@ -219,23 +220,25 @@ def _add_reading(box: Toolbox, desk: Desk) -> None:
         ] = None,
         limit: Annotated[int, Field(ge=1, le=1000)] = 100,
         offset: Annotated[int, Field(ge=0)] = 0,
-    ) -> CallToolResult:
+    ) -> Annotated[CallToolResult, History]:
         """The steps of a session in the order they were thought, and its branches."""
 
         def work(data: sqlite3.Connection) -> dict[str, Any]:
             session = store.find(data, session_id)
-            steps = store.some_steps(data, session, branch_id, limit, offset)
+            found = store.some_steps(data, session, branch_id, limit + 1, offset)
+            steps = found[:limit]
             check_size(steps)
-            return {
+            answer = {
                 **session_json(session),
                 "history": [step_json(step) for step in steps],
                 "branches": [branch_json(branch) for branch in store.branches(data, session)],
             }
+            return {**answer, "nextOffset": offset + limit} if len(found) > limit else answer
 
         return data_result(await desk.read(work))
 
     @box.tool("Evaluate Thinking", READS)
-    async def evaluate_thinking(session_id: SessionId) -> CallToolResult:
+    async def evaluate_thinking(session_id: SessionId) -> Annotated[CallToolResult, Evaluation]:
         """Check a session against a stated rubric of its form (finished, unbroken, sound references, branches
         closed, estimate, repetition, promises, question). Each finding says its rule and its evidence; there
         is no score, and whether a thought is right is yours to judge."""
