@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.examples import Examples, examples_of, structured
+from fixtures.examples import Examples, examples_of, has_examples, structured
 from fleet import Fleet
 from mcp import Client, MCPError
 from visitor import LEGACY, MODERN, said, visit
@@ -41,7 +41,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module", params=[MODERN, LEGACY])
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     base = tmp_path_factory.mktemp(request.param)
-    examples = {name: examples_of(name, _made(base / name)) for name in SERVERS}
+    examples = {name: examples_of(name, _made(base / name)) for name in SERVERS if has_examples(name)}
     with Fleet({name: {"args": list(one.args)} for name, one in examples.items()}) as fleet:
         yield House(fleet, request.param, examples)
 
@@ -53,6 +53,7 @@ def _made(folder: Path) -> Path:
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_every_tool_answers_and_refuses_in_words(house: House, server: str) -> None:
+    assert server in house.examples, f"tests/fixtures/examples/{server}.py is missing"
     examples = house.examples[server]
     given: dict[str, Any] = {}
     async with visit(house.fleet.aggregate, house.era) as client:
