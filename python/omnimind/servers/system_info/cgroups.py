@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from omnimind.servers.system_info import disks
-from omnimind.servers.system_info.machine import Facts, Machine, Missing, missing, tried
+from omnimind.servers.system_info.machine import Facts, Machine, Missing, is_missing, missing, tried
 
 _NO_LIMIT_V1: Final = 1 << 62
 _MEMORY_V1: Final = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes")
@@ -60,15 +60,13 @@ def facts(machine: Machine) -> Facts:
     }
 
 
-def without_names(found: Facts) -> Facts:
-    """The same facts without the names of groups, which tell of users and containers."""
-    return {
-        part: {key: value for key, value in facts.items() if key != "limited_by"}
-        if isinstance(facts, dict)
-        else facts
-        for part, facts in found.items()
-        if part != "group"
-    }
+def without_names(found: Any) -> Any:
+    """The same facts without the names of groups, which tell of users and containers, nor their folders."""
+    if is_missing(found):
+        return missing("the group of this server does not tell")
+    if not isinstance(found, dict):
+        return found
+    return {key: without_names(value) for key, value in found.items() if key not in ("group", "limited_by")}
 
 
 def unified(machine: Machine) -> Path:

@@ -198,7 +198,9 @@ def _add_limits(box: Toolbox, machine: Machine) -> None:
     async def pressure_info() -> Annotated[CallToolResult, shapes.Pressure]:
         """Pressure stall information (PSI): the share of time in which work waited for processors, memory or
         disks, of the machine and of this server's control group."""
-        return data_result(await in_thread(pressure.facts, machine))
+        found = await in_thread(pressure.facts, machine)
+        group = found["group"] if _is_operator() else cgroups.without_names(found["group"])
+        return data_result({**found, "group": group})
 
     @box.tool("Cgroup Info", LIVE)
     async def cgroup_info() -> Annotated[CallToolResult, shapes.Limits]:

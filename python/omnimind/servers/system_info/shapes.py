@@ -116,7 +116,6 @@ class Limits(BaseModel):
     """The result of cgroup_info."""
 
     layout: Text
-    group: Any = None
     memory: Group | None = None
     cpu: Group | None = None
     pids: Group | None = None
