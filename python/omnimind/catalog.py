@@ -34,7 +34,7 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("thinking", "critical", 4322, True, "step-by-step reasoning sessions"),
     Builtin("context", "high", 4323, True, "context within a token budget"),
     Builtin("git", "high", 4328, True, "git repositories beneath named folders"),
-    Builtin("python", "high", 4324, False, "Python code in a sandbox"),
+    Builtin("python", "high", 4324, True, "Python code in a sandbox"),
     Builtin("sqlite", "medium", 4329, True, "SQLite databases"),
     Builtin("system_info", "medium", 4325, True, "facts about this machine"),
     Builtin("logging", "medium", 4326, True, "logs of the fleet, and records of clients"),

@@ -52,6 +52,8 @@ NEEDS: Final[dict[str, Needs]] = {
         folders_in_args=True,
         file_options=("--db-path",),
     ),
+    # Its jail was started before and is not confined with it.
+    "python": Needs(folders_in_args=True, also_state=("python",)),
     "context": Needs(state=("db/context",)),
     "logging": Needs(
         state=("db/logging",),

@@ -1,9 +1,9 @@
 """Python source run as cells of one namespace, as an interactive interpreter would: the value of the last
 expression is shown, an error is a traceback of the stranger's own frames with their source lines.
 
-A request is `{source, figures}`; the answer `{value, error, figures}`, after everything that was printed has been
-flushed. The answer is written by a process that a stranger's code has lived in: whoever reads it believes nothing
-but its shape.
+A request is `{source, files, library, last}`; the answer `{value, error, figures, figures_left_out}`, after all that
+was printed has been flushed. The answer is written by a process that a stranger's code has lived in: whoever reads
+it believes nothing but its shape.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import contextlib
 import gc
 import io
 import linecache
+import os
 import sys
 import threading
 import traceback
@@ -41,12 +42,29 @@ def serve(request: int, reply: int) -> None:
     count = 0
     while (asked := frames.read(request)) is not None:
         count += 1
-        answer = run(str(asked["source"]), main, count)
+        library = asked.get("library")
+        if library and library not in sys.path:
+            sys.path.append(library)
+        try:
+            _lay(asked.get("files") or {})
+            answer = run(str(asked["source"]), main, count)
+        except OSError as refusal:
+            answer = {"value": None, "error": _error(refusal)}
         if asked.get("last"):
-            _finish()
+            _join_threads()
         answer["figures"], answer["figures_left_out"] = _figures()
+        if asked.get("last"):
+            _say_goodbye()
         _flush()
         frames.write(reply, answer)
+
+
+def _lay(files: dict[str, str]) -> None:
+    """Files of the caller, written here and not by the worker: whatever they are called, it happens in the jail."""
+    for name, text in files.items():
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(text)
 
 
 def run(source: str, main: types.ModuleType, count: int = 1) -> dict[str, Any]:
@@ -120,10 +138,17 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
             _strip(other, seen)
 
 
-def _finish() -> None:
-    """What an interpreter does at its end: wait for threads, run what was registered."""
+def _join_threads() -> None:
+    """Wait for threads, as an interpreter does at its end."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]
+    except BaseException:
+        traceback.print_exc()
+
+
+def _say_goodbye() -> None:
+    """Run what was registered for the end; matplotlib closes its figures then."""
+    try:
         atexit._run_exitfuncs()
     except BaseException:
         traceback.print_exc()

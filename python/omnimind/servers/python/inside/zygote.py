@@ -103,6 +103,8 @@ class Zygote:
         if kind == "kill":
             child.why = child.why or "asked"
             self._kill(child)
+        elif kind == "interrupt":
+            os.kill(child.pid, signal.SIGINT)
         elif kind == "stop":
             child.stopped = True
             os.kill(child.pid, signal.SIGSTOP)

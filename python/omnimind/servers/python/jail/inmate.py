@@ -176,8 +176,8 @@ class Inmate:
         await _drain(self._out, out, "stdout", on_output)
         await _drain(self._err, err, "stderr", on_output)
 
-    def order(self, what: Literal["kill", "stop", "go"]) -> None:
-        """Kill it, stop it, or let it go on; a jail that is gone has killed it already."""
+    def order(self, what: Literal["kill", "interrupt", "stop", "go"]) -> None:
+        """Kill it, interrupt it, stop it, or let it go on; a jail that is gone has killed it already."""
         if self.ended is None:
             with contextlib.suppress(JailGoneError):
                 self._warden.tell({"t": what, "number": self.number})

@@ -38,6 +38,10 @@ class Code:
     """Run Python source as a cell. The outcome's `value` is what `inside.cell` reports."""
 
     source: str
+    files: dict[str, str] = field(default_factory=dict)
+    """Laid into the folder before, by the job itself."""
+    library: str | None = None
+    """Another folder to import from; the job must be able to read it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Jail:
         self, job: Job, on_output: OnOutput | None = None, warm: tuple[str, Warm] | None = None
     ) -> Outcome:
         """Do a job to its end. Cancelling kills it. Raises Problem if there is no jail or no room in it."""
-        with self._place():
+        with self.place():
             started = time.monotonic()
             inmate = await self.admit(job, warm)
             out, err = Captured(job.limits.output_bytes), Captured(job.limits.output_bytes)
@@ -100,11 +100,12 @@ class Jail:
                     await inmate.kill()
                 inmate.close()
         if ended.end() == "lost":
-            self._replace(ended)
+            self.mend()
         return _outcome(value, end, ended, out, err, time.monotonic() - started)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def place(self) -> Iterator[None]:
+        """One of the places of code that runs. Raises Problem when all are taken."""
         if self._running >= self._at_once:
             raise Problem(
                 f"{self._at_once} pieces of code run already, which is the limit; try again in a moment"
@@ -115,11 +116,18 @@ class Jail:
         finally:
             self._running -= 1
 
-    async def admit(self, job: Job, warm: tuple[str, Warm] | None = None, kind: str | None = None) -> Inmate:
-        """A job that has been ordered and not been waited for; the caller closes it."""
+    async def admit(
+        self, job: Job, warm: tuple[str, Warm] | None = None, *, keep: bool = False, fast: str | None = None
+    ) -> Inmate:
+        """A job that has been ordered and not been waited for; the caller closes it.
+
+        With `keep` it takes one request after the other; with `fast` it is the host of that interpreter.
+        """
         order = {**_order(job), "number": next(self._numbers)}
-        if kind is not None:
-            order["kind"] = kind
+        if keep or fast:
+            order["limits"]["cpu_s"] = 0  # it lives as long as it is asked, and each request has its own time
+        if fast:
+            order |= {"kind": "fast", "program": fast, "env": {"MONTY_BIN": fast}}
         stdin = seqpacket.sealed(job.stdin) if job.stdin else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if job.stdin:
@@ -149,12 +157,7 @@ class Jail:
                 tasks.start_soon(watch_disk, job.folder, job.limits, chosen, tasks.cancel_scope)
                 try:
                     if not isinstance(job.do, Program):
-                        asked = (
-                            {"source": job.do.source, "last": True}
-                            if isinstance(job.do, Code)
-                            else job.do.arguments
-                        )
-                        await inmate.ask(asked)
+                        await inmate.ask(_asked(job.do))
                     inmate.no_more_requests()
                     value = await inmate.answer(out, err, on_output)
                     # A job may have answered and still run: what it prints then is output like any other.
@@ -210,18 +213,22 @@ class Jail:
             if gone is not None:
                 gone.close()
 
-    def _replace(self, ended: Ended) -> None:
-        """A job was lost: find out at once whether its zygote is, instead of at the next call."""
+    def mend(self) -> None:
+        """A job was lost: find out now whether its zygote is too, instead of at the next call. Raises Problem."""
         with self._lock:
-            gone = [self._main, *self._warm.values()]
-        for one in gone:
-            if one is not None and one.has_ended():
-                with self._lock:
-                    self._warm = {name: kept for name, kept in self._warm.items() if kept is not one}
-                    if one is self._main:
-                        self._main, self._warm = None, {}
-                        self._main = self._start_again()
-                one.close()
+            for name, one in list(self._warm.items()):
+                if one.has_ended():
+                    self._warm.pop(name).close()
+            if self._main is not None and self._main.has_ended():
+                for one in (self._main, *self._warm.values()):
+                    one.close()
+                self._main, self._warm = None, {}
+                try:
+                    self._main = self._start_again()
+                except JailGoneError as gone:
+                    raise Problem(
+                        "the jail went away, and this server starts again with a new one; try again"
+                    ) from gone
 
     def close(self) -> None:
         """End the zygotes, and all jobs with them."""
@@ -262,6 +269,12 @@ def _order(job: Job) -> dict[str, Any]:
     if isinstance(job.do, Call):
         return {**order, "kind": "call", "target": job.do.target}
     return {**order, "kind": "code"}
+
+
+def _asked(do: Code | Call) -> dict[str, Any]:
+    if isinstance(do, Call):
+        return do.arguments
+    return {"source": do.source, "files": do.files, "library": do.library, "last": True}
 
 
 def _outcome(
