@@ -12,7 +12,7 @@ import functools
 import inspect
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import anyio.from_thread
@@ -102,11 +102,18 @@ class Toolbox:
 
 
 class _Tool(Tool):
-    """A tool that says in one line which argument is wrong, and how."""
+    """A tool that says in one line which argument is wrong, and how.
+
+    Arguments that it does not know are ignored, as by the reference servers; but `dry_run` where `dryRun` was meant
+    would change a file that was not to be changed, so a parameter in another spelling is refused.
+    """
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> Any:
+        if misspelt := _misspelt(arguments, self.parameters["properties"]):
+            text = f"Input validation error: invalid arguments for {self.name}: {misspelt}"
+            return CallToolResult(content=[_text(text)], is_error=True)
         try:
             return await super().run(arguments, context, convert_result)
         except ToolError as refusal:
@@ -116,6 +123,18 @@ class _Tool(Tool):
             said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong[:_ERRORS])
             text = f"Input validation error: invalid arguments for {self.name}: {said}"
             return CallToolResult(content=[_text(text)], is_error=True)
+
+
+def _misspelt(arguments: Iterable[str], parameters: Iterable[str]) -> str:
+    spellings = {_folded(name): name for name in parameters}
+    meant = [(name, spellings.get(_folded(name), name)) for name in arguments]
+    return "; ".join(
+        f"{name}: there is no such parameter, {one} is meant" for name, one in meant if name != one
+    )
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", "").replace("-", "")
 
 
 def _tidy(schema: Any) -> Any:

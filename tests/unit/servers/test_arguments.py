@@ -1,0 +1,22 @@
+"""How tools take their arguments: what is unknown is ignored, what is misspelt is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from server_session import Session
+
+
+@pytest.mark.parametrize("spelling", ["dry_run", "dryrun", "DRYRUN", "dry-run"])
+def test_a_misspelt_dry_run_changes_nothing(filesystem: Session, folder: Path, spelling: str) -> None:
+    (folder / "a").write_text("old")
+    edits = [{"oldText": "old", "newText": "new"}]
+    said = filesystem.problem("edit_file", path="a", edits=edits, **{spelling: True})
+    assert f"{spelling}: there is no such parameter, dryRun is meant" in said
+    assert (folder / "a").read_text() == "old"
+
+
+def test_an_unknown_argument_is_ignored_as_by_the_reference(filesystem: Session, folder: Path) -> None:
+    (folder / "a").write_text("text")
+    assert filesystem.text("read_text_file", path="a", random_string="dummy") == "text"
