@@ -37,29 +37,3 @@ _OPTIONAL = {"isRevision", "revisesThought", "branchFromThought", "branchId", "n
 THINKING = {"sequentialthinking": (_THOUGHT | _OPTIONAL, _THOUGHT)}
 
 ALL = {"filesystem": FILESYSTEM, "memory": MEMORY, "thinking": THINKING}
-
-READ_ONLY = {
-    "read_file",
-    "read_text_file",
-    "read_media_file",
-    "read_multiple_files",
-    "list_directory",
-    "list_directory_with_sizes",
-    "directory_tree",
-    "search_files",
-    "get_file_info",
-    "list_allowed_directories",
-    "read_graph",
-    "search_nodes",
-    "open_nodes",
-    # ours
-    "get_memory",
-    "retrieve_memories",
-    "memory_neighbourhood",
-    "propose_consolidation",
-    "export_memory",
-    "list_thinking_sessions",
-    "thinking_history",
-    "evaluate_thinking",
-    "export_thinking",
-}
