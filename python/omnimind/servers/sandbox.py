@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from omnimind import catalog
-from omnimind.linux import landlock, seccomp
+from omnimind.linux import landlock, process, seccomp
 
 log = logging.getLogger("omnimind.worker")
 
@@ -29,6 +29,7 @@ class Needs:
     `state` names folders of the state folder that are its own, `state_reads` what it only reads there, `reads`
     paths of the system. With `folders_in_args` the folders of its arguments take the place of `state`; there an
     option in `file_options` names a file, which stands for the folder it is in. `also_state` is its own in any case.
+    Without `capabilities` a server that root runs gives up what root may do beyond its own files.
     """
 
     state: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Needs:
     also_state: tuple[str, ...] = ()
     network: bool = False
     processes: bool = False
+    capabilities: bool = True
 
 
 NEEDS: Final[dict[str, Needs]] = {
@@ -54,7 +56,7 @@ NEEDS: Final[dict[str, Needs]] = {
     ),
     # Its jail was started before and is not confined with it.
     "python": Needs(folders_in_args=True, also_state=("python",)),
-    "context": Needs(state=("db/context",)),
+    "context": Needs(state=("db/context",), capabilities=False),
     "logging": Needs(
         state=("db/logging",),
         state_reads=("logs",),
@@ -65,6 +67,7 @@ NEEDS: Final[dict[str, Needs]] = {
     "system_info": Needs(
         state_reads=("run",),
         reads=("/proc", "/sys/class", "/sys/devices", "/sys/hypervisor", "/sys/fs/cgroup"),
+        capabilities=False,
     ),
 }
 """A built-in server that is not here is not confined."""
@@ -83,6 +86,11 @@ def confine(name: str, state_dir: Path, args: list[str]) -> None:
     if needs is None:
         return
     write = _folders(needs, state_dir, args)
+    if not needs.capabilities:
+        try:
+            process.drop_capabilities()
+        except OSError as refusal:
+            log.warning("capabilities cannot be given up: %s", refusal)
     try:
         read = [*_readable(), *needs.reads, *(str(state_dir / kept) for kept in needs.state_reads)]
         if not landlock.restrict(read, [*write, "/dev/null"]):
