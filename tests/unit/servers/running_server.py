@@ -64,12 +64,15 @@ async def _look(seen: Seen, state: Path) -> Seen:
 
 
 def _snapshot(*folders: Path) -> dict[str, str]:
-    """Every file by its content; a database by its rows, because its file may be tidied while it is read."""
+    """Every file by its content; a database by its rows, because its file may be tidied while it is read.
+
+    What lies in a folder called `cache` decides about time only, so filling it is no change.
+    """
     return {
         str(path): _content(path)
         for folder in folders
         for path in folder.rglob("*")
-        if not path.name.endswith(_JOURNALS)
+        if not path.name.endswith(_JOURNALS) and "cache" not in path.relative_to(folder).parts
     }
 
 

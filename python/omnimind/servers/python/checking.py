@@ -10,7 +10,7 @@ from typing import Final
 import anyio.to_thread
 
 from omnimind.servers.problem import Problem
-from omnimind.servers.python import install, lint, packages, test_run, type_check, workbench
+from omnimind.servers.python import install, lint, packages, scratch, test_run, type_check, workbench
 from omnimind.servers.python.findings import Finding, complaint, shortened
 from omnimind.servers.python.install import Settings
 from omnimind.servers.python.jail import Call, Job, Limits, Outcome, Program
@@ -86,16 +86,33 @@ def _changed(folder: Path, given: Sources) -> Changed:
 async def type_checked(bench: Workbench, given: Sources, principal: str, *, strict: bool) -> list[Finding]:
     """What mypy finds, in the caller's own cache and with the packages that the caller installed."""
     workbench.require("mypy")
-    cache = bench.cache(principal, CACHE_BYTES)
-    library = bench.library(principal)
-    arguments = type_check.arguments(given, str(cache), strict=strict)
-    call = Call(type_check.RUN, {"arguments": arguments, "library": library})
+    with bench.cache(principal, CACHE_BYTES) as cache:
+        found = await _types(bench, given, cache, bench.library(principal), strict=strict)
+        if (
+            found is None and cache is not None
+        ):  # a machine that lost power may have left a cache that is broken
+            scratch.remove(cache)
+            found = await _types(bench, given, None, bench.library(principal), strict=strict)
+    if found is None:
+        raise Problem(
+            "mypy broke down over this code, which is a fault of mypy; leave out files to find the cause"
+        )
+    return found
+
+
+async def _types(
+    bench: Workbench, given: Sources, cache: Path | None, library: str | None, *, strict: bool
+) -> list[Finding] | None:
+    """What mypy finds; None if it broke down. Without a cache it makes one that goes with the run."""
     async with bench.folder(given.files) as folder:
-        job = Job(call, folder, read=_paths(library), write=(str(cache),), limits=MYPY)
+        kept = str(cache / ("strict" if strict else "usual")) if cache else ".mypy_cache"
+        arguments = type_check.arguments(given, kept, strict=strict)
+        call = Call(type_check.RUN, {"arguments": arguments, "library": library})
+        job = Job(call, folder, read=_paths(library), write=(str(cache),) if cache else (), limits=MYPY)
         outcome = await bench.jail.run(job)
         _refuse_early_end(outcome, MYPY, "mypy")
-        if outcome.end == "failed":
-            raise complaint("mypy", outcome.stderr.decode("utf-8", "replace"), str(folder))
+        if outcome.end == "failed" or not isinstance(outcome.value, dict):
+            return None
         said = outcome.value
         return type_check.read_findings(said["stdout"].encode(), said["stderr"], str(folder))
 

@@ -23,6 +23,7 @@ def add_code_tools(
     The workbench that comes back knows where the packages of a principal are.
     """
     bench = Workbench(jail, base)
+    bench.make_folders()
     add_check_tools(box, bench, roots)
     add_test_tools(box, bench, roots)
     add_package_tools(box, bench, roots, settings, limits)

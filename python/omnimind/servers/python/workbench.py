@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import importlib.util
 import os
 import secrets
-import shutil
 import stat
 import sys
 import sysconfig
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ import anyio.to_thread
 
 from omnimind.linux.openat2 import open_beneath
 from omnimind.servers.problem import Problem
+from omnimind.servers.python import scratch
 from omnimind.servers.python.install import Environment, size
 from omnimind.servers.python.jail import Jail
 
@@ -42,6 +43,11 @@ class Workbench:
     jail: Jail
     base: Path
 
+    def make_folders(self) -> None:
+        """Make what all calls share."""
+        for name in ("runs", "cache"):
+            (self.base / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @contextlib.asynccontextmanager
     async def folder(self, files: Mapping[str, bytes]) -> AsyncIterator[Path]:
         """A folder with these files, for as long as the block runs."""
@@ -50,7 +56,7 @@ class Workbench:
             yield made
         finally:
             # Not in a thread: a cancelled task could not wait for one.
-            shutil.rmtree(made, ignore_errors=True)
+            scratch.remove(made)
 
     def environment(self, principal: str) -> Environment:
         """What this principal has installed."""
@@ -61,13 +67,26 @@ class Workbench:
         folder = self.environment(principal).current()
         return None if folder is None else str(folder)
 
-    def cache(self, principal: str, most: int) -> Path:
-        """A folder for what only saves time, of this principal alone; begun anew when it has grown beyond `most`."""
-        made = self.base / "cache" / _hashed(principal)
-        if size(made) > most:
-            shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return made
+    @contextlib.contextmanager
+    def cache(self, principal: str, most: int) -> Iterator[Path | None]:
+        """A folder for what only saves time, of this principal alone; None while another run has it.
+
+        Two runs in one cache would wait for each other's locks. It is begun anew when it has grown beyond `most`.
+        """
+        folder = self.base / "cache" / _hashed(principal)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            yield self._kept(folder, most) if _locked(lock) else None
+        finally:
+            os.close(lock)
+
+    def _kept(self, folder: Path, most: int) -> Path:
+        kept = folder / "kept"
+        if size(kept) > most:
+            scratch.remove(kept)
+        kept.mkdir(mode=0o700, exist_ok=True)
+        return kept
 
     def reports(self, principal: str) -> Path:
         """A folder for results that can be asked for again."""
@@ -76,17 +95,24 @@ class Workbench:
         return made
 
 
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _hashed(principal: str) -> str:
     return hashlib.sha256(principal.encode()).hexdigest()[:32]
 
 
 def lay(runs: Path, files: Mapping[str, bytes]) -> Path:
     """A new folder among the runs, with these files. Those that a killed worker left long ago are removed."""
-    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
     for entry in os.scandir(runs):
         with contextlib.suppress(OSError):
             if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_S:
-                shutil.rmtree(entry.path, ignore_errors=True)
+                scratch.remove(Path(entry.path))
     made = runs / secrets.token_hex(8)
     made.mkdir(mode=0o700)
     for name, data in files.items():
