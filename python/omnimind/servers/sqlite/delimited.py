@@ -21,7 +21,7 @@ from omnimind.servers.sqlite import values
 from omnimind.servers.sqlite.values import BrokenText, Value
 
 BYTES_MARK: Final = "base64:"
-_FIELD: Final = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\r|\n|\Z)')
+_FIELD: Final = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",\r\n]*))(,|\r\n|\r|\n|\Z)')
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9]\d{0,18})")
 _REAL: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 _NEEDS_QUOTES: Final = re.compile(r'[",\r\n]')

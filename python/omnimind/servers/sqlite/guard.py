@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from omnimind.servers.problem import Problem
-from omnimind.servers.sqlite import limits
+from omnimind.servers.sqlite import formats, limits
 
 _READ_ACTIONS: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
 _ROW_ACTIONS: Final = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
@@ -43,6 +43,7 @@ _INNER: Final = (
 _FUNCTIONS_DENIED: Final = frozenset(
     {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "sqlite_log", "rtreecheck"}
 )
+_FORMATTING: Final = frozenset({"printf", "format"})
 _FACTS: Final = frozenset(
     {
         "application_id",
@@ -101,11 +102,14 @@ class Guard:
     def __init__(
         self, beyond_reading: Collection[int] = (), pragmas: Collection[str] = (), *, only: str
     ) -> None:
+        self.formats_checked = False
+        """Whether the formats in the statement's own text were looked at; see `formats.py`."""
         self._beyond = frozenset(beyond_reading)
         self._pragmas = frozenset(pragmas)
         self._only = only
         self._slow = self._matching = 0
         self._inner_tables: frozenset[str] = frozenset()
+        self._formats_elsewhere = 0
         self._refused: str | None = None
         self._connection: sqlite3.Connection | None = None
         self.wrote = False
@@ -137,9 +141,11 @@ class Guard:
         return None if self._refused is None else Problem(self._refused)
 
     def _asked(
-        self, action: int, first: str | None, second: str | None, schema: str | None, _inner: str | None
+        self, action: int, first: str | None, second: str | None, schema: str | None, inner: str | None
     ) -> int:
         refusal = self._refusal(action, first, second, schema)
+        if refusal is None and action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FORMATTING:
+            refusal = self._formatting(inner)
         if refusal is None:
             return sqlite3.SQLITE_OK
         self._refused = self._refused or refusal
@@ -178,6 +184,14 @@ class Guard:
             self._slow, self._matching = self._slow + slow, self._matching + matching
             bound = limits.value_bytes(self._slow, self._matching)
             self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, bound)
+        return None
+
+    def _formatting(self, inner: str | None) -> str | None:
+        if inner is None:
+            return None if self.formats_checked else formats.REFUSAL
+        self._formats_elsewhere += 1
+        if self._formats_elsewhere > limits.FORMATS_ELSEWHERE:
+            return f"its views and triggers use printf more than {limits.FORMATS_ELSEWHERE} times, which is the limit"
         return None
 
     def _pragma(self, name: str, value: str | None) -> str | None:

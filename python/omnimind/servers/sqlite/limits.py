@@ -51,6 +51,8 @@ SLOW_FUNCTIONS: Final[dict[str, int]] = {
 MATCHING_FUNCTIONS: Final = frozenset({"like", "glob"})
 """Functions whose work is the value times the pattern; the pattern is bounded."""
 
+FORMATS_ELSEWHERE: Final = 4  # printf in views and triggers that a statement meets
+
 _SLOW_BYTES: Final = 512 * 1024  # instr over so much, at its worst, takes about two seconds
 _SLOW_LEAST: Final = 16 * 1024
 _MATCHED_LEAST: Final = 512 * 1024

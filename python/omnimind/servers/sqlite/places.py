@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from omnimind.servers.sqlite import limits
 
 DEFAULT: Final = "main.db"
 SUFFIXES: Final = (".db", ".db3", ".s3db", ".sqlite", ".sqlite3")
+_PLAIN: Final = re.compile(r"\w[\w .+-]*")
 _JOURNALS: Final = ("-journal", "-wal", "-shm")
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -154,6 +156,8 @@ class Shelf:
             return False
         if not place.awaited and not place.name.lower().endswith(SUFFIXES):
             raise Problem(f"{place.shown} does not end like a database; use one of {', '.join(SUFFIXES)}")
+        if not place.awaited and not all(map(_PLAIN.fullmatch, place.relative.split("/"))):
+            raise Problem(f"{place.shown} is no plain name; use letters, digits, spaces and any of _ . - +")
         if self.private and len(list(self.listed(lambda: None))) >= limits.PRIVATE_FILES:
             raise Problem(f"there are {limits.PRIVATE_FILES} databases already, which is the limit")
         self._make_folders(place)

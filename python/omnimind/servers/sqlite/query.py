@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from omnimind.servers.problem import Problem
-from omnimind.servers.sqlite import guard, limits, values
+from omnimind.servers.sqlite import formats, guard, limits, values
 from omnimind.servers.sqlite.engine import Access, virtual_tables
+from omnimind.servers.sqlite.text import is_ordered, words
 from omnimind.servers.sqlite.values import Parameters, Value
 
-_BLANK = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))+", re.DOTALL)
-_WORD = re.compile(r"\w+")
 _NO_ROWS = frozenset({"ALTER", "ANALYZE", "CREATE", "DROP", "PRAGMA", "REINDEX"})
 
 
@@ -54,26 +52,13 @@ class Step:
     steps: list[Step] = field(default_factory=list)
 
 
-def words(statement: str, count: int = 2) -> list[str]:
-    """The first words of a statement in capitals, past its comments."""
-    found: list[str] = []
-    at = 0
-    while len(found) < count:
-        if blank := _BLANK.match(statement, at):
-            at = blank.end()
-        word = _WORD.match(statement, at)
-        if word is None:
-            break
-        found.append(word[0].upper())
-        at = word.end()
-    return found
-
-
 def read(access: Access, statement: str, parameters: Parameters, limit: int, offset: int) -> Page:
     """A page of what a reading statement gives."""
     _check(statement)
-    ordered = re.search(r"\border\s+by\b", statement, re.IGNORECASE) is not None
-    with access.reading(guard.reading()) as connection:
+    ordered = is_ordered(statement)
+    fence = guard.reading()
+    fence.formats_checked = formats.check(statement)
+    with access.reading(fence) as connection:
         cursor = connection.execute(statement, parameters)
         if cursor.description is None:
             raise Problem("the statement gives no rows; read_query takes a SELECT")
@@ -113,6 +98,8 @@ def write(access: Access, statement: str, parameters: Parameters) -> Written:
     if words(statement, 1) in (["SELECT"], ["VALUES"], ["EXPLAIN"]):
         raise reads
     fence = guard.writing()
+    # SQLite itself formats the new text of a table that is altered.
+    fence.formats_checked = formats.check(statement) or words(statement, 1) == ["ALTER"]
     with access.writing(fence) as connection:
         with fence.compiling(virtual_tables(connection)):
             connection.execute(f"EXPLAIN {statement}", parameters).close()
@@ -141,14 +128,18 @@ def create_table(access: Access, statement: str) -> None:
     _check(statement)
     if words(statement) != ["CREATE", "TABLE"]:
         raise Problem("Only CREATE TABLE statements are allowed; write_query does the rest")
-    with access.writing(guard.creating()) as connection:
+    fence = guard.creating()
+    fence.formats_checked = formats.check(statement)
+    with access.writing(fence) as connection:
         connection.execute(statement)
 
 
 def explain(access: Access, statement: str, parameters: Parameters) -> list[Step]:
     """The plan of a statement as a tree. Nothing of it runs: the connection can only read."""
     _check(statement)
-    with access.reading(guard.writing()) as connection:
+    fence = guard.writing()
+    fence.formats_checked = True  # nothing of it runs
+    with access.reading(fence) as connection:
         rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
     top = Step("")
     known = {0: top}
