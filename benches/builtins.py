@@ -31,10 +31,10 @@ CHEAPEST = {
     "memory": ("open_nodes", '{"names":["nobody"]}'),
     "thinking": ("list_thinking_sessions", "{}"),
     "context": ("list_context", "{}"),
-    "git": ("git_repositories", "{}"),
-    "python": ("list_python_sessions", "{}"),
+    "git": ("git_list_repositories", "{}"),
+    "python": ("list_sessions", "{}"),
     "sqlite": ("list_databases", "{}"),
-    "system_info": ("get_memory_info", "{}"),
+    "system_info": ("memory_info", "{}"),
     "logging": ("log_sources", "{}"),
 }
 """The tool that does least, and its arguments."""

@@ -235,8 +235,8 @@ def test_four_hours_of_the_incident_cost_three_starts_a_window_no_call_and_a_meg
 
 
 def original_fleet(taken_port: int) -> dict[str, Any]:
-    """The nine, as real processes: six that serve, one of them without the port it wanted, and the three."""
-    servers = {name: fixture_entry("slow_echo") for name in HEALTHY}
+    """The nine: the six built-in servers that serve, one of them without the port it wanted, and the three."""
+    servers: dict[str, dict[str, Any]] = {name: {"port": 0} for name in HEALTHY}
     servers["filesystem"]["port"] = taken_port
     servers[PORT_HELD] = fixture_entry("hostile.port_lover", str(taken_port))
     servers[IMPORT_ERROR] = {"command": sys.executable, "args": ["-c", "import no_such_module_anywhere"]}

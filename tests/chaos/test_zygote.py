@@ -1,7 +1,7 @@
-"""Nine workers, as the nine built-in servers will be: up in no time, and sharing what they have in common.
+"""The nine built-in servers: up in no time, and sharing what they have in common.
 
-The three that exist run three times each under names of their own. Measured twice: from nothing to a fleet that
-answers, zygote's imports included; and all nine out of a warm zygote, which is what the bar speaks of.
+Measured twice: from nothing to a fleet that answers, zygote's imports included; and all nine out of a warm zygote,
+which is what the bar speaks of. What a worker starts for itself counts as its own.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from benches.processes import pss_mb
+from benches.processes import family, pss_mb
+from omnimind import catalog
 from tests.chaos.neighbours import FULL, Calls, ask, own_processes
 from tests.fleet import Fleet, wait_until
 
-BUILTINS = ("filesystem", "memory", "thinking")
-NINE = {f"{name}{number}": {"builtin": name, "port": 0} for name in BUILTINS for number in (1, 2, 3)}
+NINE = {builtin.name: {"port": 0} for builtin in catalog.available()}
 ROUNDS = 10 if FULL else 2
 BAR_S = 1.5
-BAR_MB = 250.0
+BAR_MB = 300.0
 GUARD = 1 if FULL else 10
 """The sample guards against a start without the zygote's help, on a machine that does other things too."""
 
@@ -63,12 +63,17 @@ def test_nine_workers_are_ready_soon_and_share_their_memory() -> None:
         if os.geteuid() != 0:
             pytest.skip("NOT PROVEN HERE: workers hide their memory from everyone but root")
         zygote = own_processes(fleet)["zygote"]
-        each_mb = [pss_mb(pid) for pid in pids(fleet).values() if pid is not None]
-        sum_mb = sum(each_mb) + pss_mb(zygote)
+        each_mb = {
+            name: sum(pss_mb(one) for one in family(pid))
+            for name, pid in pids(fleet).items()
+            if pid is not None
+        }
+        sum_mb = sum(each_mb.values()) + pss_mb(zygote)
         assert all(Path(f"/proc/{pid}").exists() for pid in pids(fleet).values())
     print(
         f"nine workers: {cold_s:.2f} s from nothing, {statistics.median(warm_s):.2f} s from a warm zygote"
-        f" (at worst {max(warm_s):.2f} s), {sum_mb:.0f} MB together with the zygote"
+        f" (at worst {max(warm_s):.2f} s), {sum_mb:.0f} MB together with the zygote: "
+        + ", ".join(f"{name} {mb:.0f}" for name, mb in each_mb.items())
     )
     assert len(each_mb) == len(NINE)
     assert statistics.median(warm_s) <= BAR_S * GUARD

@@ -28,6 +28,12 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "memory": ("read_graph", {}),
     "filesystem": ("list_allowed_directories", {}),
+    "context": ("list_context", {}),
+    "git": ("git_list_repositories", {}),
+    "python": ("execute", {"code": "6 * 7", "engine": "jail"}),
+    "sqlite": ("list_databases", {}),
+    "system_info": ("memory_info", {}),
+    "logging": ("log_sources", {}),
 }
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 
+from omnimind import catalog
 from tests.fleet import wait_until
 from tests.system.systemd.machine import FULL, Machine
 
-SERVERS = ("filesystem", "memory", "thinking")
+SERVERS = [builtin.name for builtin in catalog.available()]
 UNITS = [f"omnimind-mcp@{server}.service" for server in SERVERS]
 HANG_S = 60.0
 
