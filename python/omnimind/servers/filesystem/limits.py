@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 READ_BYTES: Final = 4 * 1024 * 1024  # text in one answer, also of read_multiple_files together
-SCAN_BYTES: Final = 256 * 1024 * 1024  # how far head and tail look into a larger file
 MEDIA_BYTES: Final = 8 * 1024 * 1024
 WRITE_BYTES: Final = 8 * 1024 * 1024
 EDIT_BYTES: Final = 4 * 1024 * 1024
