@@ -37,9 +37,9 @@ def build(context: ServerContext) -> MCPServer:
     box = Toolbox()
     executor = Executor(jail, base, limits)
     add_execute_tools(box, executor)
-    bench = add_code_tools(
-        box, jail, base, open_roots(folders) if folders else None, installs, limits.figures()
-    )
+    closed = (str(context.state_dir.resolve()),)
+    roots = open_roots(folders, closed=closed) if folders else None
+    bench = add_code_tools(box, jail, base, roots, installs, limits.figures())
     executor.library = bench.library
     return new_server(
         context,
