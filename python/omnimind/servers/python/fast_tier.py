@@ -18,7 +18,6 @@ import anyio.to_thread
 
 from omnimind.servers.problem import Problem
 from omnimind.servers.python import scratch, subset
-from omnimind.servers.python.inside.frames import BrokenFrameError
 from omnimind.servers.python.jail import Code, Jail, Job, Limits
 from omnimind.servers.python.jail.inmate import Captured, Inmate
 
@@ -72,7 +71,7 @@ class FastTier:
         try:
             with (
                 anyio.move_on_after(limits.wall_s + _LATE_S),
-                contextlib.suppress(BrokenPipeError, BrokenFrameError),
+                contextlib.suppress(BrokenPipeError),
             ):
                 await host.inmate.ask(asked)
                 answer = await host.inmate.answer(Captured(4096), Captured(4096))

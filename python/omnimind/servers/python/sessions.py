@@ -22,7 +22,6 @@ import anyio.to_thread
 
 from omnimind.servers.problem import Problem
 from omnimind.servers.python import scratch
-from omnimind.servers.python.inside.frames import BrokenFrameError
 from omnimind.servers.python.jail import Code, End, Jail, Job, Outcome
 from omnimind.servers.python.jail.inmate import Captured, Inmate, OnOutput
 from omnimind.servers.python.jail.job import Limits
@@ -158,7 +157,7 @@ class Sessions:
         chosen: list[End] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch_disk, session.folder, limits, chosen, tasks.cancel_scope)
-            with contextlib.suppress(BrokenPipeError, BrokenFrameError):
+            with contextlib.suppress(BrokenPipeError):
                 with anyio.move_on_after(limits.wall_s) as given:
                     await inmate.ask(asked)
                     value = await inmate.answer(out, err, on_output)

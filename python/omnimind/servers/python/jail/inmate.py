@@ -127,7 +127,7 @@ class Inmate:
             self._request = -1
 
     async def answer(self, out: Captured, err: Captured, on_output: OnOutput | None = None) -> Any:
-        """Pump the output until a reply comes, or None if the job ends without one. Raises BrokenFrameError."""
+        """Pump the output until a reply comes, or None if the job ends without one, or sends what is none."""
         replies: list[Any] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_pump, self._out, out, "stdout", on_output)
@@ -139,8 +139,8 @@ class Inmate:
                 try:
                     replies += self._replies.feed(data)
                 except frames.BrokenFrameError:
-                    tasks.cancel_scope.cancel()
-                    raise
+                    self.order("kill")  # only its own code can have written that
+                    break
             tasks.cancel_scope.cancel()
         for descriptor, captured, stream in ((self._out, out, "stdout"), (self._err, err, "stderr")):
             await _drain(descriptor, captured, stream, on_output)

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from omnimind.linux import seqpacket
 from omnimind.servers.problem import Problem
-from omnimind.servers.python.inside import confine, frames
+from omnimind.servers.python.inside import confine
 from omnimind.servers.python.jail import usage, warden
 from omnimind.servers.python.jail.inmate import Captured, Ended, Inmate, OnOutput
 from omnimind.servers.python.jail.job import Call, Code, End, Job, Limits, Outcome, Program
@@ -163,7 +163,7 @@ class Jail:
                     # A job may have answered and still run: what it prints then is output like any other.
                     if value is not None or isinstance(job.do, Program):
                         await inmate.over(out, err, on_output)
-                except (BrokenPipeError, frames.BrokenFrameError):
+                except BrokenPipeError:
                     pass  # how it ended tells more
                 tasks.cancel_scope.cancel()
         if time_given.cancelled_caught:
