@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import formats, guard, limits, values
@@ -140,13 +142,33 @@ def explain(access: Access, statement: str, parameters: Parameters) -> list[Step
     fence = guard.writing()
     fence.formats_checked = True  # nothing of it runs
     with access.reading(fence) as connection:
-        rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        rows = _plan(connection, f"EXPLAIN QUERY PLAN {statement}", parameters)
     top = Step("")
     known = {0: top}
     for number, parent, _, detail in rows:
         known[number] = step = Step(str(detail))
         known.get(parent, top).steps.append(step)
     return top.steps
+
+
+class _Nulls(dict[str, Value]):
+    """NULL for every name."""
+
+    def __missing__(self, name: str) -> Value:
+        return None
+
+
+def _plan(connection: sqlite3.Connection, statement: str, parameters: Parameters) -> list[tuple[Any, ...]]:
+    """The rows of a plan; a plan needs no values, so NULL stands where none were given."""
+    counted: re.Match[str] | None = None
+    for attempt in [parameters] if parameters else [(), _Nulls()]:
+        try:
+            return connection.execute(statement, attempt).fetchall()
+        except sqlite3.ProgrammingError as refusal:
+            if parameters or "one statement" in str(refusal):
+                raise
+            counted = counted or re.search(r"statement uses (\d+)", str(refusal))
+    return connection.execute(statement, (None,) * int(counted[1] if counted else 0)).fetchall()
 
 
 def outline(steps: Sequence[Step], depth: int = 0) -> list[str]:
