@@ -97,7 +97,7 @@ def fit(
     frame = tokens.count(render(Fitted()))
     room = budget_tokens - tokens.count(render(Fitted(left=list(ranked), named=0)))
     for one in ranked:
-        # An entry takes its own tokens at least, so one that is larger than the room is not even read.
+        # Printed it takes about its own tokens or more: one that is larger than the room is not even read.
         if len(fitted.taken) < limit and one.entry.tokens <= room:
             content = texts.read(connection, one.entry.handle)
             cost = tokens.count(render(Fitted(taken=[(one, content)]))) - frame

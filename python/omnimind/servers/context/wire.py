@@ -156,7 +156,7 @@ def _found(one: Ranked, content: str, explain: bool) -> Json:
     found = {
         name: value
         for name, value in entry(one.entry).items()
-        if name in ("id", "level", "key", "title", "tags", "tokens", "handle")
+        if name in ("id", "level", "key", "title", "tags", "tokens")
     }
     found["score"] = round(one.score, 4)
     if explain:
@@ -173,7 +173,7 @@ def _left_out(fitted: Fitted) -> Json:
         found["how"] = _HOW
     if fitted.left and fitted.named:
         found["best"] = [
-            {"handle": one.entry.handle, "tokens": one.entry.tokens, "score": round(one.score, 4)}
+            {"id": one.entry.id, "tokens": one.entry.tokens, "score": round(one.score, 4)}
             for one in fitted.left[: fitted.named]
         ]
     return found
