@@ -30,13 +30,13 @@ def listed(
     if local and current is None and kept(revisions.need_head(repo).id):
         found = heads.detached(repo)
         yield f"* ({'no branch' if found is None else found.words})\n"
-    elsewhere = _in_worktrees(repo) if local else set()
+    elsewhere = heads.elsewhere(opened) if local else {}
     for name in sorted(repo.references):
         watch()
         line = _line(repo, name, local, kind, kept)
         if line is not None:
             own = name.removeprefix("refs/heads/")
-            mark = "*" if own == current else "+" if name in elsewhere else " "
+            mark = "*" if own == current else "+" if own in elsewhere and own != name else " "
             yield f"{mark} {line}\n"
 
 
@@ -75,19 +75,6 @@ def _filter(
         return unwanted is None or not holds(tip, unwanted)
 
     return kept
-
-
-def _in_worktrees(repo: pygit2.Repository) -> set[str]:
-    return {
-        name
-        for name in repo.references
-        if name.startswith("refs/heads/") and (found := repo.references[name]) and _is_elsewhere(repo, found)
-    }
-
-
-def _is_elsewhere(repo: pygit2.Repository, reference: pygit2.Reference) -> bool:
-    branch = repo.lookup_branch(reference.shorthand)
-    return branch is not None and branch.is_checked_out() and not branch.is_head()
 
 
 def create(opened: Opened, name: str, base: str | None) -> str:
@@ -129,6 +116,9 @@ def checkout(opened: Opened, name: str, watch: Watch) -> str:
     commit = revisions.commit_of(repo, name) if reference is None else reference.peel(pygit2.Commit)
     if next(conflicts(repo), None) is not None:
         raise Problem("you need to resolve your current index first: git_conflicts lists what is unmerged")
+    taken = None if reference is None else heads.elsewhere(opened).get(reference.shorthand)
+    if taken is not None:
+        raise Problem(f"'{name}' is already checked out at '{taken}'; work there, or make another branch")
     worktree.check(opened, watch)
     notes = _Notes()
     try:
@@ -139,10 +129,25 @@ def checkout(opened: Opened, name: str, watch: Watch) -> str:
         if notes.in_the_way:
             raise Problem(_in_the_way(notes.in_the_way)) from None
         raise
-    repo.set_head(commit.id if reference is None else reference.name)
+    _move_head(repo, name, commit, reference)
     if reference is None:
         return f"HEAD is now detached at {str(commit.id)[:7]}"
     return f"Switched to branch '{reference.shorthand}'"
+
+
+def _move_head(
+    repo: pygit2.Repository, name: str, commit: pygit2.Commit, reference: pygit2.Branch | None
+) -> None:
+    """Point HEAD there, noted in its log as the git program would.
+
+    Not by libgit2's own `set_head`: it opens every linked worktree, wherever that lies.
+    """
+    before = heads.branch(repo) or str(repo.head.target)
+    message = f"checkout: moving from {before} to {name if reference is None else reference.shorthand}"
+    if reference is None:
+        repo.create_reference_direct("HEAD", commit.id, True, message=message)
+    else:
+        repo.create_reference_symbolic("HEAD", reference.name, True, message=message)
 
 
 def _branch_named(repo: pygit2.Repository, name: str) -> pygit2.Branch | None:

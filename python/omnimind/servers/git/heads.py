@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import pygit2
+
+from omnimind.servers.git import limits
+from omnimind.servers.git.repository import Opened, text_of
 
 _MOVED = "checkout: moving from "
 _SHOWN_WITHOUT = ("refs/tags/", "refs/remotes/")
@@ -58,3 +62,41 @@ def _named(repo: pygit2.Repository, name: str, commit: pygit2.Oid) -> str:
     except (KeyError, ValueError, pygit2.GitError):
         pass
     return short(repo, commit)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A worktree that was added to a repository, as the repository notes it down. It may lie anywhere."""
+
+    name: str
+    path: str
+    branch: str | None
+    target: str
+    locked: bool
+
+
+def linked(opened: Opened) -> list[Linked]:
+    """The worktrees added to this repository. Their notes are read; their own folders are never opened."""
+    folder = os.path.join(opened.layout.common, "worktrees")
+    found = []
+    for name in sorted(opened.repo.list_worktrees()):
+        path = os.path.dirname(_line(os.path.join(folder, name, "gitdir")))
+        head = _line(os.path.join(folder, name, "HEAD"))
+        branch = head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else None
+        locked = os.path.exists(os.path.join(folder, name, "locked"))
+        found.append(Linked(name, path, branch, head.removeprefix("ref: "), locked))
+    return found
+
+
+def elsewhere(opened: Opened) -> dict[str, str]:
+    """Branches that are checked out in another work tree of this repository, and where."""
+    found = {one.branch: one.path for one in linked(opened) if one.branch}
+    main = _line(os.path.join(opened.layout.common, "HEAD"))
+    found.setdefault(main.removeprefix("ref: refs/heads/"), os.path.dirname(opened.layout.common))
+    current = branch(opened.repo)
+    return {name: path for name, path in found.items() if name != current}
+
+
+def _line(path: str) -> str:
+    with open(path, "rb") as file:
+        return text_of(file.read(limits.POINTER_BYTES)).strip()

@@ -12,7 +12,7 @@ import pygit2
 from omnimind.linux.openat2 import open_beneath
 from omnimind.servers.filesystem.roots import Roots, trouble
 from omnimind.servers.git import heads, limits, revisions
-from omnimind.servers.git.repository import Opened, Repositories, explained, text_of
+from omnimind.servers.git.repository import Opened, Repositories, explained, real_folder
 from omnimind.servers.git.worktree import Watch
 from omnimind.servers.problem import Problem
 
@@ -32,22 +32,10 @@ def worktrees(opened: Opened) -> Iterator[Worktree]:
     """The work tree of the repository itself and those that were added to it."""
     if opened.layout.work is not None and opened.layout.folder == opened.layout.common:
         yield Worktree("", opened.layout.work, heads.branch(opened.repo), _head(opened.repo), "main")
-    folder = os.path.join(opened.layout.common, "worktrees")
-    for name in sorted(opened.repo.list_worktrees()):
-        # What is written in its folder is read, its path is never opened: it may lie anywhere.
-        pointer = _line(os.path.join(folder, name, "gitdir"))
-        head = _line(os.path.join(folder, name, "HEAD"))
-        path = os.path.dirname(pointer)
-        branch = head.removeprefix("ref: refs/heads/") if head.startswith("ref: ") else None
-        locked = os.path.exists(os.path.join(folder, name, "locked"))
-        reachable = any(root.below(os.path.realpath(path)) is not None for root in opened.roots.roots)
-        state = "locked" if locked else "linked" if reachable else "outside the allowed directories"
-        yield Worktree(name, path, branch, _tip(opened.repo, head), state)
-
-
-def _line(path: str) -> str:
-    with open(path, "rb") as file:
-        return text_of(file.read(limits.POINTER_BYTES)).strip()
+    for one in heads.linked(opened):
+        reachable = any(root.below(os.path.realpath(one.path)) is not None for root in opened.roots.roots)
+        state = "locked" if one.locked else "linked" if reachable else "outside the allowed directories"
+        yield Worktree(one.name, one.path, one.branch, _tip(opened.repo, one.target), state)
 
 
 def _head(repo: pygit2.Repository) -> str | None:
@@ -55,10 +43,10 @@ def _head(repo: pygit2.Repository) -> str | None:
     return None if commit is None else str(commit.id)
 
 
-def _tip(repo: pygit2.Repository, head: str) -> str | None:
-    if not head.startswith("ref: "):
-        return head
-    reference = repo.references.get(head.removeprefix("ref: "))
+def _tip(repo: pygit2.Repository, target: str) -> str | None:
+    if not target.startswith("refs/"):
+        return target
+    reference = repo.references.get(target)
     return None if reference is None else str(reference.resolve().target)
 
 
@@ -108,8 +96,8 @@ def init(repositories: Repositories, path: str, branch: str) -> str:
                 pass
             except OSError as refusal:
                 raise trouble(refusal, place.shown) from refusal
+    real = real_folder(roots, place)
     with roots.opened(place, os.O_PATH | os.O_DIRECTORY) as descriptor:
-        real = os.readlink(f"/proc/self/fd/{descriptor}")
         _refuse_existing(descriptor, place.shown)
         with explained(place.shown):
             pygit2.init_repository(real, initial_head=branch).free()

@@ -11,7 +11,7 @@ from pygit2.enums import DeltaStatus, DiffOption
 
 from omnimind.servers.git import heads, revisions, worktree
 from omnimind.servers.git.conflicts import Conflict, conflicts
-from omnimind.servers.git.patch import IN_WORK_TREE
+from omnimind.servers.git.patch import IN_WORK_TREE, with_renames
 from omnimind.servers.git.quoting import quoted
 from omnimind.servers.git.repository import Opened
 from omnimind.servers.git.worktree import Watch
@@ -50,10 +50,10 @@ def _changes(opened: Opened) -> Changes:
     repo, found = opened.repo, Changes()
     found.unmerged = list(conflicts(repo))
     high = opened.layout.setting("core.quotepath") not in ("false", "off", "no", "0")
-    diff = revisions.head_tree(repo).diff_to_index(repo.index, flags=DiffOption.INCLUDE_TYPECHANGE)
-    diff.find_similar()
-    found.staged = [line for delta in diff.deltas if (line := _line(delta, high)) is not None]
-    flags = IN_WORK_TREE | DiffOption.INCLUDE_TYPECHANGE | DiffOption.INCLUDE_UNTRACKED
+    head, typed = revisions.head_tree(repo), DiffOption.INCLUDE_TYPECHANGE
+    diff = with_renames(lambda: head.diff_to_index(repo.index, flags=typed))
+    found.staged = list(_staged_lines(diff, high))
+    flags = IN_WORK_TREE | typed | DiffOption.INCLUDE_UNTRACKED
     for delta in repo.index.diff_to_workdir(flags=flags).deltas:
         if delta.status == DeltaStatus.UNTRACKED:
             found.untracked.append(quoted(delta.new_file.raw_path, high=high))
@@ -61,6 +61,21 @@ def _changes(opened: Opened) -> Changes:
             found.changed.append(line)
             found.deleted |= delta.status == DeltaStatus.DELETED
     return found
+
+
+def _staged_lines(diff: pygit2.Diff, high: bool) -> Iterator[str]:
+    """libgit2 splits a change of type in two when it looks for renames; here it is one again."""
+    deltas = list(diff.deltas)
+    added, removed = (
+        {delta.new_file.raw_path for delta in deltas if delta.status == kind}
+        for kind in (DeltaStatus.ADDED, DeltaStatus.DELETED)
+    )
+    for delta in deltas:
+        if delta.new_file.raw_path in added & removed:
+            if delta.status == DeltaStatus.ADDED:
+                yield f"\t{_LABELS[DeltaStatus.TYPECHANGE]}{quoted(delta.new_file.raw_path, high=high)}"
+        elif (line := _line(delta, high)) is not None:
+            yield line
 
 
 def _line(delta: pygit2.DiffDelta, high: bool) -> str | None:
