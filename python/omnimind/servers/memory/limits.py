@@ -14,6 +14,7 @@ METADATA_CHARACTERS: Final = 16_384
 ANSWER_CHARACTERS: Final = 6_000_000
 PAGE: Final = 500
 COMPARED: Final = 20_000  # memories in one search for near-duplicates
+REASONS: Final = 100  # given for one proposal
 HOPS: Final = 8
 DIGITS: Final = 8  # of a score
 

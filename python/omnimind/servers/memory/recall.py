@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Annotated, Any
 
+from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
 
@@ -29,7 +31,7 @@ from omnimind.servers.tools import (
     REPLACES,
     Toolbox,
     data_result,
-    stop_if_cancelled,
+    progress_of,
     text_result,
 )
 
@@ -140,6 +142,7 @@ def _add_associations(box: Toolbox, desk: Desk) -> None:
 def _add_consolidation(box: Toolbox, desk: Desk) -> None:
     @box.tool("Propose Consolidation", READS)
     async def propose_consolidation(
+        ctx: Context,
         threshold: Annotated[
             float,
             Field(ge=0.3, le=1, description="Shared part of words and word pairs that counts as alike"),
@@ -148,7 +151,8 @@ def _add_consolidation(box: Toolbox, desk: Desk) -> None:
     ) -> Annotated[CallToolResult, Proposals]:
         """Find groups of memories that say nearly the same, with the reason, and propose which to keep.
         Changes nothing; consolidate_memories carries a proposal out."""
-        proposals = await desk.read(lambda data: _proposals(data, threshold, limit))
+        check = progress_of(ctx, "memories compared")
+        proposals = await desk.read(lambda data: _proposals(data, threshold, limit, check))
         return data_result(proposals)
 
     @box.tool("Consolidate Memories", CHANGES)
@@ -162,27 +166,34 @@ def _add_consolidation(box: Toolbox, desk: Desk) -> None:
         return data_result(memory_json(merged))
 
 
-def _proposals(data: sqlite3.Connection, threshold: float, limit: int) -> dict[str, Any]:
+def _proposals(
+    data: sqlite3.Connection, threshold: float, limit: int, check: Callable[[int], None]
+) -> dict[str, Any]:
     memories = store.every(data, limits.COMPARED)
-    pairs = similar.pairs([memory.content for memory in memories], threshold, stop_if_cancelled)
+    found = similar.pairs([memory.content for memory in memories], threshold, check)
+    groups = similar.groups(found.pairs)[:limit]
+    group_of = {at: number for number, group in enumerate(groups) for at in group}
+    reasons: list[list[str]] = [[] for _ in groups]
+    for pair in found.pairs:
+        number = group_of.get(pair.first)
+        if number is not None and len(reasons[number]) < limits.REASONS:
+            reasons[number].append(
+                f"{memories[pair.first].id} and {memories[pair.second].id} share {pair.shared} of "
+                f"{pair.total} words and word pairs ({pair.similarity:.0%})"
+            )
     proposals: list[dict[str, Any]] = []
-    for group in similar.groups(pairs)[:limit]:
-        among = [pair for pair in pairs if pair.first in group]
+    for group, why in zip(groups, reasons, strict=True):
         # The fullest text loses least; of equals the latest.
         keep = max(group, key=lambda at: (len(memories[at].content), memories[at].updated_ms))
         proposals.append(
             {
                 "keep": memories[keep].id,
-                "drop": [memories[at].id for at in group if at != keep],
-                "memories": [memory_json(memories[at]) for at in group],
-                "reasons": [
-                    f"{memories[pair.first].id} and {memories[pair.second].id} share {pair.shared} of "
-                    f"{pair.total} words and word pairs ({pair.similarity:.0%})"
-                    for pair in among[: limits.PAGE]
-                ],
+                "drop": [memories[at].id for at in group if at != keep][: limits.BATCH],
+                "memories": [memory_json(memories[at]) for at in group[: limits.PAGE]],
+                "reasons": why,
             }
         )
-    return {"proposals": proposals, "compared": len(memories), "threshold": threshold}
+    return {"proposals": proposals, "compared": found.compared, "threshold": threshold}
 
 
 def _add_export(box: Toolbox, desk: Desk) -> None:
