@@ -13,7 +13,7 @@ import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, get_args
 
 import anyio.from_thread
 import anyio.to_thread
@@ -23,6 +23,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_REQUEST, CallToolResult, ContentBlock, TextContent, ToolAnnotations
 from pydantic import ValidationError
@@ -92,6 +93,12 @@ class Toolbox:
                 description=" ".join((inspect.getdoc(function) or "").split()),
                 annotations=annotations,
             )
+            tool.fn_metadata = _Arguments(
+                arg_model=tool.fn_metadata.arg_model,
+                output_schema=tool.fn_metadata.output_schema,
+                output_model=tool.fn_metadata.output_model,
+                wrap_output=tool.fn_metadata.wrap_output,
+            )
             tool.parameters = _tidy(tool.parameters)
             if tool.fn_metadata.output_schema is not None:
                 tool.fn_metadata.output_schema = _tidy(tool.fn_metadata.output_schema)
@@ -99,6 +106,21 @@ class Toolbox:
             return answer
 
         return register
+
+
+class _Arguments(FuncMetadata):
+    """Takes a list or an object also as JSON in a text, as the SDK does for clients that send them so; but where a
+    text is asked for, a text stays one: `null` is a word to look for, and `[1]` a thing to remember."""
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        fields = {field.alias or name: field for name, field in self.arg_model.model_fields.items()}
+        parsed = super().pre_parse_json(data)
+        return {
+            name: given
+            if isinstance(given, str) and name in fields and str in get_args(fields[name].annotation)
+            else parsed[name]
+            for name, given in data.items()
+        }
 
 
 class _Tool(Tool):

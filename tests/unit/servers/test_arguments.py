@@ -20,3 +20,16 @@ def test_a_misspelt_dry_run_changes_nothing(filesystem: Session, folder: Path, s
 def test_an_unknown_argument_is_ignored_as_by_the_reference(filesystem: Session, folder: Path) -> None:
     (folder / "a").write_text("text")
     assert filesystem.text("read_text_file", path="a", random_string="dummy") == "text"
+
+
+@pytest.mark.parametrize("text", ["null", "[1]", '{"a": 1}', "true", "7", '"quoted"'])
+def test_a_text_that_looks_like_json_stays_a_text(memory: Session, text: str) -> None:
+    memory.data("store_memory", content=f"this holds {text}")
+    memory.data("store_memory", content="something else")
+    found = memory.data("retrieve_memories", query=text)["memories"]
+    assert [one["content"] for one in found] == [f"this holds {text}"]
+
+
+def test_a_list_that_comes_as_json_in_a_text_is_taken(memory: Session) -> None:
+    memory.data("store_memory", content="x", tags='["a", "b"]')
+    assert memory.data("retrieve_memories")["memories"][0]["tags"] == ["a", "b"]
