@@ -15,6 +15,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from omnimind.servers.logging import levels, lines, words
@@ -66,11 +67,13 @@ class Index:
         if not self._updating.acquire(blocking=False):
             return False
         try:
-            self._forget(connection, logs)
+            taken = _taken(connection)
+            self._forget(connection, taken, logs)
             return all(
                 self._take(connection, log, part, budget)
                 for log, parts in logs.items()
                 for part in reversed(parts)
+                if _lacks(part, taken.get((log, part.mark)))
             )
         except sqlite3.DatabaseError as trouble:
             self._drop_if_damaged(trouble)
@@ -138,10 +141,14 @@ class Index:
             self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
         return True
 
-    def _forget(self, connection: sqlite3.Connection, logs: Mapping[str, Sequence[Part]]) -> None:
+    def _forget(
+        self,
+        connection: sqlite3.Connection,
+        taken: Mapping[tuple[str, str], _Taken],
+        logs: Mapping[str, Sequence[Part]],
+    ) -> None:
         there = {(log, part.mark) for log, parts in logs.items() for part in parts}
-        rows = connection.execute("SELECT id, log, mark FROM parts").fetchall()
-        gone = [part for part, log, mark in rows if (log, mark) not in there]
+        gone = [known.id for which, known in taken.items() if which not in there]
         if not gone:
             return
         with _change(connection):
@@ -157,18 +164,37 @@ class Index:
         while not budget.over():
             with _change(connection):
                 connection.execute("INSERT OR IGNORE INTO parts (log, mark) VALUES (?, ?)", (log, part.mark))
-                row, start, complete = connection.execute(
-                    "SELECT parts.id, coalesce(max(stop), 0), coalesce(max(last), 0) FROM parts "
-                    "LEFT JOIN blocks ON part = parts.id WHERE log = ? AND mark = ?",
-                    (log, part.mark),
-                ).fetchone()
-                if complete or (part.live and part.size - start < BLOCK_BYTES):
+                known = _taken(connection, log, part.mark)[log, part.mark]
+                if not _lacks(part, known) or _add(connection, known.id, part, known.stop):
                     return True
-                ended = _add(connection, row, part, start)
-                budget.spend(0)
-            if ended:
-                return True
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """How far the index has a part, and whether that is all that will ever be in it."""
+
+    id: int
+    stop: int
+    whole: bool
+
+
+def _taken(
+    connection: sqlite3.Connection, log: str | None = None, mark: str | None = None
+) -> dict[tuple[str, str], _Taken]:
+    rows = connection.execute(
+        "SELECT log, mark, parts.id, coalesce(max(stop), 0), coalesce(max(last), 0) FROM parts "
+        "LEFT JOIN blocks ON part = parts.id WHERE ?1 IS NULL OR (log = ?1 AND mark = ?2) GROUP BY parts.id",
+        (log, mark),
+    )
+    return {(log, mark): _Taken(row, stop, bool(whole)) for log, mark, row, stop, whole in rows}
+
+
+def _lacks(part: Part, known: _Taken | None) -> bool:
+    """True if there is something to take in."""
+    if known is None:
+        return not part.live or part.size > BLOCK_BYTES
+    return not known.whole and not (part.live and part.size - known.stop <= BLOCK_BYTES)
 
 
 def _known(connection: sqlite3.Connection, log: str) -> dict[str, Sequence[Known]]:

@@ -212,14 +212,13 @@ class Journal:
         """Its entries from a boundary on, some at a time."""
         if backward and not where:
             return
-        cheap = wanted.without_pattern()
         with self._opened() as journal:
             if wanted.least > 1 and not wanted.unknown:
                 for priority in range(8 - wanted.least + 1):
                     journal.only(f"PRIORITY={priority}")
             if not self._seek(journal, wanted, where, backward):
                 return
-            while chunk := self._read(journal, cheap, backward, budget):
+            while chunk := self._read(journal, wanted, backward, budget):
                 yield chunk
 
     def _seek(self, journal: _Open, wanted: Wanted, where: str, backward: bool) -> bool:
@@ -247,8 +246,7 @@ class Journal:
             if wanted.in_time(moment):
                 record = self._record(journal, moment, cursor)
                 size += len(record.text)
-                if wanted.keeps(record.text, record.level):
-                    found.append(record)
+                found.append(record)
         budget.spend(size)
         return Loaded(max(times), min(times), after, backward, found) if times else None
 

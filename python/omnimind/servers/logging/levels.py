@@ -83,6 +83,8 @@ def _of_head(words: list[str]) -> str | None:
     """The first word that is a level, as long as only times, names and brackets stand before it."""
     for at, word in enumerate(words[:_WORDS]):
         bare = word.strip(_AROUND)
+        if at == 0 and ":" in bare:  # Python's `WARNING:name:text`
+            bare = bare.partition(":")[0]
         following = words[at + 1] if at + 1 < len(words) else ""
         level = named(bare) if bare else None
         if level and (

@@ -12,8 +12,8 @@ from typing import Any
 
 from omnimind.logfiles import segments
 from omnimind.servers.logging import levels
-from omnimind.servers.logging.plain import plain
-from omnimind.servers.logging.record import Record, matching
+from omnimind.servers.logging.plain import one_line, plain, plain_value
+from omnimind.servers.logging.record import Record, keeps
 from omnimind.servers.logging.wanted import Budget, Wanted
 
 _TEXT_FROM = b'"line": "'
@@ -78,6 +78,16 @@ def _short(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A line, and its place."""
+
+    start: int
+    stop: int
+    line: Line
+    text: str
+
+
 @dataclass(slots=True)
 class Block:
     """Some lines of a part that stand beside each other. `counts` are its lines by rank, if they are known."""
@@ -99,23 +109,53 @@ class Block:
     def records(self, wanted: Wanted, budget: Budget) -> list[Record]:
         """What is wanted of it, in the direction of reading."""
         budget.spend(len(self.data))
-        cheap = wanted.without_pattern()
-        found: list[Record] = []
-        for at, raw in self._candidates(wanted):
-            line = parsed_event(raw) if self.events else parsed(raw)
-            text = plain(line.text)
-            level = _event_level(line) if self.events else levels.level_of(text)
-            if cheap.keeps(text, level):
-                ends = at + len(raw) + 1
-                found.append(
-                    Record(
-                        line.time, self.source, level, text, place(self.mark, at), place(self.mark, ends),
-                        line.pid, line.origin, line.fields,
-                    )
-                )  # fmt: skip
+        found = [read for at, raw in self._candidates(wanted) if (read := self._read(at, raw, wanted))]
         if self.backward:
             found.reverse()
-        return matching(self, found, wanted, budget, self.backward)
+        found = self._matching(found, wanted, budget)
+        shown = (self._record(read) for read in found)
+        return [record for record in shown if keeps(record, wanted)]
+
+    def _read(self, at: int, raw: bytes, wanted: Wanted) -> _Read | None:
+        """A line whose text may be wanted, as it is before secrets are taken out."""
+        line = parsed_event(raw) if self.events else parsed(raw)
+        text = one_line(line.text)
+        if wanted.query is not None and not wanted.query.may_keep(text):
+            return None
+        if wanted.levelled and not wanted.of_level(self._level(line, text)):
+            return None
+        return _Read(at, at + len(raw) + 1, line, text)
+
+    def _level(self, line: Line, text: str) -> str:
+        return _event_level(line) if self.events else levels.level_of(text)
+
+    def _matching(self, found: list[_Read], wanted: Wanted, budget: Budget) -> list[_Read]:
+        """Those that hold the pattern, as far as the time goes; at least one is looked at."""
+        if wanted.pattern is None or not found:
+            return found
+        texts = [read.text.encode("utf-8", "replace") for read in found]
+        hits, looked = wanted.pattern.filter(texts, max(1, int(budget.left_s * 1000)))
+        if looked < len(found):
+            budget.cut = True
+            last = found[looked - 1]
+            self.after = place(self.mark, last.start if self.backward else last.stop)
+        return [found[at] for at in hits]
+
+    def _record(self, read: _Read) -> Record:
+        bounds = place(self.mark, read.start), place(self.mark, read.stop)
+        line = read.line
+        text = plain(line.text)
+        origin = plain(line.origin) if line.origin else None
+        return Record(
+            line.time,
+            self.source,
+            self._level(line, text),
+            text,
+            *bounds,
+            line.pid,
+            origin,
+            plain_value(line.fields),
+        )
 
     def _candidates(self, wanted: Wanted) -> list[tuple[int, bytes]]:
         """Lines that may be wanted, by their bytes alone, oldest first."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,10 +39,10 @@ class Part:
         self._descriptor = descriptor
         self._packed = path.suffix == segments.LZ4
         self._plain: IO[bytes] | None = None
-        stat = os.fstat(descriptor)
-        self.disk_bytes = stat.st_size
-        self.changed_s = stat.st_mtime
-        self._size = None if self._packed else stat.st_size
+        found = os.fstat(descriptor)
+        self.disk_bytes = found.st_size
+        self.changed_s = found.st_mtime
+        self._size = None if self._packed else found.st_size
         first = self._first_line()
         self.mark = hashlib.blake2b(first, digest_size=_MARK_BYTES).hexdigest() if first else ""
         self.begins = segments.stamp(first).decode("ascii", "replace")
@@ -163,6 +164,9 @@ class Parts:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
+            return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
             return None
         self._held.append(part := Part(path, descriptor, self._spool, live))
         return part

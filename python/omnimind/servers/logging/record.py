@@ -51,28 +51,18 @@ def haystack(record: Record) -> str:
     return f"{record.text} {json.dumps(record.fields, ensure_ascii=False)}" if record.beside else record.text
 
 
-def matching(
-    chunk: Chunk, found: list[Record], wanted: Wanted, budget: Budget, backward: bool
-) -> list[Record]:
-    """Those that hold the pattern, as far as the time goes; at least one is looked at."""
-    if wanted.origin is not None:
-        found = [record for record in found if record.origin == wanted.origin]
-    if wanted.event is not None:
-        found = [record for record in found if record.fields and record.fields.get("event") == wanted.event]
-    if wanted.pattern is None or not found:
-        return found
-    texts = [haystack(record).encode("utf-8", "replace") for record in found]
-    hits, looked = wanted.pattern.filter(texts, max(1, int(budget.left_s * 1000)))
-    if looked < len(found):
-        budget.cut = True
-        last = found[looked - 1]
-        chunk.after = last.start if backward else last.stop
-    return [found[at] for at in hits]
+def keeps(record: Record, wanted: Wanted) -> bool:
+    """The last look at a record, as it would be given out."""
+    if wanted.origin is not None and record.origin != wanted.origin:
+        return False
+    if wanted.event is not None and (record.fields or {}).get("event") != wanted.event:
+        return False
+    return wanted.keeps(haystack(record), record.level)
 
 
 @dataclass(slots=True)
 class Loaded:
-    """A chunk whose records are there already, and pass all but the pattern."""
+    """A chunk whose records are there already."""
 
     newest: str
     oldest: str
@@ -82,8 +72,15 @@ class Loaded:
     counts: tuple[int, ...] | None = None
 
     def records(self, wanted: Wanted, budget: Budget) -> list[Record]:
-        """What is wanted of it."""
-        return matching(self, self.found, wanted, budget, self.backward)
+        """What is wanted of it; when time is over, of a part of it."""
+        kept: list[Record] = []
+        for record in self.found:
+            if keeps(record, wanted):
+                kept.append(record)
+            if wanted.pattern is not None and budget.over():
+                self.after = record.start if self.backward else record.stop
+                break
+        return kept
 
 
 class Source(Protocol):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -23,8 +22,8 @@ from urllib.parse import quote
 from omnimind.limits import TokenBucket
 from omnimind.servers.database import Databases
 from omnimind.servers.logging import levels, words
-from omnimind.servers.logging.plain import plain
-from omnimind.servers.logging.record import Chunk, Loaded, Record, haystack
+from omnimind.servers.logging.plain import plain, plain_value
+from omnimind.servers.logging.record import Chunk, Loaded, Record
 from omnimind.servers.logging.wanted import Budget, Wanted, stamp_of
 from omnimind.servers.problem import Problem
 
@@ -94,33 +93,20 @@ def _clean_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     size = len(json.dumps(fields, ensure_ascii=False, default=str).encode("utf-8", "replace"))
     if size > FIELDS_BYTES:
         raise Problem(f"the fields of a record may have {FIELDS_BYTES:,} bytes of JSON, not {size:,}")
-    cleaned = {_name(name): _clean(value, name, DEPTH) for name, value in fields.items()}
+    for name in fields:
+        if not name or len(name) > FIELD_NAME_CHARS:
+            raise Problem(f"the name of a field has 1 to {FIELD_NAME_CHARS} characters, not {len(name)}")
+        if _depth(fields[name]) > DEPTH:
+            raise Problem(f"fields may be {DEPTH} levels deep; {plain(name)!r} is deeper")
+    cleaned: dict[str, Any] = plain_value(fields)
     if len(cleaned) < len(fields):
         raise Problem("two fields have the same name once control characters are shown; rename one")
     return cleaned
 
 
-def _name(name: str) -> str:
-    if not name or len(name) > FIELD_NAME_CHARS:
-        raise Problem(f"the name of a field has 1 to {FIELD_NAME_CHARS} characters, not {len(name)}")
-    return plain(name)
-
-
-def _clean(value: Any, name: str, depth: int) -> Any:
-    """A value without control characters and secrets, also those that show only beside their name."""
-    if depth < 0:
-        raise Problem(f"fields may be {DEPTH} levels deep; {plain(name)!r} is deeper")
-    if isinstance(value, str):
-        beside = f"{name}="
-        shown = plain(beside + value)
-        return shown[len(beside) :] if shown.startswith(beside) else plain(value)
-    if isinstance(value, Mapping):
-        return {_name(str(key)): _clean(each, str(key), depth - 1) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean(each, name, depth - 1) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner)) if inner else 0
 
 
 class Rates:
@@ -219,7 +205,7 @@ class Records:
         boundary = int(where) if where.isdigit() and len(where) < 19 else None
         if backward and boundary is None:
             return
-        at, cheap = boundary or 0, wanted.without_pattern()
+        at = boundary or 0
         while True:
             with self.databases.reading(self.principal) as data:
                 rows = data.execute(*_page(wanted, at, backward)).fetchall()
@@ -229,16 +215,16 @@ class Records:
             at = rows[-1][0] if backward else rows[-1][0] + 1
             times = [row[1] for row in rows]
             chunk = Loaded(max(times), min(times), str(at), backward)
-            chunk.found = [found for row in rows if (found := self._record(row, cheap)) is not None]
+            chunk.found = [self._record(row) for row in rows]
             yield chunk
 
-    def _record(self, row: tuple[Any, ...], wanted: Wanted) -> Record | None:
+    def _record(self, row: tuple[Any, ...]) -> Record:
         number, moment, rank, origin, text, fields = row
         said = json.loads(fields) if fields else None
-        level = levels.BY_RANK[rank]
         bounds = str(number), str(number + 1)
-        record = Record(moment, self.name, level, text, *bounds, None, origin, said, said is not None)
-        return record if wanted.keeps(haystack(record), level) else None
+        return Record(
+            moment, self.name, levels.BY_RANK[rank], text, *bounds, None, origin, said, said is not None
+        )
 
 
 def _page(wanted: Wanted, at: int, backward: bool) -> tuple[str, list[Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from omnimind._core import LineMatcher
@@ -45,6 +45,11 @@ class Wanted:
         """True if only time and level decide."""
         return self.query is None and self.pattern is None and self.origin is None and self.event is None
 
+    @property
+    def levelled(self) -> bool:
+        """True if the level decides."""
+        return self.least > 0 or not self.unknown
+
     def in_time(self, stamp: str) -> bool:
         """True for a moment within the range."""
         return self.since <= stamp and (not self.until or stamp < self.until)
@@ -65,10 +70,6 @@ class Wanted:
             and (self.query is None or self.query.keeps(text))
             and (self.pattern is None or self.pattern.search(text.encode("utf-8", "replace")))
         )
-
-    def without_pattern(self) -> Wanted:
-        """The same, as far as it costs little."""
-        return replace(self, pattern=None)
 
 
 def made(

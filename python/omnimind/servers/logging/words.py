@@ -86,6 +86,11 @@ class Query:
             term.within(line) for term in self.unwanted
         )
 
+    def may_keep(self, text: str) -> bool:
+        """True if the line holds what is wanted; what it must not hold is not looked for."""
+        line = words_of(text)
+        return all(term.within(line) for term in self.wanted)
+
     @property
     def needle(self) -> str:
         """What every such line holds, folded: the longest word."""
