@@ -7,7 +7,7 @@ server's folders, and only while the file still is what was formatted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
@@ -33,6 +33,11 @@ Rules = Annotated[list[str] | None, Field(description="Rules such as 'F401', gro
 Ignored = Annotated[list[str] | None, Field(description="Rules to leave out")]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Offset = Annotated[int, Field(ge=0)]
+
+
+LEFT_OUT: Final = (
+    f"the new texts are left out: more than {2 * sources.BYTES:,} bytes; give fewer files at a time"
+)
 
 
 class FindingItem(BaseModel):
@@ -115,13 +120,16 @@ def _findings_result(
     data = findings.page(found, limit, offset)
     text = findings.shown(found, limit, offset) or f"{tool} found nothing"
     if changed is not None and changed.files:
-        data |= {"files": texts(changed.files), "diff": changed.diff}
-        text = f"{text}\n\nfixed:\n{changed.diff}"
+        new = texts(changed.files)
+        data |= {"files": new, "diff": changed.diff}
+        text = f"{text}\n\nfixed:\n{changed.diff}" + ("" if new else LEFT_OUT)
     return data_result(data, text)
 
 
 def texts(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Files as texts."""
+    """Files as texts; none if together they are more than a caller may send."""
+    if sum(map(len, files.values())) > 2 * sources.BYTES:
+        return {}
     return {name: data.decode("utf-8", "replace") for name, data in files.items()}
 
 

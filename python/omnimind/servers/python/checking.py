@@ -30,7 +30,7 @@ PIP: Final = Limits(
 )
 LONGEST_S: Final = 600
 """The longest run of tests that can be asked for."""
-LINE_BYTES: Final = 64 * 1024
+LINE_BYTES: Final = 256 * 1024
 LOG_CHARACTERS: Final = 4_000
 CACHE_BYTES: Final = 256 * MIB
 
@@ -47,19 +47,19 @@ async def linted(
     bench: Workbench, given: Sources, select: Sequence[str], ignore: Sequence[str], *, fix: bool
 ) -> tuple[list[Finding], Changed]:
     """What ruff finds; with `fix`, what is left when it has put right what is safe, and the changes."""
+    _refuse_nothing(given, "check")
     command = lint.check_command(workbench.program("ruff"), given, select, ignore, fix=fix)
     async with bench.folder(given.files) as folder:
         outcome = await _ruff(bench, command, folder)
         found = lint.read_findings(outcome.stdout, outcome.stderr.decode("utf-8", "replace"), str(folder))
-        return found, _changed(folder, given) if fix else Changed({}, "")
+        return found, await anyio.to_thread.run_sync(_changed, folder, given) if fix else Changed({}, "")
 
 
 async def formatted(
     bench: Workbench, given: Sources, line_length: int | None
 ) -> tuple[list[Finding], Changed]:
     """What ruff's formatter changes, and the files that it could not read as Python."""
-    if not given.python():
-        raise Problem("there is no Python file to format; the names of Python files end in .py or .pyi")
+    _refuse_nothing(given, "format")
     command = lint.format_command(workbench.program("ruff"), given, line_length)
     async with bench.folder(given.files) as folder:
         outcome = await _ruff(bench, command, folder)
@@ -67,7 +67,12 @@ async def formatted(
         unparsed = lint.read_unparsed(said)
         if outcome.end == "failed" and not unparsed:
             raise complaint("ruff", said, str(folder))
-        return unparsed, _changed(folder, given)
+        return unparsed, await anyio.to_thread.run_sync(_changed, folder, given)
+
+
+def _refuse_nothing(given: Sources, what: str) -> None:
+    if not given.python():
+        raise Problem(f"there is no Python file to {what}; the names of Python files end in .py or .pyi")
 
 
 async def _ruff(bench: Workbench, command: Sequence[str], folder: Path) -> Outcome:

@@ -6,12 +6,12 @@ is none, and so never searches further up. Its fixes are applied to the copies, 
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from omnimind.servers.filesystem.diff import unified
 from omnimind.servers.problem import Problem
 from omnimind.servers.python.findings import Finding, complaint, relative
 from omnimind.servers.python.sources import Sources
@@ -19,6 +19,7 @@ from omnimind.servers.python.sources import Sources
 CONFIGURATION: Final = ("ruff.toml", ".ruff.toml", "pyproject.toml")
 RULES: Final = 100
 DIFF_CHARACTERS: Final = 256 * 1024
+DIFF_LINES: Final = 20_000
 
 _RULE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _UNPARSED = re.compile(r"error: Failed to parse (?P<path>.+?):(?P<line>\d+):(?P<column>\d+): (?P<message>.+)")
@@ -117,17 +118,13 @@ def difference(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
     parts: list[str] = []
     for name in sorted(after):
         old, new = (side[name].decode("utf-8", "replace") for side in (before, after))
-        if old != new:
-            lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{name}", f"b/{name}")
-            parts.append("".join(lines))
+        if max(old.count("\n"), new.count("\n")) > DIFF_LINES:
+            parts.append(
+                f"{name} changed; it has more than {DIFF_LINES:,} lines, the limit of a difference\n"
+            )
+        elif old != new:
+            parts.append(unified(old, new, name))
     text = "".join(parts)
     if len(text) <= DIFF_CHARACTERS:
         return text
     return f"{text[:DIFF_CHARACTERS]}\n... the diff is cut at {DIFF_CHARACTERS:,} characters, the limit\n"
-
-
-def _lines(text: str) -> list[str]:
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n\\ No newline at end of file\n"
-    return lines

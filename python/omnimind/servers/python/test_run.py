@@ -22,6 +22,7 @@ RUN: Final = "omnimind.servers.python.inside.pytest_run:run"
 NAMES: Final = 200
 EXPRESSION: Final = 1_000
 TESTS: Final = 20_000
+PAGE_BYTES: Final = 1024 * 1024
 
 _ORDER: Final = ("failed", "error", "crashed", "xpassed", "xfailed", "skipped", "passed")
 _ENDED: Final = {
@@ -145,8 +146,14 @@ def kept(report: Report) -> dict[str, Any]:
 
 
 def page(kept: Mapping[str, Any], limit: int, offset: int) -> dict[str, Any]:
-    """A kept report with some of its tests, and where to go on."""
-    tests = kept["tests"][offset : offset + limit]
+    """A kept report with some of its tests, as many as fit, and where to go on."""
+    tests: list[Any] = []
+    left = PAGE_BYTES
+    for test in kept["tests"][offset : offset + limit]:
+        left -= len(json.dumps(test))
+        if left < 0 and tests:
+            break
+        tests.append(test)
     after = offset + len(tests)
     data = {**kept, "tests": tests}
     return {**data, "next_offset": after} if after < len(kept["tests"]) else data

@@ -97,9 +97,11 @@ def test_rules_are_names_and_never_options() -> None:
 def test_a_difference_shows_changed_files_only_and_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {"a.py": b"x=1\n", "b.py": b"same\n", "c.py": b"end"}
     text = lint.difference(before, {"a.py": b"x = 1\n", "b.py": b"same\n", "c.py": b"end\n"})
-    assert "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-x=1\n+x = 1\n" in text
+    assert "@@ -1,1 +1,1 @@\n-x=1\n+x = 1\n" in text
     assert "b.py" not in text
     assert "-end\n\\ No newline at end of file\n+end\n" in text
+    monkeypatch.setattr(lint, "DIFF_LINES", 1)
+    assert "more than 1 lines" in lint.difference({"a.py": b"1\n2\n"}, {"a.py": b"2\n1\n"})
     monkeypatch.setattr(lint, "DIFF_CHARACTERS", 20)
     assert "cut at 20 characters" in lint.difference(before, {"a.py": b"x = 1\n"})
 

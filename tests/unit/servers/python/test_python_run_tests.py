@@ -149,6 +149,17 @@ def test_details_are_bounded(tmp_path: Path) -> None:
     assert len(str(test["output"])) < 2_200
 
 
+def test_a_page_has_as_many_tests_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = test_run.Report()
+    for number in range(5):
+        report.take(b'{"event": "test", "name": "t%d", "outcome": "passed"}' % number)
+    monkeypatch.setattr(test_run, "PAGE_BYTES", 120)
+    first = test_run.page(test_run.kept(report), 5, 0)
+    assert ([test["name"] for test in first["tests"]], first["next_offset"]) == (["t0", "t1"], 2)
+    monkeypatch.setattr(test_run, "PAGE_BYTES", 1)
+    assert len(test_run.page(test_run.kept(report), 5, 4)["tests"]) == 1
+
+
 def test_records_that_are_none_are_passed_over() -> None:
     report = test_run.Report()
     for line in (

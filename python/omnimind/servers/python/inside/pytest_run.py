@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 
 import pytest  # noqa: E402 - after what it, too, has to heed
 
+NAME: Final = 1_000
 MESSAGE: Final = 1_000
 TRACEBACK: Final = 6_000
 OUTPUT: Final = 2_000
@@ -47,7 +48,7 @@ class Recorder:
         outcome = "error" if report.failed else "skipped"
         self.write(
             "test",
-            name=report.nodeid,
+            name=_cut(report.nodeid, NAME),
             outcome=outcome,
             seconds=0.0,
             message=_message(report),
@@ -56,7 +57,7 @@ class Recorder:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._parts = []
-        self.write("start", name=nodeid)
+        self.write("start", name=_cut(nodeid, NAME))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._parts.append(report)
@@ -69,7 +70,7 @@ class Recorder:
         bad = [part for part in parts if part.failed]
         self.write(
             "test",
-            name=decisive.nodeid,
+            name=_cut(decisive.nodeid, NAME),
             outcome=outcome,
             seconds=round(sum(part.duration for part in parts), 6),
             path=path,
