@@ -70,7 +70,7 @@ class Access:
         connection = _memory() if spot is None else _opened(spot, "ro")
         try:
             self._prepare(connection)
-            connection.execute("PRAGMA query_only = ON")
+            self._patiently(connection, "PRAGMA query_only = ON")
             self._patiently(connection, "BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1")
         except BaseException:
             self.watch.detach()
@@ -90,7 +90,7 @@ class Access:
             try:
                 self._prepare(connection)
                 if created:
-                    connection.execute("PRAGMA journal_mode = WAL")
+                    self._patiently(connection, "PRAGMA journal_mode = WAL")
                 self._bound(connection)
                 self._patiently(connection, "BEGIN IMMEDIATE")
                 _connect_virtual_tables(connection)
@@ -120,13 +120,14 @@ class Access:
             connection = _opened(spot, "rw")
             try:
                 self._prepare(connection)
-                connection.execute("PRAGMA journal_mode = WAL")
+                self._patiently(connection, "PRAGMA journal_mode = WAL")
             finally:
                 self.watch.detach()
                 connection.close()
         return True
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        self.watch.attach(connection)
         for limit, most in limits.ENGINE.items():
             connection.setlimit(limit, most)
         _configure(connection)
@@ -139,12 +140,11 @@ class Access:
             "foreign_keys = ON",
             "synchronous = EXTRA",
         ):
-            connection.execute(f"PRAGMA {setting}")
-        self.watch.attach(connection)
+            self._patiently(connection, f"PRAGMA {setting}")
 
     def _bound(self, connection: sqlite3.Connection) -> None:
         (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-        connection.execute(f"PRAGMA max_page_count = {self.place.largest // page_bytes}")
+        self._patiently(connection, f"PRAGMA max_page_count = {self.place.largest // page_bytes}")
 
     def _recover(self, spot: Spot) -> None:
         """Roll back what a killed writer has left, which a reading connection may not do."""

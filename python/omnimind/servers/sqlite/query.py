@@ -161,7 +161,8 @@ class _Nulls(dict[str, Value]):
 def _plan(connection: sqlite3.Connection, statement: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     """The rows of a plan; a plan needs no values, so NULL stands where none were given."""
     counted: re.Match[str] | None = None
-    for attempt in [parameters] if parameters else [(), _Nulls()]:
+    attempts: list[Parameters] = [parameters] if parameters else [(), _Nulls()]
+    for attempt in attempts:
         try:
             return connection.execute(statement, attempt).fetchall()
         except sqlite3.ProgrammingError as refusal:
