@@ -21,15 +21,20 @@ SHOWN = ("name", "description", "inputSchema")
 """What clients give to a model of every tool."""
 
 TOKENS = {
-    "filesystem": 1_400,
-    "memory": 2_150,
-    "thinking": 1_200,
-    "git": 3_100,
+    "filesystem": (1_400, 1_900),
+    "memory": (2_150, 5_150),
+    "thinking": (1_200, 2_850),
+    "context": (2_200, 4_100),
+    "git": (3_150, 5_350),
+    "python": (1_700, 4_100),
+    "sqlite": (1_850, 3_600),
+    "system_info": (850, 3_350),
+    "logging": (1_750, 3_450),
 }
-"""What a server's tools may cost a model, in tokens; raise a figure only for something worth it."""
+"""What a server's tools may cost in tokens: a model, and on the wire with output schemas and hints. The figures are
+those of today and a little more; raise one only for something worth it."""
 
-UNMEASURED = 3_500
-"""What they may cost where no figure stands above."""
+UNMEASURED = (3_500, 6_000)
 
 OBVIOUS = {"limit", "offset"}
 LONGEST_DESCRIPTION = 600
