@@ -49,9 +49,13 @@ def test_what_one_principal_installs_and_runs_is_not_anothers(tmp_path: Path, ho
             peer.principal = "ada"
             await peer.call("install_package", {"packages": ["tiny"]})
             own = await peer.call("run_tests", {"code": code})
+            ran = await peer.call("execute", {"code": "import tiny\ntiny.VALUE"})
             peer.principal = "bob"
             other = await peer.call("run_tests", {"code": code})
             read = await peer.call("run_tests", {"run": own["structuredContent"]["run"]})
+            refused = await peer.call("execute", {"code": "import tiny"})
+        assert not ran.get("isError"), ran
+        assert "No module named" in str(refused["content"])
         return own["structuredContent"]["summary"], other["structuredContent"]["summary"], read
 
     with worker("python", tmp_path, *house.args) as running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -165,7 +166,10 @@ async def installed(
     bench: Workbench, settings: Settings, principal: str, requirements: Sequence[str]
 ) -> list[Package]:
     """Install these beside what the principal has already, and say all that is there then."""
-    workbench.require("pip")
+    if find_spec("pip") is None:
+        raise Problem(
+            "pip is not in the environment of OmniMind; its operator can add it with `python -m ensurepip`"
+        )
     environment = bench.environment(principal)
     every = environment.requirements(requirements)
     async with bench.folder({}) as folder:

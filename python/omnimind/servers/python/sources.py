@@ -24,6 +24,7 @@ COPIED_FILES: Final = 2_000
 COPIED_BYTES: Final = 16 * 1024 * 1024
 VISITED: Final = 50_000
 NAME_BYTES: Final = 255
+PATH_BYTES: Final = 1_024
 DEPTH: Final = 16
 
 Check = Callable[[], None]
@@ -83,12 +84,13 @@ def _name(name: str) -> str:
     if name.startswith("-"):
         raise Problem(f"{name!r} begins with a dash and would look like an option; rename it")
     try:
-        too_long = any(len(part.encode()) > NAME_BYTES for part in parts)
+        too_long = max(len(part.encode()) for part in parts) > NAME_BYTES or len(name.encode()) > PATH_BYTES
     except UnicodeEncodeError:
         raise Problem(f"{name!r} is not valid Unicode text; rename it") from None
     if too_long or len(parts) > DEPTH:
         raise Problem(
-            f"a name in {name[:80]!r} has more than {NAME_BYTES} bytes, or it is more than {DEPTH} folders deep"
+            f"{name[:80]!r} is too long; the limits are {PATH_BYTES:,} bytes, {NAME_BYTES} bytes between slashes, "
+            f"and {DEPTH} folders"
         )
     return name
 

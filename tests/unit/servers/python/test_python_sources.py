@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omnimind.servers.filesystem.roots import open_roots
 from omnimind.servers.problem import Problem
 from omnimind.servers.python import sources
+from omnimind.servers.python.workbench import lay
 
 
 def test_a_text_and_texts_become_files() -> None:
@@ -35,12 +39,28 @@ def test_a_text_and_texts_become_files() -> None:
         ("-rf.py", "dash"),
         ("a" * 256, "255"),
         ("/".join("a" * 17), "16 folders"),
+        ("/".join(["a" * 200] * 6), "1,024 bytes"),
         ("\ud800.py", "Unicode"),
     ],
 )
 def test_a_name_that_could_leave_the_folder_or_mislead_a_tool_is_refused(name: str, says: str) -> None:
     with pytest.raises(Problem, match=says):
         sources.given(None, {name: ""})
+
+
+@given(
+    st.text(max_size=30)
+    | st.lists(st.sampled_from(["a", "..", ".", "", "é" * 120]), max_size=18).map("/".join)
+)
+def test_a_name_that_is_taken_stays_in_the_folder(name: str) -> None:
+    try:
+        files = sources.given(None, {name: "x"}).files
+    except Problem:
+        return
+    with TemporaryDirectory() as folder:
+        made = lay(Path(folder), files)
+        assert [file.resolve() for file in made.rglob("*") if file.is_file()] == [(made / name).resolve()]
+        assert (made / name).resolve().is_relative_to(made.resolve())
 
 
 def test_counts_and_sizes_have_limits_with_numbers() -> None:
