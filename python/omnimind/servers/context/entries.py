@@ -18,10 +18,8 @@ LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 COLUMNS: Final = (
     "id, level, session, key, title, tags, importance, handle, created_ms, updated_ms, expires_ms"
 )
-_SELECT: Final = (
-    f"SELECT {', '.join('e.' + name for name in COLUMNS.split(', '))}, t.tokens, t.bytes "  # noqa: S608
-    "FROM entries e JOIN texts t USING (handle)"
-)
+FACTS: Final = f"{', '.join('e.' + name for name in COLUMNS.split(', '))}, t.tokens, t.bytes"
+"""What `entry_of` reads, of `entries e` joined with `texts t`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,8 @@ def entry_of(row: Sequence[Any]) -> Entry:
 
 def select(connection: sqlite3.Connection, rest: str = "", values: Sequence[Any] = ()) -> list[Entry]:
     """The entries of a query that goes on after the joined tables `e` and `t`."""
-    return [entry_of(row) for row in connection.execute(f"{_SELECT} {rest}", values)]
+    query = f"SELECT {FACTS} FROM entries e JOIN texts t USING (handle) {rest}"  # noqa: S608
+    return [entry_of(row) for row in connection.execute(query, values)]
 
 
 def new_id() -> str:

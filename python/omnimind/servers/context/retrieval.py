@@ -79,14 +79,14 @@ def _matching(
     connection: sqlite3.Connection, words: list[str], condition: str, values: list[str | None]
 ) -> Iterator[tuple[Entry, float | None]]:
     rows = connection.execute(
-        f"""SELECT e.id, -bm25(words, 4.0, 2.0, 1.0) AS relevance
-            FROM words JOIN entries e ON e.number = words.rowid
+        f"""SELECT {entries.FACTS}, -bm25(words, 4.0, 2.0, 1.0) AS relevance
+            FROM words JOIN entries e ON e.number = words.rowid JOIN texts t USING (handle)
             WHERE words MATCH ? AND {condition}
             ORDER BY relevance DESC, e.number DESC LIMIT {limits.CONSIDERED}""",  # noqa: S608
         (" OR ".join(f'"{word}"*' for word in words), *values),
-    ).fetchall()
-    for name, relevance in rows:
-        yield entries.find(connection, name), relevance
+    )
+    for *facts, relevance in rows:
+        yield entries.entry_of(facts), relevance
 
 
 def fit(

@@ -140,12 +140,15 @@ def restore(
         return Restored(found, expired, [], None, [])
     if save_as is not None:
         take(connection, save_as, f"what was there before {name!r} was restored", entries.LEVELS, now_ms)
+    staying = set(replaced) & set(wanted)
     for entry in replaced:
-        entries.remove(connection, entry)
+        if entry not in staying:
+            entries.remove(connection, entry)
     lasting = {entry.session for entry in wanted if entry.session and entry.level != "archive"}
     revived = [session for session in sorted(lasting) if sessions.revive(connection, session, now_ms)]
     for entry in wanted:
-        entries.insert(connection, entry)
+        if entry not in staying:
+            entries.insert(connection, entry)
     return Restored(found, expired, revived, save_as, aging.balance(connection, caps, now_ms))
 
 
