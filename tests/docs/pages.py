@@ -21,7 +21,6 @@ from tests.fleet import ROOT, Fleet
 HOME = "/home/ada"
 SERVER_PAGES = tuple(sorted((ROOT / "docs" / "servers").glob("*.md")))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-ROW = re.compile(r"^\|(.+)\|\s*$", re.MULTILINE)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -31,19 +30,18 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def table(page: Path, first: str) -> list[list[str]]:
     """The rows of the table whose first column is headed `first`, without its head; backticks are dropped."""
-    rows = [
-        [cell.strip().replace("`", "") for cell in row.split("|")] for row in ROW.findall(page.read_text())
-    ]
     found: list[list[str]] = []
     inside = False
-    for row in rows:
-        if row[0] == first:
-            inside = True
-        elif inside and not set(row[0]) <= set("-: "):
-            if len(found) and len(row) != len(found[0]):
+    for line in page.read_text().splitlines():
+        cells = [cell.strip().replace("`", "") for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            if inside:
                 break
-            found.append(row)
-    return found
+        elif inside:
+            found.append(cells)
+        else:
+            inside = cells[0] == first
+    return found[1:]
 
 
 @dataclass(frozen=True)
