@@ -30,6 +30,7 @@ from omnimind.servers.python.settings import Settings
 
 KIND: Final = "session-"
 _INTERRUPT_S: Final = 0.5
+_WELCOME_S: Final = 20.0
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class Sessions:
             limits = self._settings.limits(None)
             read = () if library is None else (library,)
             inmate = await self._jail.admit(Job(Code(""), folder, read=read, limits=limits), warm, keep=True)
+            await self._welcome(inmate, folder)
         finally:
             self._opening -= 1
         session = Session(secrets.token_hex(16), principal, inmate, folder, library, self._clock())
@@ -88,6 +90,26 @@ class Sessions:
         inmate.order("stop")
         self._expire_later()
         return session
+
+    async def _welcome(self, inmate: Inmate, folder: Path) -> None:
+        """Wait until it has given everything up: before, nothing would end it with its zygote, were it stopped."""
+        value: Any = None
+        try:
+            with anyio.move_on_after(_WELCOME_S):
+                await inmate.ask({"hello": True})
+                value = await inmate.answer(Captured(4096), Captured(4096))
+        finally:
+            if not isinstance(value, dict) or not value.get("ready"):
+                with anyio.CancelScope(shield=True):
+                    await inmate.kill()
+                    inmate.close()
+                    await anyio.to_thread.run_sync(scratch.remove, folder)
+        if not isinstance(value, dict) or not value.get("ready"):
+            self._jail.mend()
+            why = (
+                value.get("no_jail", "it gave no answer") if isinstance(value, dict) else "it gave no answer"
+            )
+            raise Problem(f"the session could not be started: {why}; try again")
 
     def find(self, principal: str, id: str) -> Session:
         """The principal's session. Raises Problem."""

@@ -41,6 +41,9 @@ def serve(request: int, reply: int) -> None:
     sys.argv = [""]
     count = 0
     while (asked := frames.read(request)) is not None:
+        if asked.get("hello"):
+            frames.write(reply, {"ready": True})
+            continue
         count += 1
         library = asked.get("library")
         if library and library not in sys.path:

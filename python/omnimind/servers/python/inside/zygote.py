@@ -82,6 +82,8 @@ class Zygote:
             if self._link.fileno() in ready:
                 packet = packets.receive(self._link)
                 if packet is None:
+                    for child in self._children.values():
+                        self._kill(child)  # the kernel would, but not what is beneath them
                     return
                 self._obey(*packet)
             if busy and not ready:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
+import anyio.lowlevel
 
 from omnimind.servers.python.inside import frames
 from omnimind.servers.python.jail.warden import JailGoneError, Warden
@@ -223,6 +224,8 @@ async def _pump(descriptor: int, captured: Captured, stream: Stream, on_output: 
         fits = captured.add(data)
         if fits and on_output is not None:
             await on_output(stream, fits)
+        # A job that writes without end always has more to read; all others wait for their turn.
+        await anyio.lowlevel.checkpoint()
 
 
 async def _drain(descriptor: int, captured: Captured, stream: Any, on_output: OnOutput | None) -> None:

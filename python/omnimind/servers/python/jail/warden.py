@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ class Warden:
         self._asking = threading.Lock()
         self._ready = False
         self._refusal: str | None = None
+        weakref.finalize(self, link.close)  # the zygote ends with whoever knew it
 
     def tell(self, order: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Send an order; the caller keeps its descriptors. Raises JailGoneError."""
