@@ -201,7 +201,7 @@ def _objects(text: str) -> list[Any]:
         if text.startswith("["):
             read = json.loads(text, parse_constant=_no_constant)
             return read if isinstance(read, list) else [read]
-        return [json.loads(line, parse_constant=_no_constant) for line in text.splitlines() if line.strip()]
+        return [json.loads(line, parse_constant=_no_constant) for line in text.split("\n") if line.strip()]
     except (ValueError, RecursionError) as refusal:
         raise Problem(f"the text is neither a JSON array nor one JSON object a line: {refusal}") from None
 
