@@ -73,6 +73,8 @@ class Report:
 
     def take(self, line: bytes) -> None:
         """Add a record; a line that is none (a test can write into the pipe) is passed over."""
+        if not line.startswith(b'{"event"'):
+            return
         try:
             record = json.loads(line)
         except ValueError:

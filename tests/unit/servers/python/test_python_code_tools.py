@@ -182,6 +182,33 @@ def test_a_run_that_takes_too_long_says_in_which_test(tools: CodeSession) -> Non
     ]
 
 
+def test_a_flood_of_output_ends_in_time_and_holds_nobody_up(tools: CodeSession) -> None:
+    code = (
+        "import os\ndef test_a():\n    data = b'{}\\n' * 20000\n    while True:\n"
+        "        for pipe in range(5, 8):\n            try: os.write(pipe, data)\n            except OSError: pass\n"
+    )
+
+    async def work(client: Any) -> tuple[Any, int]:
+        meanwhile, ran = 0, None
+
+        async def run() -> None:
+            nonlocal ran
+            ran = await client.call_tool("run_tests", {"code": code, "timeout_s": 2})
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(run)
+            while ran is None:
+                await client.call_tool("lint", {"code": "x = 1\n"})
+                meanwhile += 1
+        return ran, meanwhile
+
+    started = time.monotonic()
+    ran, meanwhile = tools.ask(work)
+    assert "2 s" in ran.structured_content["why"]
+    assert meanwhile > 3
+    assert time.monotonic() - started < 20
+
+
 def test_mistakes_in_what_is_given_to_pytest_are_told(tools: CodeSession) -> None:
     bad = tools.data("run_tests", files={"test_a.py": "", "pytest.ini": "[pytest]\naddopts = --no-such\n"})
     assert bad["ended"] == "usage error"
