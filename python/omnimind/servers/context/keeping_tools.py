@@ -6,14 +6,14 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, ContentBlock, TextContent
 from pydantic import Field
 
 from omnimind.servers.context import entries, limits, shapes, store, texts, wire
 from omnimind.servers.context.aging import Move
 from omnimind.servers.context.entries import Entry, Level
 from omnimind.servers.context.shelf import Shelf
-from omnimind.servers.tools import ADDS, ENSURES, READS, REPLACES, Toolbox, data_result
+from omnimind.servers.tools import ADDS, ENSURES, READS, REPLACES, STRUCTURED_BYTES, Toolbox, data_result
 
 Name = Annotated[str, Field(description="The id of an entry, or its key")]
 Names = Annotated[list[str], Field(min_length=1, description="Ids or keys of entries")]
@@ -31,6 +31,18 @@ def add_keeping_tools(box: Toolbox, shelf: Shelf) -> None:
     _add_writing(box, shelf)
     _add_moving(box, shelf)
     _add_reading(box, shelf)
+
+
+def text_and_data(text: str, data: dict[str, Any]) -> CallToolResult:
+    """What a model reads, and the same as data; a large text is sent once, so the data are then without texts."""
+    content: list[ContentBlock] = [TextContent(type="text", text=text)]
+    if len(text) <= STRUCTURED_BYTES:
+        return CallToolResult(content=content, structured_content=data)
+    note = f"texts omitted: more than {STRUCTURED_BYTES:,} bytes; all of it is in content"
+    bare = wire.without_texts(data)
+    return CallToolResult(
+        content=content, structured_content=bare, _meta={"omnimind/structuredContent": note}
+    )
 
 
 def _touched(result: tuple[Entry | list[Entry], list[Move]]) -> Iterable[str]:
@@ -122,4 +134,5 @@ def _add_reading(box: Toolbox, shelf: Shelf) -> None:
             entry = entries.find(data, id)
             return {**wire.entry(entry), "content": texts.read(data, entry.handle)}
 
-        return data_result(await shelf.read(work))
+        whole = await shelf.read(work)
+        return text_and_data(wire.printed(whole), whole)

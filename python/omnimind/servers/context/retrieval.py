@@ -90,7 +90,12 @@ def _matching(
 
 
 def fit(
-    connection: sqlite3.Connection, ranked: Sequence[Ranked], budget_tokens: int, limit: int, render: Render
+    connection: sqlite3.Connection,
+    ranked: Sequence[Ranked],
+    budget_tokens: int,
+    limit: int,
+    render: Render,
+    stop_if_cancelled: Callable[[], None] = lambda: None,
 ) -> tuple[str, Fitted]:
     """The text of the best entries that fit, at most `limit` of them, and what was left out."""
     fitted = Fitted()
@@ -98,6 +103,7 @@ def fit(
     room = budget_tokens - tokens.count(render(Fitted(left=list(ranked), named=0)))
     for one in ranked:
         # Printed it takes about its own tokens or more: one that is larger than the room is not even read.
+        stop_if_cancelled()
         if len(fitted.taken) < limit and one.entry.tokens <= room:
             content = texts.read(connection, one.entry.handle)
             cost = tokens.count(render(Fitted(taken=[(one, content)]))) - frame

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sqlite3
 from typing import Annotated, Any
 
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from omnimind.compression import tokens
 from omnimind.servers.context import entries, limits, measure, retrieval, shapes, texts, wire
 from omnimind.servers.context.entries import LEVELS, Level
-from omnimind.servers.context.keeping_tools import SessionId
+from omnimind.servers.context.keeping_tools import SessionId, text_and_data
 from omnimind.servers.context.retrieval import Question
 from omnimind.servers.context.shelf import Shelf
-from omnimind.servers.tools import READS, STRUCTURED_BYTES, Toolbox, data_result, text_result
+from omnimind.servers.tools import READS, Toolbox, data_result, stop_if_cancelled, text_result
 
 Query = Annotated[str | None, Field(description="Words to look for; without, the worthiest entries")]
 Levels = Annotated[list[Level] | None, Field(description="Only these levels")]
@@ -55,10 +55,10 @@ def _add_searching(box: Toolbox, shelf: Shelf) -> None:
 
         def work(data: sqlite3.Connection, now_ms: int) -> tuple[str, retrieval.Fitted]:
             ranked = retrieval.rank(data, question, now_ms)
-            return retrieval.fit(data, ranked, max_tokens, limit, render)
+            return retrieval.fit(data, ranked, max_tokens, limit, render, stop_if_cancelled)
 
         text, fitted = await shelf.read(work)
-        return data_result(wire.retrieved(fitted, max_tokens, explain), text)
+        return text_and_data(text, wire.retrieved(fitted, max_tokens, explain))
 
     @box.tool("Get Context", READS)
     async def get_context(
@@ -74,7 +74,9 @@ def _add_searching(box: Toolbox, shelf: Shelf) -> None:
 
         def work(data: sqlite3.Connection, now_ms: int) -> tuple[str, retrieval.Fitted]:
             ranked = retrieval.rank(data, question, now_ms)
-            return retrieval.fit(data, ranked, max_tokens, limits.CONSIDERED, wire.composed)
+            return retrieval.fit(
+                data, ranked, max_tokens, limits.CONSIDERED, wire.composed, stop_if_cancelled
+            )
 
         text, fitted = await shelf.read(work)
         report: dict[str, Any] = {
@@ -84,10 +86,9 @@ def _add_searching(box: Toolbox, shelf: Shelf) -> None:
             "left_out": {"entries": len(fitted.left), "tokens": fitted.left_tokens},
             **wire.COUNTED,
             **wire.NOT_COMPRESSED,
+            "content": text,
         }
-        if len(text) <= STRUCTURED_BYTES:
-            report["content"] = text
-        return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=report)
+        return text_and_data(text, report)
 
 
 def _add_whole(box: Toolbox, shelf: Shelf) -> None:

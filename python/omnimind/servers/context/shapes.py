@@ -23,7 +23,7 @@ class Kept(BaseModel):
 class Whole(Kept):
     """The result of open_context."""
 
-    content: str
+    content: str | None = None
 
 
 class Listed(BaseModel):

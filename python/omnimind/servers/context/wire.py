@@ -152,6 +152,14 @@ def restored(done: Restored, limit: int, dry_run: bool) -> Json:
     return found
 
 
+def without_texts(data: Json) -> Json:
+    """A result whose texts stand elsewhere already."""
+    bare = {name: value for name, value in data.items() if name != "content"}
+    if "entries" in bare:
+        bare["entries"] = [without_texts(one) for one in bare["entries"]]
+    return bare
+
+
 def _found(one: Ranked, content: str, explain: bool) -> Json:
     found = {
         name: value

@@ -206,10 +206,17 @@ def test_entries_are_resources_and_their_readers_are_told(context: Session) -> N
 def test_large_texts_are_sent_once(context: Session) -> None:
     text = "word " * 20_000
     kept = context.data("store_context", content=text, level="archive")
-    for tool, arguments in (("expand", {"handle": kept["handle"]}), ("get_context", {})):
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("expand", {"handle": kept["handle"]}),
+        ("open_context", {"id": kept["id"]}),
+        ("get_context", {}),
+        ("retrieve_context", {"max_tokens": 50_000}),
+    ]
+    for tool, arguments in calls:
         result = context.call(tool, **arguments)
         assert text in result.content[0].text
         assert "word word" not in json.dumps(result.structured_content or {})
+        assert "more than 65,536 bytes" in result.meta["omnimind/structuredContent"]
 
 
 def test_arguments_set_the_caps_and_wrong_ones_are_refused(tmp_path: Path) -> None:
@@ -235,6 +242,12 @@ def test_two_principals_never_meet_not_even_through_a_handle(tmp_path: Path) -> 
                 )
                 await peer.call("snapshot_context", {"name": word})
             kept = (await ann.call("open_context", {"id": "k"}))["structuredContent"]
+            packed = {"content": "again and again " * 99, "level": "archive", "key": "packed"}
+            await ann.call("store_context", packed)
+            rested = (await ann.call("list_context", {"level": "archive"}))["structuredContent"]["entries"][0]
+            whole = await ann.call("expand", {"handle": rested["id"]})
+            assert whole["content"][0]["text"] == packed["content"], "a fenced worker packs and unpacks"
+            await ann.call("delete_context", {"ids": [rested["id"]]})
             for tool, arguments in (
                 ("open_context", {"id": kept["id"]}),
                 ("expand", {"handle": kept["handle"]}),
