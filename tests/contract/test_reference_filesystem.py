@@ -48,6 +48,7 @@ LISTED_OTHERWISE = (
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+DECOMPOSED, COMPOSED = "caf\u0065\u0301", "caf\u00e9"  # the same word, spelt in two ways
 MOMENT = r"\w{3} \w{3} \d\d \d{4} [\d:]{8} GMT\+0000 \(.*\)"
 MEDIA = ["p.png", "p.jpg", "p.jpeg", "p.gif", "p.webp", "p.bmp", "p.svg", "s.mp3", "s.wav", "s.ogg", "s.flac"]
 
@@ -163,6 +164,8 @@ READING = [
     Step("read_text_file", {"path": "large.txt"}, "above 64 KiB ours has no structured content"),
     Step("read_text_file", {"path": "in"}),
     Step("read_file", {"path": "a.txt", "head": 1}),
+    Step("read_text_file", {"path": f"{COMPOSED}/{COMPOSED}.txt"}),
+    Step("list_directory", {"path": COMPOSED}),
     *(
         Step("read_text_file", {"path": path})
         for path in ("none", "src", "out.txt", "gone", "/etc/passwd", "~/x")
@@ -275,6 +278,9 @@ WRITING = [
     ),
     Step("edit_file", {"path": "a.txt", "edits": [{"oldText": "x"}]}),
     Step("edit_file", {"path": "latin.txt", **edits("caf", "k")}, "theirs replaces bytes it cannot read"),
+    Step("write_file", {"path": f"{COMPOSED}/{COMPOSED}.txt", "content": "still one file"}),
+    Step("move_file", {"source": f"{COMPOSED}/{COMPOSED}.txt", "destination": f"{COMPOSED}/moved.txt"}),
+    Step("list_directory", {"path": DECOMPOSED}),
     Step("create_directory", {"path": "made/one/two"}),
     Step("create_directory", {"path": "{folder}/made"}),
     *(Step("create_directory", {"path": path}) for path in ("a.txt", "out/x", "/x", "{folder}/../x")),

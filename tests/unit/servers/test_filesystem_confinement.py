@@ -48,6 +48,7 @@ def furnished(base: Path) -> Path:
         "to-self": "sub",
         "loop": "loop",
         "dangling": "nothing",
+        "caf\u0065\u0301": "../outside",
         "dangling-out": "../outside/new",
         "chain": "to-folder",
     }
@@ -93,6 +94,8 @@ PARTS = st.sampled_from(
         "\uff0e\uff0e",
         "\u202e",
         "a\tb",
+        "caf\u00e9",
+        "caf\u0065\u0301",
     ]
 )
 
@@ -111,7 +114,10 @@ def ways_in(roots: Roots, path: str) -> list[str]:
         lambda: files.read_many(roots, [path]).replace(path, ""),
         lambda: files.read_media(roots, path).data.decode(errors="replace"),
         lambda: listing.plain(roots, path),
+        lambda: listing.with_sizes(roots, path, "size"),
         lambda: listing.tree(roots, path, [], lambda _: None),
+        lambda: listing.search(roots, path, "**", [], lambda _: None),
+        lambda: edit.edit_file(roots, path, [edit.Edit(CANARY, "x")], True),
     ):
         try:
             seen.append(way())
@@ -267,6 +273,17 @@ def test_credential_files_are_closed_by_every_way(tmp_path: Path, name: str) -> 
         files.move(roots, name, "stolen")
     allowing = open_roots([str(tmp_path)], secrets_allowed=True)
     assert files.read_text(allowing, name) == "KEY"
+
+
+def test_another_spelling_of_unicode_opens_no_credentials(tmp_path: Path) -> None:
+    (tmp_path / "Library" / "Keychains").mkdir(parents=True)
+    (tmp_path / "Library" / "Keychains" / "login").write_text("KEY")
+    roots = open_roots([str(tmp_path)])
+    for path in ("Library/\u212aeychains/login", "Library/\u212aeychains"):  # the sign for kelvin reads K
+        with pytest.raises(Problem, match="credentials"):
+            files.read_text(roots, path)
+        with pytest.raises(Problem, match="credentials"):
+            files.move(roots, path, "stolen")
 
 
 def test_project_settings_are_no_credentials(tmp_path: Path) -> None:

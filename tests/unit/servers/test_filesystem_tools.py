@@ -91,6 +91,22 @@ def test_bytes_are_believed_before_names(filesystem: Session, folder: Path) -> N
     assert block["resource"]["uri"] == f"file://{folder}/%C3%BC%20%25.bin"
 
 
+def test_a_name_is_found_in_either_spelling_of_unicode_unless_both_are_there(
+    filesystem: Session, folder: Path
+) -> None:
+    one, two = "caf\u00e9", "caf\u0065\u0301"
+    (folder / two).mkdir()
+    (folder / two / two).write_text("found")
+    assert filesystem.text("read_text_file", path=f"{one}/{one}") == "found"
+    filesystem.text("write_file", path=f"{one}/new", content="beside")
+    assert sorted(path.name for path in (folder / two).iterdir()) == [two, "new"]
+    assert "no such file" in filesystem.problem("read_text_file", path=f"{one}/\u00e8")
+    (folder / "\u1e69").write_text("1")
+    (folder / "s\u0323\u0307").write_text("2")
+    assert filesystem.text("read_text_file", path="\u1e69") == "1"
+    assert "2 names" in filesystem.problem("read_text_file", path="s\u0307\u0323")
+
+
 def test_binary_files_are_not_text(filesystem: Session, folder: Path) -> None:
     (folder / "b.bin").write_bytes(b"ab\0cd")
     assert "read_media_file" in filesystem.problem("read_text_file", path="b.bin")

@@ -8,9 +8,11 @@ module compares (credentials, the fleet's own state) are read from the opened de
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -131,6 +133,8 @@ class Roots:
         try:
             descriptor = open_beneath(place.root.descriptor(), place.relative, flags)
         except OSError as refusal:
+            if refusal.errno == errno.ENOENT and (other := as_on_disk(place)) != place:
+                return self._open(other, flags)
             if refusal.errno != errno.EXDEV:
                 raise trouble(refusal, place.shown) from refusal
             descriptor = self._open_across(place, flags)
@@ -180,9 +184,10 @@ class Roots:
         if place.is_root:
             raise Problem(f"{place.shown} is an allowed directory itself; name something inside it")
         with self.opened(place.parent(), _DIRECTORY) as directory:
-            real = os.path.join(os.readlink(f"/proc/self/fd/{directory}"), place.name)
+            name = spelling_in(directory, place.name)
+            real = os.path.join(os.readlink(f"/proc/self/fd/{directory}"), name)
             self.refuse_closed_path(real, place.shown)
-            yield directory, place.name
+            yield directory, name
 
     @contextmanager
     def regular_file(self, place: Place, flags: int = os.O_RDONLY) -> Iterator[int]:
@@ -233,6 +238,45 @@ def kind_of(mode: int) -> str:
         (stat.S_ISBLK, "a device"),
     )
     return next((word for test, word in kinds if test(mode)), "something unknown")
+
+
+def as_on_disk(place: Place) -> Place:
+    """The place with every name in the spelling of Unicode that its directory has for it.
+
+    `é` is one character or two; macOS and archives made there write two, models write one.
+    """
+    if place.relative.isascii():
+        return place
+    names: list[str] = []
+    for name in place.relative.split("/"):
+        try:
+            directory = open_beneath(place.root.descriptor(), "/".join(names) or ".", _DIRECTORY)
+        except OSError:
+            return place
+        try:
+            names.append(spelling_in(directory, name))
+        finally:
+            os.close(directory)
+    return Place(place.root, "/".join(names), place.shown)
+
+
+def spelling_in(directory: int, name: str) -> str:
+    """How the directory spells this name; as it is, if it is there so, or not at all."""
+    if name.isascii():
+        return name
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return name
+    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        names = os.listdir(readable)
+    finally:
+        os.close(readable)
+    composed = unicodedata.normalize("NFC", name)
+    same = [one for one in names if unicodedata.normalize("NFC", one) == composed]
+    if len(same) > 1:
+        raise Problem(f"{len(same)} names are spelt differently and read {name}; use the one that is meant")
+    return same[0] if same else name
 
 
 _ADVICE = {
