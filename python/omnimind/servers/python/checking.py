@@ -117,10 +117,10 @@ async def _types(
         job = Job(call, folder, read=_paths(library), write=(str(cache),) if cache else (), limits=MYPY)
         outcome = await bench.jail.run(job)
         _refuse_early_end(outcome, MYPY, "mypy")
-        if outcome.end == "failed" or not isinstance(outcome.value, dict):
-            return None
-        said = outcome.value
-        return type_check.read_findings(said["stdout"].encode(), said["stderr"], str(folder))
+        match outcome.value:
+            case {"stdout": str(stdout), "stderr": str(stderr)} if outcome.end == "done":
+                return type_check.read_findings(stdout, stderr, str(folder))
+        return None
 
 
 def _paths(*found: str | None) -> tuple[str, ...]:

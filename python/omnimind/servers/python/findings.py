@@ -80,10 +80,16 @@ def relative(path: str, folder: str) -> str:
 
 def shortened(text: str, most: int) -> str:
     """The text, or its beginning and end with a note of what is left out between."""
+    text = sendable(text)
     if len(text) <= most:
         return text
     half = most // 2
     return f"{text[:half]}\n... {len(text) - 2 * half:,} characters left out ...\n{text[-half:]}"
+
+
+def sendable(text: str) -> str:
+    """The text with question marks for halves of surrogate pairs, which no message can carry."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def complaint(tool: str, stderr: str, folder: str) -> Problem:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from omnimind.servers.problem import Problem
+from omnimind.servers.python.findings import sendable
 from omnimind.servers.python.sources import Sources
 
 CONFIGURATION: Final = (
@@ -22,6 +23,7 @@ RUN: Final = "omnimind.servers.python.inside.pytest_run:run"
 NAMES: Final = 200
 EXPRESSION: Final = 1_000
 TESTS: Final = 20_000
+MOST: Final = 10**9
 PAGE_BYTES: Final = 1024 * 1024
 
 _ORDER: Final = ("failed", "error", "crashed", "xpassed", "xfailed", "skipped", "passed")
@@ -77,10 +79,10 @@ class Report:
             return
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         match record:
-            case {"event": "collected", "count": int(count)}:
+            case {"event": "collected", "count": int(count)} if 0 <= count <= MOST:
                 self.collected = count
             case {"event": "start", "name": str(name)}:
                 self.running = name
@@ -88,7 +90,7 @@ class Report:
                 self.running = None
                 if len(self.tests) < TESTS:
                     self.tests.append(_test(name, outcome, record))
-            case {"event": "end", "code": int(code)}:
+            case {"event": "end", "code": int(code)} if abs(code) <= MOST:
                 self.code = code
 
     def close(self, why: str) -> None:
@@ -114,20 +116,27 @@ class Report:
         return sorted(self.tests, key=lambda test: _ORDER.index(test["outcome"]))
 
 
-def _test(name: str, outcome: str, record: dict[str, Any]) -> dict[str, Any]:
-    test: dict[str, Any] = {"name": name, "outcome": outcome, "duration_ms": _milliseconds(record)}
+def _test(name: str, outcome: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A test as it goes over the wire, of a record that anybody may have written."""
+    test: dict[str, Any] = {
+        "name": sendable(name),
+        "outcome": outcome,
+        "duration_ms": _milliseconds(record.get("seconds")),
+    }
     for key in ("path", "message", "traceback", "output"):
         value = record.get(key)
         if isinstance(value, str) and value:
-            test[key] = value
-    if isinstance(record.get("line"), int):
-        test["line"] = record["line"]
+            test[key] = sendable(value)
+    line = record.get("line")
+    if isinstance(line, int) and 0 < line <= MOST:
+        test["line"] = line
     return test
 
 
-def _milliseconds(record: dict[str, Any]) -> float:
-    seconds = record.get("seconds")
-    return round(seconds * 1000, 3) if isinstance(seconds, (int, float)) else 0.0
+def _milliseconds(seconds: object) -> float:
+    if isinstance(seconds, (int, float)) and 0 <= seconds <= MOST:  # which no NaN is
+        return round(seconds * 1000, 3)
+    return 0.0
 
 
 def kept(report: Report) -> dict[str, Any]:

@@ -9,11 +9,10 @@ caller's own; with it a check takes about a fifth of the time.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 from omnimind.servers.problem import Problem
-from omnimind.servers.python.findings import Finding, complaint, relative
+from omnimind.servers.python.findings import Finding, complaint, relative, sendable
 from omnimind.servers.python.sources import Sources
 
 RUN: Final = "omnimind.servers.python.inside.mypy_run:run"
@@ -36,34 +35,35 @@ def arguments(sources: Sources, cache: str, *, strict: bool) -> list[str]:
     ]
 
 
-def read_findings(stdout: bytes, stderr: str, folder: str) -> list[Finding]:
+def read_findings(stdout: str, stderr: str, folder: str) -> list[Finding]:
     """The findings, errors and notes, in mypy's order."""
     found: list[Finding] = []
-    for line in f"{stdout.decode('utf-8', 'replace')}\n{stderr}".splitlines():
+    for line in [*stdout.splitlines(), *stderr.splitlines()]:
         try:
-            one = json.loads(line)
-        except ValueError:
+            found.append(_finding(json.loads(line), folder))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue  # what a plugin printed
-        if isinstance(one, dict) and {"file", "line", "column", "message", "severity"} <= one.keys():
-            found.append(_finding(one, folder))
     if not found and stderr.strip():
         raise complaint("mypy", stderr, folder)
     return found
 
 
-def _finding(one: Mapping[str, Any], folder: str) -> Finding:
-    from_zero = (
-        0 if one.get("code") == "syntax" else 1
-    )  # mypy counts columns from 0, but not those of its parser
-    line, column = max(1, one["line"]), one["column"] + from_zero
+def _finding(one: Any, folder: str) -> Finding:
+    if not isinstance(one, dict):
+        raise TypeError("no finding")
+    code, hint = one.get("code") or "misc", one.get("hint") or ""
+    from_zero = 0 if code == "syntax" else 1  # mypy counts columns from 0, but not those of its parser
+    line, column = max(1, int(one["line"])), int(one["column"]) + from_zero
+    if not all(isinstance(text, str) for text in (one["file"], one["message"], one["severity"], code, hint)):
+        raise TypeError("no finding")
     return Finding(
-        path=relative(one["file"], folder),
+        path=sendable(relative(one["file"], folder)),
         line=line,
         column=max(1, column),
-        end_line=max(line, one.get("end_line") or line),
-        end_column=max(1, (one.get("end_column") or column) + from_zero),
-        code=one.get("code") or "misc",
+        end_line=max(line, int(one.get("end_line") or line)),
+        end_column=max(1, int(one.get("end_column") or column) + from_zero),
+        code=sendable(code),
         message=one["message"],
-        severity=one["severity"],
-        hint=one.get("hint") or "",
+        severity=sendable(one["severity"]),
+        hint=hint,
     )

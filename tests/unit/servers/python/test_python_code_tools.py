@@ -182,6 +182,13 @@ def test_a_run_that_takes_too_long_says_in_which_test(tools: CodeSession) -> Non
     ]
 
 
+def test_text_that_no_message_can_carry_is_told_with_question_marks(tools: CodeSession) -> None:
+    ran = tools.data("run_tests", code="def test_a(): raise ValueError('half \\ud800 of a pair')\n")
+    assert "half ? of a pair" in ran["tests"][0]["message"]
+    found = tools.data("type_check", code="from typing import Literal\nx: Literal['\\ud800'] = 1\n")
+    assert found["total"] == 1
+
+
 def test_a_flood_of_output_ends_in_time_and_holds_nobody_up(tools: CodeSession) -> None:
     code = (
         "import os\ndef test_a():\n    data = b'{}\\n' * 20000\n    while True:\n"

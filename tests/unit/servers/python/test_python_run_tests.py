@@ -170,8 +170,19 @@ def test_records_that_are_none_are_passed_over() -> None:
         b'{"event": "test", "name": "t", "outcome": "odd"}',
     ):
         report.take(line)
-    report.take(b'{"event": "test", "name": "t", "outcome": "passed", "seconds": "long", "line": "x"}')
-    assert report.tests == [{"name": "t", "outcome": "passed", "duration_ms": 0.0}]
+    for odd in (b'"long"', b"NaN", b"-1", b"1e999", b"Infinity", b"[]"):
+        report.take(b'{"event": "collected", "count": %s}' % odd)
+        report.take(b'{"event": "end", "code": %s}' % odd)
+        report.take(
+            b'{"event": "test", "name": "t", "outcome": "passed", "seconds": %s, "line": %s}' % (odd, odd)
+        )
+    assert (report.collected, report.code) == (0, -1)
+    assert {tuple(test.items()) for test in report.tests} == {
+        (("name", "t"), ("outcome", "passed"), ("duration_ms", 0.0))
+    }
+    report = test_run.Report()
+    report.take(b'{"event": "test", "name": "t\\ud800", "outcome": "passed"}')
+    assert report.tests == [{"name": "t?", "outcome": "passed", "duration_ms": 0.0}]
 
 
 def test_names_are_never_options() -> None:

@@ -26,9 +26,17 @@ MISSING = {
 }  # fmt: skip
 
 
+FORGED = [
+    "[1]", "null", "{}", json.dumps({**RETURN, "line": "x"}), json.dumps({**RETURN, "column": None}),
+    json.dumps({**RETURN, "message": 7}), json.dumps({**RETURN, "hint": [1]}), json.dumps({**RETURN, "file": {}}),
+    json.dumps({**RETURN, "line": float("inf")}), "[" * 100_000,
+]  # fmt: skip
+"""Lines that a plugin can print, and that are no findings."""
+
+
 def test_findings_count_columns_from_one() -> None:
-    lines = [json.dumps(one).encode() for one in (RETURN, SYNTAX, MISSING)]
-    found = type_check.read_findings(b"\n".join([b"a plugin says hello", b"[1]", *lines]), "", "/run")
+    lines = [json.dumps(one) for one in (RETURN, SYNTAX, MISSING)]
+    found = type_check.read_findings("\n".join(["a plugin says hello", *FORGED, *lines]), "", "/run")
     assert [(one.path, one.line, one.column, one.end_column) for one in found] == [
         ("snippet.py", 6, 12, 13),
         ("bad.py", 1, 7, 8),
@@ -36,16 +44,14 @@ def test_findings_count_columns_from_one() -> None:
     ]
     assert found[0].code == "return-value"
     assert "types-PyYAML" in found[2].hint
-    assert type_check.read_findings(b"", "", "/run") == []
-    assert len(type_check.read_findings(b"", json.dumps(MISSING), "/run")) == 1, (
-        "what stops it goes to stderr"
-    )
+    assert type_check.read_findings("", "", "/run") == []
+    assert len(type_check.read_findings("", json.dumps(MISSING), "/run")) == 1, "what stops it goes to stderr"
 
 
 def test_a_configuration_that_cannot_be_read_is_told() -> None:
     said = "/run/pyproject.toml: Expected ']' at the end of a table declaration (at line 1, column 11)"
     with pytest.raises(Problem, match=r"pyproject\.toml: Expected ']'"):
-        type_check.read_findings(b"", said, "/run")
+        type_check.read_findings("", said, "/run")
 
 
 def test_files_are_named_and_a_configuration_is_used_only_if_it_was_given() -> None:
