@@ -95,7 +95,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -123,6 +123,9 @@ bar-passthrough:
 # Each built-in's cheapest tool, directly and through the gateway.
 bar-builtins:
 	$(FULL) -s tests/system/test_builtins_bar.py
+# Every way out of the jail, and how long a trivial snippet takes in it.
+bar-python:
+	$(FULL) -s tests/system/test_python_attacks.py tests/system/test_python_bar.py
 bar-start:
 	$(FULL) tests/system/test_start.py
 # In a throw-away machine with a real user manager; needs root.

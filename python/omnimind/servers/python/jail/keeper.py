@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
@@ -26,6 +27,7 @@ from omnimind.servers.python.jail.warden import JailGoneError, Warden
 
 _GRACE_S: Final = 5.0
 _WATCH_S: Final = 0.25
+_WARM_S: Final = 600.0
 _HINT: Final = "Code is never run without a jail. `omnimind doctor` says what this machine lacks."
 
 
@@ -183,9 +185,25 @@ class Jail:
         with self._lock:
             if warm[0] not in self._warm:
                 self._warm[warm[0]] = found.warm(warm[1].modules, warm[1].env)
-            found = self._warm[warm[0]]
-        await self._ready(found)
-        return found
+            heated = self._warm[warm[0]]
+        try:
+            await self._ready(heated)
+        except Problem:
+            return found  # it could not import that; the job will say so itself
+        self._cool_later(warm[0], heated)
+        return heated
+
+    def _cool_later(self, name: str, heated: Warden) -> None:
+        """A warm zygote that nobody needs for a while ends: its memory is worth more than the second it saves."""
+        heated.used = time.monotonic()
+
+        def look() -> None:
+            with self._lock:
+                if self._warm.get(name) is heated and time.monotonic() - heated.used >= _WARM_S:
+                    del self._warm[name]
+                    heated.close()
+
+        asyncio.get_running_loop().call_later(_WARM_S + 1.0, look)
 
     async def _ready(self, found: Warden) -> None:
         if found.is_ready:

@@ -39,6 +39,7 @@ class Warden:
         self._link = link
         self._asking = threading.Lock()
         self._ready = False
+        self.used = 0.0
         self._refusal: str | None = None
         weakref.finalize(self, link.close)  # the zygote ends with whoever knew it
 
