@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import anyio
 import anyio.to_thread
 
 from omnimind.linux.openat2 import open_beneath
@@ -55,8 +56,8 @@ class Workbench:
         try:
             yield made
         finally:
-            # Not in a thread: a cancelled task could not wait for one.
-            scratch.remove(made)
+            with anyio.CancelScope(shield=True):  # tests may have left a hundred thousand files
+                await anyio.to_thread.run_sync(scratch.remove, made)
 
     def environment(self, principal: str) -> Environment:
         """What this principal has installed."""

@@ -6,6 +6,7 @@ import sys
 from typing import Any, Final
 
 MOST: Final = 4 * 1024 * 1024
+MOST_ERRORS: Final = 256 * 1024
 
 
 def run(arguments: list[str], library: str | None) -> dict[str, Any]:
@@ -16,4 +17,4 @@ def run(arguments: list[str], library: str | None) -> dict[str, Any]:
     from mypy import api
 
     stdout, stderr, status = api.run(arguments)
-    return {"stdout": stdout[:MOST], "stderr": stderr[:MOST], "status": status}
+    return {"stdout": stdout[:MOST], "stderr": stderr[:MOST_ERRORS], "status": status}
