@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 FILE = "graph.jsonl"
 
-LISTED_OTHERWISE = {"read_graph: more: limit", "read_graph: more: offset"}  # a large graph is read in parts
+LISTED_OTHERWISE = {f"read_graph: {what}" for what in ("more: limit", "more: offset", "output")}
+"""A large graph is read in parts, and a part says where it goes on."""
 
 A = {"name": "Ada", "entityType": "person", "observations": ["writes programs", "likes Horses"]}
 B = {"name": "Babbage", "entityType": "person", "observations": []}

@@ -54,6 +54,9 @@ def test_the_graph_can_be_read_in_pages(memory: Session) -> None:
     page = memory.data("read_graph", limit=3, offset=1)
     assert [entity["name"] for entity in page["entities"]] == ["n1", "n2", "n3"]
     assert len(page["relations"]) == 1
+    assert page["nextOffset"] == 4
+    assert "nextOffset" not in memory.data("read_graph", limit=3, offset=7)
+    assert "nextOffset" not in memory.data("read_graph")
 
 
 def test_search_ignores_case_in_every_script(memory: Session) -> None:

@@ -173,6 +173,12 @@ def read(connection: sqlite3.Connection, offset: int = 0, limit: int | None = No
     )
 
 
+def count(connection: sqlite3.Connection) -> int:
+    """How many entities there are."""
+    (entities,) = connection.execute("SELECT count(*) FROM entities").fetchone()
+    return int(entities)
+
+
 def search(connection: sqlite3.Connection, query: str) -> Part:
     """Entities whose name, type or an observation contains the query, in any case, with their relations."""
     rows = connection.execute(

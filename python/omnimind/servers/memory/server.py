@@ -7,6 +7,7 @@ of the resource `memory://knowledge-graph`.
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import Annotated, Any
 
 from mcp.server import MCPServer
@@ -113,6 +114,12 @@ class GraphPart(BaseModel):
     relations: list[RelationItem]
 
 
+class GraphPage(GraphPart):
+    """The result of read_graph."""
+
+    nextOffset: int | None = Field(None, description="Where to go on, if there is more")
+
+
 def build(context: ServerContext) -> MCPServer:
     """The memory server on the state folder's `db/memory`. It takes no arguments."""
     if context.args:
@@ -217,9 +224,15 @@ def _add_reading(box: Toolbox, desk: Desk) -> None:
     async def read_graph(
         limit: Annotated[int | None, Field(ge=1, description="At most so many entities")] = None,
         offset: Annotated[int, Field(ge=0, description="Skip so many entities first")] = 0,
-    ) -> Annotated[CallToolResult, GraphPart]:
+    ) -> Annotated[CallToolResult, GraphPage]:
         """Read the whole knowledge graph, or with limit and offset a part of it."""
-        return data_result(_part_json(await desk.read(lambda data: graph.read(data, offset, limit))))
+
+        def work(data: sqlite3.Connection) -> dict[str, Any]:
+            answer = _part_json(graph.read(data, offset, limit))
+            after = offset + len(answer["entities"])
+            return {**answer, "nextOffset": after} if limit and after < graph.count(data) else answer
+
+        return data_result(await desk.read(work))
 
     @box.tool("Search Nodes", READS)
     async def search_nodes(
