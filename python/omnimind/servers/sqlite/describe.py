@@ -74,6 +74,8 @@ def columns(access: Access, table: str) -> Page:
         found = page(access, connection.execute(f"PRAGMA table_info({quoted(table)})"), limits.ROWS_MOST, 0)
     if not found.rows:
         raise _unknown(table)
+    if found.more:
+        raise Problem(f"the columns of {table} are more than an answer may hold; schema shows its DDL")
     return found
 
 
@@ -100,6 +102,8 @@ def schema(access: Access, table: str | None) -> list[Definition]:
 def indices(access: Access, table: str | None) -> list[Index]:
     """The indices of one table, or of all."""
     with access.reading(guard.reading()) as connection:
+        if table is None:
+            _check_count(connection, "index")
         names = [
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
@@ -134,6 +138,7 @@ def figures(access: Access) -> Figures:
             value: Value = connection.execute(f"PRAGMA {name}").fetchone()[0]
             return value
 
+        _check_count(connection, "table")
         bytes_of = _bytes_of(connection)
         sizes = []
         for (name,) in connection.execute(
@@ -157,6 +162,16 @@ def figures(access: Access) -> Figures:
             int(fact("user_version") or 0),
             int(fact("application_id") or 0),
             sizes,
+        )
+
+
+def _check_count(connection: sqlite3.Connection, kind: str) -> None:
+    """Refuse a list that no answer should hold."""
+    (count,) = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = ?", (kind,)).fetchone()
+    if count > limits.LISTED:
+        advice = "name one table" if kind == "index" else "list_tables shows them in pages"
+        raise Problem(
+            f"there are {count:,} of kind {kind}; the limit of one answer is {limits.LISTED:,}: {advice}"
         )
 
 

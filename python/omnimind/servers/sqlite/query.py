@@ -72,8 +72,9 @@ def page(access: Access, cursor: sqlite3.Cursor, limit: int, offset: int, ordere
     columns = [column[0] for column in cursor.description]
     rows: list[Sequence[Value]] = []
     room = limits.ANSWER_BYTES
+    names_bytes = sum(len(name) + 6 for name in columns)  # the text repeats them in every row
     for row in _skipped(access, cursor, offset):
-        room -= 8 + sum(map(values.size, row))
+        room -= names_bytes + sum(map(values.size, row))
         if len(rows) == limit or (room < 0 and rows):
             return Page(columns, rows, offset, True, ordered)
         if room < 0:
@@ -110,16 +111,11 @@ def write(access: Access, statement: str, parameters: Parameters) -> Written:
         if cursor.description is not None:
             if not fence.wrote:
                 raise reads
-            columns = [column[0] for column in cursor.description]
-            rows = cursor.fetchmany(limits.ROWS_MOST + 1)
-            if (
-                len(rows) > limits.ROWS_MOST
-                or sum(values.size(v) for row in rows for v in row) > limits.ANSWER_BYTES
-            ):
+            returned = page(access, cursor, limits.ROWS_MOST, 0)
+            if returned.more:
                 raise Problem(
                     "RETURNING gives more than an answer may hold; leave it out. Nothing was changed"
                 )
-            returned = Page(columns, rows, 0, False)
         fence.detach()
         (changed,) = connection.execute("SELECT changes()").fetchone()
         return Written(-1 if words(statement, 1)[0] in _NO_ROWS else changed, returned)

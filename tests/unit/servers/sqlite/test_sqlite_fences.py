@@ -115,6 +115,30 @@ def test_without_the_guard_reading_still_changes_nothing(
     assert not (tmp_path / "copy.db").exists()
 
 
+def test_a_file_is_opened_for_reading_only_and_set_to_it_too(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard.Guard, "_refusal", lambda *_: None)
+    with access(shelf).reading(guard.reading()) as connection:
+        assert connection.execute("PRAGMA query_only").fetchone() == (1,)
+    with pytest.raises(Problem, match="readonly"), access(shelf).reading(guard.reading()) as connection:
+        connection.execute("PRAGMA query_only = OFF")
+        connection.execute("INSERT INTO kept VALUES ('x')")
+
+
+def test_every_connection_has_its_settings(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard.Guard, "_refusal", lambda *_: None)
+    wanted = {"trusted_schema": 0, "cell_size_check": 1, "foreign_keys": 1, "temp_store": 2, "synchronous": 3}
+    for opened in (access(shelf).reading(guard.reading()), access(shelf).writing(guard.writing())):
+        with opened as connection:
+            found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+            limited = {name: connection.getlimit(name) for name in limits.ENGINE}
+            (heap,) = connection.execute("PRAGMA hard_heap_limit").fetchone()
+        assert found == wanted
+        assert limited == limits.ENGINE
+        assert heap == limits.HEAP_BYTES
+
+
 def test_without_the_guard_writing_still_reaches_no_other_file(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,3 +298,30 @@ def test_the_prompt_takes_a_topic(sqlite: Session) -> None:
     prompt = sqlite.ask(lambda client: client.get_prompt("mcp-demo", {"topic": "beekeeping"}))
     assert "beekeeping" in prompt.messages[0].content.text
     assert "{" not in prompt.messages[0].content.text
+
+
+def test_long_names_of_columns_count_towards_the_size_of_an_answer(sqlite: Session) -> None:
+    series = "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c LIMIT 10000)"
+    result = sqlite.call("read_query", query=f'{series} SELECT x AS "{"n" * 50_000}" FROM c', limit=10_000)
+    assert len(result.content[0].text) < 1_100_000  # type: ignore[union-attr]
+    assert result.structured_content["more"] is True  # type: ignore[index]
+
+
+def test_a_write_that_returns_too_much_is_undone(sqlite: Session) -> None:
+    sqlite.text("create_table", query="CREATE TABLE t (a)")
+    series = "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c LIMIT 20000)"
+    statement = f"INSERT INTO t {series} SELECT x FROM c RETURNING a"
+    assert "Nothing was changed" in sqlite.problem("write_query", query=statement)
+    assert rows(sqlite, "SELECT count(*) FROM t") == [[0]]
+
+
+def test_a_database_with_very_many_tables_is_read_in_parts(
+    sqlite: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        sqlite.text("create_table", query=f"CREATE TABLE {name} (x UNIQUE)")
+    monkeypatch.setattr(limits, "LISTED", 1)
+    assert "list_tables" in sqlite.problem("statistics")
+    assert "name one table" in sqlite.problem("indices")
+    assert len(sqlite.data("indices", table="a")["indices"]) == 1
+    assert sqlite.data("list_tables", limit=1)["more"] is True
