@@ -185,8 +185,6 @@ def test_a_run_that_takes_too_long_says_in_which_test(tools: CodeSession) -> Non
 def test_text_that_no_message_can_carry_is_told_with_question_marks(tools: CodeSession) -> None:
     ran = tools.data("run_tests", code="def test_a(): raise ValueError('half \\ud800 of a pair')\n")
     assert "half ? of a pair" in ran["tests"][0]["message"]
-    found = tools.data("type_check", code="from typing import Literal\nx: Literal['\\ud800'] = 1\n")
-    assert found["total"] == 1
 
 
 def test_a_flood_of_output_ends_in_time_and_holds_nobody_up(tools: CodeSession) -> None:
@@ -200,7 +198,7 @@ def test_a_flood_of_output_ends_in_time_and_holds_nobody_up(tools: CodeSession) 
 
         async def run() -> None:
             nonlocal ran
-            ran = await client.call_tool("run_tests", {"code": code, "timeout_s": 2})
+            ran = await client.call_tool("run_tests", {"code": code, "timeout_s": 3})
 
         async with anyio.create_task_group() as group:
             group.start_soon(run)
@@ -211,7 +209,7 @@ def test_a_flood_of_output_ends_in_time_and_holds_nobody_up(tools: CodeSession) 
 
     started = time.monotonic()
     ran, meanwhile = tools.ask(work)
-    assert "2 s" in ran.structured_content["why"]
+    assert "3 s" in ran.structured_content["why"]
     assert meanwhile > 3
     assert time.monotonic() - started < 20
 

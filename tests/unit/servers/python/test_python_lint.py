@@ -121,3 +121,4 @@ def test_findings_come_in_pages_that_say_how_to_go_on() -> None:
     long = Finding("a.py", 1, 1, 1, 2, "E", "x" * 5_000, "error", hint="y" * 5_000)
     assert len(str(long)) < 2_500
     assert "left out" in long.data()["message"]
+    assert Finding("a.py", 1, 1, 1, 2, "E", "half \ud800", "error").data()["message"] == "half ?"
