@@ -90,6 +90,11 @@ def run(source: str, main: types.ModuleType, count: int = 1) -> dict[str, Any]:
     return {"value": value, "error": None}
 
 
+def forget(count: int) -> None:
+    """Drop the lines of a cell."""
+    linecache.cache.pop(f"<cell {count}>", None)
+
+
 def _compiled(source: str, name: str) -> tuple[types.CodeType, types.CodeType | None]:
     tree = ast.parse(source, name)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None

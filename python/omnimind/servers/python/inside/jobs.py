@@ -16,7 +16,18 @@ from omnimind.servers.python.inside import cells, confine, frames
 
 REQUEST: Final = 3
 REPLY: Final = 4
+DESCRIPTORS: Final = 5
+"""stdin, stdout, stderr, requests and replies, in this order."""
 NO_JAIL: Final = 70
+
+
+def settle() -> None:
+    """What every child does first: signals, a session, streams for the descriptors that will come."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.setsid()
+    _streams()
 
 
 def live(
@@ -25,19 +36,16 @@ def live(
     """Be the job and exit."""
     code = 1
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        confine.keep_descriptors(descriptors)
-        os.setsid()
+        if os.getsid(0) != os.getpid():
+            settle()
         process.set_name("omnimind-job")
+        confine.keep_descriptors(descriptors)
         try:
             confine.confine(job, zygote, libraries, tasks_of_user)
         except OSError as fault:
             frames.write(REPLY, {"no_jail": str(fault)})
             os._exit(NO_JAIL)
         _environment(job)
-        _streams()
         code = _do(job)
     except BaseException:
         traceback.print_exc()

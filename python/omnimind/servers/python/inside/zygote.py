@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from omnimind.linux import landlock, packets, process, seqpacket, usage
-from omnimind.servers.python.inside import confine, frames, jobs
+from omnimind.servers.python.inside import confine, frames, jobs, spare
 from omnimind.servers.python.inside.libraries import beneath, libraries
 
 _PRELOADED: Final = (
@@ -61,6 +61,7 @@ class Zygote:
         self._children: dict[int, _Child] = {}
         self._helpers: set[int] = set()
         self._tasks = (0.0, 0)
+        self._spare: spare.Spare | None = None
         self._pid = os.getpid()
 
     def serve(self) -> None:
@@ -75,6 +76,8 @@ class Zygote:
         poll.register(wake, select.POLLIN)
         while True:
             busy = any(not child.stopped for child in self._children.values())
+            if self._spare is None and not busy:
+                self._spare = spare.fork(self._pid, self._libraries)  # while nobody waits for anything else
             ready = {descriptor for descriptor, _ in poll.poll(_WATCH_S * 1000 if busy else None)}
             if wake in ready:
                 os.read(wake, 4096)
@@ -121,15 +124,20 @@ class Zygote:
                 send(child.pid, signal.SIGKILL)
 
     def _run(self, job: dict[str, Any], descriptors: list[int]) -> None:
-        status = os.dup(descriptors[5])
+        status = os.dup(descriptors[jobs.DESCRIPTORS])
+        theirs = descriptors[: jobs.DESCRIPTORS]
         tasks = self._tasks_of_user()
-        try:
-            pid = os.fork()
-        except OSError as refusal:
-            _tell(status, {"status": -1, "why": f"no process can be started: {refusal.strerror}"})
-            return
-        if pid == 0:
-            jobs.live(job, descriptors[:5], self._pid, self._libraries, tasks)
+        ready, self._spare = self._spare, None
+        if ready is not None and ready.take(job, theirs, tasks):
+            pid = ready.pid
+        else:
+            try:
+                pid = os.fork()
+            except OSError as refusal:
+                _tell(status, {"status": -1, "why": f"no process can be started: {refusal.strerror}"})
+                return
+            if pid == 0:
+                jobs.live(job, theirs, self._pid, self._libraries, tasks)
         child = _Child(int(job["number"]), pid, status, int(job["limits"]["disk_bytes"]))
         self._children[child.number] = child
 
@@ -153,6 +161,8 @@ class Zygote:
             if pid == 0:
                 return
             self._helpers.discard(pid)
+            if self._spare is not None and self._spare.pid == pid:
+                self._spare = None
             child = by_pid.get(pid)
             if child is not None:
                 del self._children[child.number]
