@@ -114,6 +114,28 @@ def test_the_archive_is_packed_and_what_leaves_it_is_not() -> None:
     file.check()
 
 
+def test_words_find_what_is_there_now_and_not_what_was() -> None:
+    file = ContextFile()
+    one = file.store("apples", title="old title", tags=("oldtag",))
+
+    def found(query: str) -> int:
+        return len(retrieval.rank(file.data, retrieval.Question(query), file.now_ms))
+
+    file.move(one.id, "archive")
+    assert [found(word) for word in ("apples", "title", "oldtag", "app")] == [1, 1, 1, 1]
+    file.update(one.id, content="bananas", title="new", tags=["newtag"])
+    assert [found(word) for word in ("apples", "title", "oldtag", "bananas", "new", "newtag")] == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+    ]
+    entries.remove(file.data, entries.find(file.data, one.id))
+    assert found("bananas") == 0
+
+
 def test_a_key_names_one_entry_of_a_level() -> None:
     file = ContextFile()
     file.store("one", key="k")

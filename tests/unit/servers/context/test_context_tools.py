@@ -6,9 +6,11 @@ import asyncio
 import json
 import re
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from server_session import Session
 
@@ -193,14 +195,30 @@ def test_entries_are_resources_and_their_readers_are_told(context: Session) -> N
             index = (await client.read_resource("context://index")).contents[0].text
             await client.call_tool("store_context", {"content": "another"})
             await client.call_tool("update_context", {"id": kept["id"], "content": CATS})
-            async for update in updates:
-                return whole, json.loads(index), [str(update.uri)]
+            with anyio.fail_after(10):
+                async for update in updates:
+                    return whole, json.loads(index), [str(update.uri)]
         raise AssertionError("not told")
 
     whole, index, told = context.ask(run)
     assert whole == DEPLOY
     assert [one["id"] for one in index["entries"]] == [kept["id"]]
     assert told == [uri]
+
+
+@pytest.mark.parametrize("first", ["list_context", "store_context"])
+def test_what_is_over_is_put_in_order_before_anybody_looks(
+    context: Session, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    context.data("store_context", content="a word of today", level="project", ttl_s=60)
+    rests = context.data("store_context", content=DEPLOY, level="session")
+    later_ns = time.time_ns() + 8 * 86_400 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: later_ns)
+    context.data(first, **({"content": CATS} if first == "store_context" else {}))
+    assert context.data("context_stats")["sessions"] == 0
+    left = context.data("list_context", level="archive")["entries"]
+    assert [one["id"] for one in left] == [rests["id"]]
+    assert context.data("list_context", level="project")["total"] == 0
 
 
 def test_large_texts_are_sent_once(context: Session) -> None:

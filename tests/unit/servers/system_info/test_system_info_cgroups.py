@@ -23,6 +23,7 @@ V2 = {
     "cg/shop/till/cpu.max": "150000 100000\n",
     "cg/shop/till/cpu.stat": "usage_usec 2500000\nnr_periods 10\nnr_throttled 4\n",
     "cg/shop/till/cpuset.cpus.effective": "0-3\n",
+    "cg/shop/pids.max": "50",
     "cg/shop/till/pids.max": "100",
     "cg/shop/till/pids.current": "7",
     "cg/shop/till/cpu.pressure": "some avg10=9.00 avg60=0.00 avg300=0.00 total=1",
@@ -59,7 +60,7 @@ def test_version_2_counts_the_tightest_limit_on_the_way_up(lay: Lay) -> None:
     cpu = found["cpu"]
     assert (cpu["limit_cpus"], cpu["limited_by"], cpu["throttled_periods"]) == (1.5, "/shop/till", 4)
     assert (cpu["used_s"], cpu["cpuset"]) == (2.5, "0-3")
-    assert found["pids"] == {"version": 2, "limit": 100, "limited_by": "/shop/till", "used": 7}
+    assert found["pids"] == {"version": 2, "limit": 50, "limited_by": "/shop", "used": 7}
 
 
 def test_pressure_of_the_own_group_is_read(lay: Lay) -> None:
