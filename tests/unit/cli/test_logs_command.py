@@ -142,6 +142,8 @@ def test_spans_and_times_are_understood() -> None:
     assert moments.since("90s", now) == now - timedelta(seconds=90)
     assert moments.since("4h", now) == now - timedelta(hours=4)
     assert moments.since("2026-11-22", now) == now - timedelta(hours=12)
+    assert moments.since("11:30", now) == now - timedelta(minutes=30)
+    assert moments.since("12:00:01", now) == now - timedelta(hours=24) + timedelta(seconds=1)
     assert moments.since("2026-11-22T13:00+02:00", now) == now - timedelta(hours=1)
 
 

@@ -47,7 +47,8 @@ def search(
     """A page of these logs."""
     with sources.opened(reader, names) as opened:
         if indexed:
-            sources.look_up(opened, wanted, budget)
+            grow = wanted.query is not None or wanted.levelled
+            sources.look_up(opened, wanted, budget, grow=grow)
         page = walk.page(opened, wanted, budget, limit=limit, backward=backward, places=places)
         return _found(opened, page)
 
@@ -99,10 +100,12 @@ def over(
     wanted: Wanted,
     budget: Budget,
     work: Callable[[Sequence[Source]], T],
+    *,
+    grow: bool,
 ) -> T:
-    """Sum up these logs."""
+    """Sum up these logs. `grow` where the index then knows what is asked."""
     with sources.opened(reader, names) as opened:
-        sources.look_up(opened, wanted, budget)
+        sources.look_up(opened, wanted, budget, grow=grow)
         return work(opened)
 
 

@@ -21,6 +21,7 @@ from omnimind.servers.logging import levels
 from omnimind.servers.logging.plain import plain
 from omnimind.servers.logging.record import Chunk, Loaded, Record
 from omnimind.servers.logging.wanted import Budget, Wanted, stamp_of
+from omnimind.servers.problem import Problem
 
 NAME = "@journal"
 FOLDERS = ("/var/log/journal", "/run/log/journal")
@@ -38,8 +39,8 @@ def _stamp(microseconds: str) -> str:
     return stamp_of(datetime.fromtimestamp(int(microseconds, 16) / 1_000_000, UTC))
 
 
-class JournalError(OSError):
-    """The library refused."""
+class JournalError(Problem):
+    """The library refused, for what it says."""
 
 
 @functools.cache
@@ -177,7 +178,7 @@ class _Open:
 
     def _checked(self, code: int) -> int:
         if code < 0:
-            raise JournalError(-code, f"journal: {os.strerror(-code)}")
+            raise JournalError(f"the journal cannot be read: {os.strerror(-code)}; search the other logs")
         return code
 
 
@@ -265,7 +266,7 @@ class Journal:
     def _opened(self) -> Iterator[_Open]:
         library = _library()
         if library is None:
-            raise JournalError(errno.ENOSYS, f"{LIBRARY} is not installed")
+            raise JournalError(f"journald is not available here: {LIBRARY} is not installed")
         journal = _Open(library, self.folder)
         try:
             yield journal

@@ -25,7 +25,7 @@ IN_MEMORY_BYTES = 32 * 1024 * 1024
 UNPACKED_BYTES = 1024 * 1024 * 1024
 """A segment that unpacks to more is read up to here; no setting allows one so large."""
 _FIRST_LINE = 64 * 1024
-_MARK_BYTES = 4
+_MARK_BYTES = 6
 _LOOKS = 20
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError)
 

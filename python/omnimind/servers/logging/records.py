@@ -248,15 +248,17 @@ def _page(wanted: Wanted, at: int, backward: bool) -> tuple[str, list[Any]]:
     )
 
 
-def owners(folder: Path) -> list[str]:
-    """The principals that have records here."""
-    found = []
-    for file in sorted(folder.glob("*.db"))[:PRINCIPALS] if folder.is_dir() else []:
+def owners(folder: Path, known: dict[str, str]) -> list[str]:
+    """The principals that have records here. `known` remembers whose a file is, which never changes."""
+    files = sorted(folder.glob("*.db"))[:PRINCIPALS] if folder.is_dir() else []
+    for file in files:
+        if file.name in known:
+            continue
         with contextlib.suppress(sqlite3.Error), contextlib.closing(_read_only(file)) as connection:
             row = connection.execute("SELECT principal FROM owner").fetchone()
             if row is not None:
-                found.append(str(row[0]))
-    return found
+                known[file.name] = str(row[0])
+    return [known[file.name] for file in files if file.name in known]
 
 
 def _read_only(file: Path) -> sqlite3.Connection:

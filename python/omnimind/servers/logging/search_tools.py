@@ -27,7 +27,8 @@ NEIGHBOURS = 50
 
 AnyContext = Context[Any, Any]
 Since = Annotated[
-    str | None, Field(description="From this time on: 10m, 4h, 2d ago, or an ISO time (UTC by default)")
+    str | None,
+    Field(description="From this time on: 10m, 4h, 2d ago, 10:00, or an ISO time (UTC by default)"),
 ]
 Until = Annotated[str | None, Field(description="Before this time, in the same forms")]
 Names = Annotated[
@@ -166,8 +167,12 @@ def _add_search(box: Toolbox, logs: Sources) -> None:
         """Search the logs of the fleet's servers, of the gateway, of journald and of clients by words, regular
         expression, level and time. Answers a page; `cursor` gives the next one."""
         who = reader()
+        backward = order == "newest"
+        direction: walk.Direction = "b" if backward else "f"
+        mark = walk.mark_of(query, pattern, ignore_case, level, with_unknown, sources, origin, since, until)
+        now, places = walk.read(cursor, direction, mark) if cursor else (utc_now(), None)
         wanted = made(
-            utc_now(),
+            now,
             since=since,
             until=until,
             level=level,
@@ -177,8 +182,6 @@ def _add_search(box: Toolbox, logs: Sources) -> None:
             ignore_case=ignore_case,
             origin=origin,
         )
-        backward = order == "newest"
-        mark = walk.mark_of(query, pattern, ignore_case, level, with_unknown, sources, origin, since, until)
         seconds = asking.PATTERN_S if pattern else asking.SEARCH_S
         found = await in_thread(
             asking.search,
@@ -189,11 +192,10 @@ def _add_search(box: Toolbox, logs: Sources) -> None:
             budget(ctx, seconds),
             limit=limit,
             backward=backward,
-            places=walk.read(cursor, "b" if backward else "f", mark) if cursor else None,
+            places=places,
         )
-        more, places = found.more, found.places
-        following = walk.written("b" if backward else "f", mark, places) if more and places else None
-        return answer(found, following, more, seconds)
+        following = walk.written(direction, mark, now, found.places) if found.more else None
+        return answer(found, following, found.more, seconds)
 
 
 def _add_tail(box: Toolbox, logs: Sources) -> None:
@@ -220,8 +222,8 @@ def _add_tail(box: Toolbox, logs: Sources) -> None:
             found, ends = await in_thread(
                 asking.tail, logs, who, names, wanted, budget(ctx, asking.SEARCH_S), lines
             )
-            return answer(found, walk.written("f", mark, ends), False, asking.SEARCH_S)
-        places = walk.read(cursor, "f", mark)
+            return answer(found, walk.written("f", mark, utc_now(), ends), False, asking.SEARCH_S)
+        _, places = walk.read(cursor, "f", mark)
         end = anyio.current_time() + wait_s
         while True:
             found = await in_thread(
@@ -229,7 +231,7 @@ def _add_tail(box: Toolbox, logs: Sources) -> None:
             )
             places = found.places or places
             if found.records or found.more or anyio.current_time() + _LOOK_S > end:
-                return answer(found, walk.written("f", mark, places), found.more, asking.SEARCH_S)
+                return answer(found, walk.written("f", mark, utc_now(), places), found.more, asking.SEARCH_S)
             await anyio.sleep(_LOOK_S)
             names = logs.chosen(who, sources)
 
@@ -287,10 +289,10 @@ def _add_history(box: Toolbox, logs: Sources) -> None:
             raise Problem(
                 "the history of the fleet is for its operators; search_logs shows what you appended"
             )
-        wanted = made(utc_now(), since=since, until=until, origin=server, event=event)
         mark = walk.mark_of("history", server, event, since, until)
+        now, places = walk.read(cursor, "b", mark) if cursor else (utc_now(), None)
+        wanted = made(now, since=since, until=until, origin=server, event=event)
         names = [EVENTS] if EVENTS in logs.names(who) else []
-        places = walk.read(cursor, "b", mark) if cursor else None
         found = await in_thread(
             asking.search,
             logs,
@@ -302,5 +304,5 @@ def _add_history(box: Toolbox, logs: Sources) -> None:
             backward=True,
             places=places,
         )
-        following = walk.written("b", mark, found.places) if found.places else None
+        following = walk.written("b", mark, now, found.places) if found.more else None
         return answer(found, following, found.more, asking.SEARCH_S)

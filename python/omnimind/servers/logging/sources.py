@@ -60,6 +60,7 @@ class Sources:
         self._own = state / "db" / "logging"
         self._journal_folder = journal_folder
         self._records = self._own / "records"
+        self._owners: dict[str, str] = {}
         self.databases = Databases(self._records, records.MIGRATIONS)
         self.index = Index(self._own)
 
@@ -74,7 +75,7 @@ class Sources:
 
     def _others(self, reader: Reader) -> dict[str, str]:
         """What other principals appended, with the principal of each."""
-        found = records.owners(self._records)
+        found = records.owners(self._records, self._owners)
         return {f"{records.NAME}/{one_line(owner)}": owner for owner in found if owner != reader.principal}
 
     def no_journal(self) -> str | None:
@@ -138,8 +139,8 @@ class Sources:
             )
         return FleetLog.of(self._logs, name, self._own)
 
-    def look_up(self, sources: Sequence[Source], wanted: Wanted, budget: Budget) -> None:
-        """Ask the index for what it knows of these logs; take in first what was written since."""
+    def look_up(self, sources: Sequence[Source], wanted: Wanted, budget: Budget, *, grow: bool) -> None:
+        """Ask the index for what it knows of these logs. With `grow`, take in first what was written since."""
         logs = [source for source in sources if isinstance(source, FleetLog) and not source.events]
         if not logs:
             return
@@ -147,6 +148,8 @@ class Sources:
             if connection is None:
                 return
             with contextlib.ExitStack() as held:
+                if not grow:
+                    return self.index.tell(connection, logs, wanted)
                 every = {log.name: log.parts.list for log in logs}
                 for name in segments.names(self._logs):
                     if name not in every:

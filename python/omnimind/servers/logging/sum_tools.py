@@ -154,7 +154,7 @@ def _add_stats(box: Toolbox, logs: Sources) -> None:
             return stats.count(opened, wanted, time_left, length), length
 
         names = logs.chosen(who, sources)
-        counted, length = await in_thread(asking.over, logs, who, names, wanted, time_left, work)
+        counted, length = await in_thread(asking.over, logs, who, names, wanted, time_left, work, grow=True)
         return data_result(_counts(counted, length))
 
 
@@ -191,7 +191,9 @@ def _add_templates(box: Toolbox, logs: Sources) -> None:
         ctx: AnyContext,
         new_since: Annotated[
             str | None,
-            Field(description="Only what was never said before this time: 10m, 4h ago, or an ISO time"),
+            Field(
+                description="Only what was never said before this time: 10m, 4h ago, 10:00, or an ISO time"
+            ),
         ] = None,
         sources: Names = None,
         since: Since = None,
@@ -215,7 +217,7 @@ def _add_templates(box: Toolbox, logs: Sources) -> None:
             return _summed(opened, wanted, time_left, after, sort, limit, offset)
 
         names = logs.chosen(who, sources)
-        items, told = await in_thread(asking.over, logs, who, names, wanted, time_left, work)
+        items, told = await in_thread(asking.over, logs, who, names, wanted, time_left, work, grow=False)
         text = "\n".join([*(f"{one['count']}x {one['template']}" for one in items), str(told["note"])])
         return data_result({"templates": items, **told}, text)
 

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from omnimind.servers.logging.record import Chunk, Record, Source
@@ -19,7 +20,7 @@ from omnimind.servers.logging.wanted import Budget, Wanted
 from omnimind.servers.problem import Problem
 
 PAGE_CHARS = 96 * 1024
-_CURSOR = re.compile(r"([bf])([0-9a-f]{8})((?:~[^~]*)*)")
+_CURSOR = re.compile(r"([bf])([0-9a-f]{8})([0-9a-f]{1,12})((?:~[^~]*)*)")
 CURSOR_CHARS = 64 * 1024
 
 Direction = Literal["b", "f"]
@@ -161,19 +162,21 @@ def mark_of(*asked: object) -> str:
     return hashlib.blake2b(repr(asked).encode(), digest_size=4).hexdigest()
 
 
-def written(direction: Direction, mark: str, places: Mapping[str, str]) -> str:
-    """A cursor for these places."""
-    return f"{direction}{mark}" + "".join(f"~{key}:{place}" for key, place in sorted(places.items()))
+def written(direction: Direction, mark: str, now: datetime, places: Mapping[str, str]) -> str:
+    """A cursor for these places. `now` goes with it: `10m` ago is the same moment on every page."""
+    moment = f"{int(now.timestamp() * 1000):x}"
+    return f"{direction}{mark}{moment}" + "".join(f"~{key}:{place}" for key, place in sorted(places.items()))
 
 
-def read(cursor: str, direction: Direction, mark: str | None) -> dict[str, str]:
-    """The places of a cursor. Raises Problem for one of another question."""
+def read(cursor: str, direction: Direction, mark: str) -> tuple[datetime, dict[str, str]]:
+    """The moment and the places of a cursor. Raises Problem for one of another question."""
     match = _CURSOR.fullmatch(cursor) if len(cursor) <= CURSOR_CHARS else None
     if match is None or match[1] != direction:
         raise Problem(
             "this is no cursor of this tool; pass the `cursor` of its earlier result as it is, or none"
         )
-    if mark is not None and match[2] != mark:
+    if match[2] != mark:
         raise Problem("this cursor belongs to other arguments; repeat the call that gave it, or leave it out")
-    pairs = (part.partition(":") for part in match[3].split("~")[1:])
-    return {key: place for key, _, place in pairs}
+    pairs = (part.partition(":") for part in match[4].split("~")[1:])
+    moment = datetime.fromtimestamp(int(match[3], 16) / 1000, UTC)
+    return moment, {key: place for key, _, place in pairs}

@@ -104,7 +104,8 @@ def moment(text: str, now: datetime, name: str) -> str:
         return stamp_of(moments.since(text, now))
     except (ValueError, OverflowError):
         raise Problem(
-            f"{name}: {text[:40]!r} is neither a span such as 10m, 4h, 2d nor a time such as 2026-11-22T10:00 (UTC)"
+            f"{name}: {text[:40]!r} is neither a span such as 10m, 4h, 2d nor a time such as 10:00 or "
+            "2026-11-22T10:00 (UTC)"
         ) from None
 
 
