@@ -45,10 +45,11 @@ impl LineMatcher {
         }
     }
 
-    fn search(&self, py: Python<'_>, line: PyBackedBytes) -> bool {
-        py.detach(|| self.regex.is_match(&*line))
+    fn search(&self, py: Python<'_>, line: &[u8]) -> bool {
+        py.detach(|| self.regex.is_match(line))
     }
 
+    #[allow(clippy::needless_pass_by_value)] // a list that comes from Python is taken apart once, here
     fn filter(&self, py: Python<'_>, lines: Vec<PyBackedBytes>, budget_ms: u64) -> (Vec<usize>, usize) {
         py.detach(|| {
             let end = Instant::now() + Duration::from_millis(budget_ms.min(600_000));
