@@ -46,11 +46,11 @@ class Shelf:
                 raise _Due
             return work(connection, now_ms)
 
-        while True:
-            try:
-                return await self._desk.read(when_nothing_is_due)
-            except _Due:
-                await self.change(lambda data, now_ms: None)
+        try:
+            return await self._desk.read(when_nothing_is_due)
+        except _Due:
+            await self.change(lambda data, now_ms: None)
+        return await self._desk.read(lambda data: work(data, time.time_ns() // 1_000_000))
 
     async def change(
         self,
