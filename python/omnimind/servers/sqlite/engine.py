@@ -14,9 +14,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from omnimind.servers.problem import Problem
@@ -26,6 +27,12 @@ from omnimind.servers.sqlite.places import Place, Shelf, Spot
 from omnimind.servers.sqlite.watch import Watch
 
 _PAUSE_S = 0.01
+_ON_ALL = ("trusted_schema = OFF", "cell_size_check = ON", "temp_store = MEMORY")
+_FOR_READING = ("query_only = ON",)
+_FOR_WRITING = ("foreign_keys = ON", "synchronous = EXTRA")
+_VIRTUAL_TABLES = (
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%' LIMIT 64"
+)
 _DESCRIPTORS_AHEAD = 64
 _NEEDS_RECOVERY = frozenset(
     {"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTINIT"}
@@ -58,7 +65,6 @@ class Access:
                 self._recover(spot)
                 connection = self._reader(spot)
             try:
-                _connect_virtual_tables(connection)
                 guard.attach(connection)
                 yield connection
             finally:
@@ -69,9 +75,8 @@ class Access:
     def _reader(self, spot: Spot | None) -> sqlite3.Connection:
         connection = _memory() if spot is None else _opened(spot, "ro")
         try:
-            self._prepare(connection)
-            self._patiently(connection, "PRAGMA query_only = ON")
-            self._patiently(connection, "BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1")
+            self._prepare(connection, _FOR_READING)
+            _connect(connection, self._patiently(connection, "BEGIN", _VIRTUAL_TABLES))
         except BaseException:
             self.watch.detach()
             connection.close()
@@ -88,12 +93,12 @@ class Access:
         with self._guarded(guard):
             connection = _opened(spot, "rw")
             try:
-                self._prepare(connection)
+                self._prepare(connection, _FOR_WRITING)
                 if created:
                     self._patiently(connection, "PRAGMA journal_mode = WAL")
                 self._bound(connection)
                 self._patiently(connection, "BEGIN IMMEDIATE")
-                _connect_virtual_tables(connection)
+                _connect(connection, connection.execute(_VIRTUAL_TABLES).fetchall())
                 guard.attach(connection)
                 try:
                     yield connection
@@ -119,27 +124,19 @@ class Access:
         if spot is not None:
             connection = _opened(spot, "rw")
             try:
-                self._prepare(connection)
+                self._prepare(connection, _FOR_WRITING)
                 self._patiently(connection, "PRAGMA journal_mode = WAL")
             finally:
                 self.watch.detach()
                 connection.close()
         return True
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare(self, connection: sqlite3.Connection, settings: Sequence[str]) -> None:
         self.watch.attach(connection)
         for limit, most in limits.ENGINE.items():
             connection.setlimit(limit, most)
         _configure(connection)
-        for setting in (
-            f"hard_heap_limit = {limits.HEAP_BYTES}",
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-            "mmap_size = 0",
-            "temp_store = MEMORY",
-            "foreign_keys = ON",
-            "synchronous = EXTRA",
-        ):
+        for setting in (*_ON_ALL, *settings):
             self._patiently(connection, f"PRAGMA {setting}")
 
     def _bound(self, connection: sqlite3.Connection) -> None:
@@ -150,19 +147,20 @@ class Access:
         """Roll back what a killed writer has left, which a reading connection may not do."""
         connection = _opened(spot, "rw")
         try:
-            self._prepare(connection)
+            self._prepare(connection, _FOR_WRITING)
             self._patiently(connection, "SELECT 1 FROM sqlite_master LIMIT 1")
         finally:
             self.watch.detach()
             connection.close()
 
-    def _patiently(self, connection: sqlite3.Connection, *statements: str) -> None:
-        """Run these, waiting as long as the watch allows while somebody else holds the locks."""
+    def _patiently(self, connection: sqlite3.Connection, *statements: str) -> list[Any]:
+        """The rows of the last of these, run when nobody else holds the locks; waits while the watch allows."""
         while True:
             try:
+                rows = []
                 for statement in statements:
-                    connection.execute(statement).fetchall()
-                return
+                    rows = connection.execute(statement).fetchall()
+                return rows
             except sqlite3.OperationalError as refusal:
                 if not _is_busy(refusal):
                     raise
@@ -208,6 +206,13 @@ class Access:
         if isinstance(refusal, sqlite3.ProgrammingError):
             return _statement_problem(refusal)
         return Problem(f"Database error: {refusal}{_advice(str(refusal))}")
+
+
+def bound_memory() -> None:
+    """Bound what SQLite may take in this process. It holds for all connections, and can only be lowered."""
+    connection = _memory()
+    connection.execute(f"PRAGMA hard_heap_limit = {limits.HEAP_BYTES}")
+    connection.close()
 
 
 def _opened(spot: Spot, mode: str) -> sqlite3.Connection:
@@ -265,17 +270,14 @@ def _configure(connection: sqlite3.Connection) -> None:
 
 def virtual_tables(connection: sqlite3.Connection) -> list[str]:
     """The names of the virtual tables, of which a database rarely has more than a few."""
-    rows = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%' LIMIT 64"
-    ).fetchall()
-    return [str(name) for (name,) in rows]
+    return [str(name) for (name,) in connection.execute(_VIRTUAL_TABLES).fetchall()]
 
 
-def _connect_virtual_tables(connection: sqlite3.Connection) -> None:
-    """Have SQLite load the virtual tables before the guard stands: an R-tree prepares its own writes then."""
-    for name in virtual_tables(connection):
+def _connect(connection: sqlite3.Connection, virtual: Sequence[tuple[str]]) -> None:
+    """Have SQLite load these virtual tables before the guard stands: an R-tree prepares its own writes then."""
+    for (name,) in virtual:
         try:
-            connection.execute(f"SELECT 1 FROM {values.quoted(name)} LIMIT 0").fetchall()  # noqa: S608
+            connection.execute(f"SELECT 1 FROM {values.quoted(str(name))} LIMIT 0").fetchall()  # noqa: S608
         except sqlite3.Error:
             continue  # its module is not here; the statement that names it will say so
 

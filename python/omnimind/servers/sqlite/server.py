@@ -22,6 +22,7 @@ from omnimind.servers.desk import Desk
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import insights
 from omnimind.servers.sqlite.calls import Calls
+from omnimind.servers.sqlite.engine import bound_memory
 from omnimind.servers.sqlite.exchange_tools import add_exchange_tools
 from omnimind.servers.sqlite.places import Places
 from omnimind.servers.sqlite.query_tools import add_query_tools
@@ -46,6 +47,7 @@ def build(context: ServerContext) -> MCPServer:
     async def changed(owner: str) -> None:
         await changes.publish(owner, insights.URI)
 
+    bound_memory()
     places = Places(*_named(context.args), context.state_dir)
     memo = Desk(Databases(context.state_dir / "db" / "sqlite-insights", insights.MIGRATIONS), changed)
     calls = Calls(places)

@@ -128,13 +128,20 @@ def test_a_file_is_opened_for_reading_only_and_set_to_it_too(
 
 def test_every_connection_has_its_settings(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard.Guard, "_refusal", lambda *_: None)
-    wanted = {"trusted_schema": 0, "cell_size_check": 1, "foreign_keys": 1, "temp_store": 2, "synchronous": 3}
-    for opened in (access(shelf).reading(guard.reading()), access(shelf).writing(guard.writing())):
+    engine.bound_memory()
+    wanted = {"trusted_schema": 0, "cell_size_check": 1, "temp_store": 2}
+    for opened, more in (
+        (access(shelf).reading(guard.reading()), {"query_only": 1}),
+        (
+            access(shelf).writing(guard.writing()),
+            {"foreign_keys": 1, "synchronous": 3, "max_page_count": 1 << 20},
+        ),
+    ):
         with opened as connection:
-            found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+            found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in {**wanted, **more}}
             limited = {name: connection.getlimit(name) for name in limits.ENGINE}
             (heap,) = connection.execute("PRAGMA hard_heap_limit").fetchone()
-        assert found == wanted
+        assert found == {**wanted, **more}
         assert limited == limits.ENGINE
         assert heap == limits.HEAP_BYTES
 
