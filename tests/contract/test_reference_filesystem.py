@@ -13,7 +13,7 @@ import pytest
 from reference import Pair, Step, as_json, differences_listed, side_by_side, unexpected
 from toolbox import Toolbox
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.bar, pytest.mark.timeout(120)]
 
 ONCE = "output"  # a text above 64 KiB is sent once, in content; a listed schema would demand it twice
 WHOLE = {"tail", "head"}  # they take half lines and lines below none; ours whole ones from 0
@@ -217,6 +217,7 @@ READING = [
         )
     ),
     Step("search_files", {"path": "src", "pattern": "**/*.py"}, view=in_any_order),
+    Step("search_files", {"path": ".", "pattern": "@(a|b).txt"}, "ours takes {a,b} and no extended patterns"),
     Step("search_files", {"path": ".", "pattern": "{in,out*,gone}"}, view=in_any_order),
     *(
         Step(

@@ -11,7 +11,7 @@ import pytest
 from reference import Pair, Step, as_json, ask, differences_listed, side_by_side, unexpected
 from toolbox import Toolbox
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.bar, pytest.mark.timeout(120)]
 
 FILE = "graph.jsonl"
 

@@ -10,7 +10,7 @@ import pytest
 from reference import Answer, Pair, Step, ask, differences_listed, side_by_side
 from toolbox import Toolbox
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.bar, pytest.mark.timeout(120)]
 
 TOOL = "sequentialthinking"
 

@@ -1,4 +1,5 @@
-"""Glob patterns over relative paths: `*` and `?` within a name, `**` across folders, `[a-z]`, `{a,b}`.
+"""Glob patterns over relative paths: `*` and `?` within a name, `**` across folders, `[a-z]`, `{a,b}`, a leading
+`!` for all that does not match, and `\\` before a character that means itself.
 
 Matching takes time proportional to pattern and path, whatever the pattern: names go through `fnmatch`'s
 atomic translation, folders through a table. So a hostile pattern costs nothing special.
@@ -14,6 +15,10 @@ from omnimind.servers.filesystem import limits
 from omnimind.servers.problem import Problem
 
 _ALTERNATIVES = 256
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_SLASHES = re.compile("/{2,}")
+_SPECIAL = "*?[]{},!-^\\"
+_STAND_INS = {special: chr(0xFDD0 + at) for at, special in enumerate(_SPECIAL)}  # characters of no name
 
 Matcher = Callable[[str], bool]
 
@@ -24,11 +29,14 @@ def matcher(pattern: str) -> Matcher:
         raise Problem(
             f"the pattern has {len(pattern):,} characters; the limit is {limits.PATTERN_CHARACTERS:,}"
         )
-    compiled = [_compile(alternative) for alternative in expand(pattern)]
+    plain = pattern.lstrip("!")
+    negated = (len(pattern) - len(plain)) % 2 == 1
+    literal = _ESCAPED.sub(lambda found: _STAND_INS.get(found[1], found[1]), plain)
+    compiled = [_compile(alternative) for alternative in expand(literal)]
 
     def matches(path: str) -> bool:
         parts = path.split("/")
-        return any(_match(steps, parts) for steps in compiled)
+        return any(_match(steps, parts) for steps in compiled) is not negated
 
     return matches
 
@@ -77,9 +85,12 @@ def _innermost_braces(pattern: str) -> tuple[int, int] | None:
 def _compile(pattern: str) -> list[re.Pattern[str] | None]:
     """One step a component; None stands for `**`."""
     steps: list[re.Pattern[str] | None] = []
-    for part in pattern.split("/"):
+    for part in _SLASHES.sub("/", pattern).split("/"):
         if part != "**":
-            steps.append(re.compile(fnmatch.translate(part)))
+            expression = fnmatch.translate(part)
+            for special, stand_in in _STAND_INS.items():
+                expression = expression.replace(stand_in, re.escape(special))
+            steps.append(re.compile(expression))
         elif not steps or steps[-1] is not None:
             steps.append(None)
     return steps
