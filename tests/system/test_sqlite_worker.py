@@ -194,6 +194,8 @@ def test_the_reference_option_names_files_and_only_these(tmp_path: Path) -> None
                 "create_table", {"query": f"CREATE TABLE t{len(str(database))} (a)", "database": database}
             )
             assert not made.get("isError"), text(made)
+        kept = await peer.call("append_insight", {"insight": "a fenced server keeps its memo elsewhere"})
+        assert kept["structuredContent"]["insights"] == 1
         listed = (await peer.call("list_databases"))["structuredContent"]["databases"]
         assert [(one["name"], one["default"]) for one in listed] == [
             ("first.db", True),

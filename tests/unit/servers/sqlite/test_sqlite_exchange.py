@@ -19,7 +19,7 @@ from omnimind.servers.sqlite.values import BrokenText
 from omnimind.servers.sqlite.watch import Watch
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
