@@ -31,6 +31,8 @@ class Seen:
     results: list[tuple[str, CallToolResult]] = field(default_factory=list)
     changed_by: dict[str, list[str]] = field(default_factory=dict)
     """By tool, what of folder and state was different after its call."""
+    refusals: dict[str, list[str]] = field(default_factory=dict)
+    """By tool, what was different after a call that it should refuse; `taken` if it was not refused."""
 
 
 def look_at(name: str, folder: Path) -> Seen:
@@ -58,8 +60,13 @@ async def _look(seen: Seen, state: Path) -> Seen:
                 result = await client.call_tool(example.tool, seen.examples.good(example, given))
                 given[example.tool] = structured(result)
                 seen.results.append((example.tool, result))
-                changes = _differences(before, _snapshot(seen.examples.root, state))
-                seen.changed_by.setdefault(example.tool, []).extend(changes)
+                after = _snapshot(seen.examples.root, state)
+                seen.changed_by.setdefault(example.tool, []).extend(_differences(before, after))
+                wrong = seen.examples.bad(example)
+                if wrong is not None:
+                    refused = (await client.call_tool(example.tool, wrong)).is_error
+                    changes = _differences(after, _snapshot(seen.examples.root, state))
+                    seen.refusals.setdefault(example.tool, []).extend(changes if refused else ["taken"])
     return seen
 
 

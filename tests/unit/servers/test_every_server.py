@@ -112,6 +112,10 @@ def test_tools_that_only_read_change_nothing(seen: Seen) -> None:
             assert seen.changed_by[name] == [], f"{name} is marked as reading only"
 
 
+def test_a_refused_call_changes_nothing(seen: Seen) -> None:
+    assert {tool: changes for tool, changes in seen.refusals.items() if changes} == {}
+
+
 def test_some_tool_was_seen_to_change_something(seen: Seen) -> None:
     """Otherwise the test above looks in the wrong place."""
     hints = {name: tool.annotations for name, tool in seen.tools.items()}
