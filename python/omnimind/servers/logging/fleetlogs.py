@@ -98,6 +98,7 @@ class FleetLog:
                     yield block
                 else:
                     budget.spend(0)
+            part.release()
 
     def _found(self, where: str, backward: bool) -> tuple[int | None, int | None]:
         """The part of a boundary, and the offset in it."""

@@ -61,14 +61,19 @@ class Index:
                 connection.close()
 
     def update(
-        self, connection: sqlite3.Connection, logs: Mapping[str, Sequence[Part]], budget: Budget
+        self,
+        connection: sqlite3.Connection,
+        logs: Mapping[str, Sequence[Part]],
+        there: frozenset[str],
+        budget: Budget,
     ) -> bool:
-        """Take in what was written since, and forget what is gone. True if nothing is left to take in."""
+        """Take in what was written since to these logs, and forget what is gone of them, and logs that are not
+        `there` any more. True if nothing is left to take in."""
         if not self._updating.acquire(blocking=False):
             return False
         try:
             taken = _taken(connection)
-            self._forget(connection, taken, logs)
+            self._forget(connection, taken, logs, there)
             return all(
                 self._take(connection, log, part, budget)
                 for log, parts in logs.items()
@@ -146,9 +151,14 @@ class Index:
         connection: sqlite3.Connection,
         taken: Mapping[tuple[str, str], _Taken],
         logs: Mapping[str, Sequence[Part]],
+        there: frozenset[str],
     ) -> None:
-        there = {(log, part.mark) for log, parts in logs.items() for part in parts}
-        gone = [known.id for which, known in taken.items() if which not in there]
+        parts = {(log, part.mark) for log, parts in logs.items() for part in parts}
+        gone = [
+            known.id
+            for (log, mark), known in taken.items()
+            if log not in there or (log in logs and (log, mark) not in parts)
+        ]
         if not gone:
             return
         with _change(connection):
@@ -166,7 +176,9 @@ class Index:
                 connection.execute("INSERT OR IGNORE INTO parts (log, mark) VALUES (?, ?)", (log, part.mark))
                 known = _taken(connection, log, part.mark)[log, part.mark]
                 if not _lacks(part, known) or _add(connection, known.id, part, known.stop):
+                    part.release()
                     return True
+        part.release()
         return False
 
 

@@ -2,13 +2,14 @@
 
 A part is known by its first line, which never changes: the live file becomes segment 17, then a packed one, and
 its bytes stay where they are. The folder is listed until the live file and the segments before it
-are of one moment, and all are held open; a segment that is packed between listing and opening is found under its
-new name.
+are of one moment, and what may still be renamed is held open; a segment that is packed between listing and opening
+is found under its new name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -19,14 +20,17 @@ from types import TracebackType
 from typing import IO, Any
 
 from omnimind.logfiles import segments
+from omnimind.servers.problem import Problem
 
 BLOCK_BYTES = 64 * 1024
-IN_MEMORY_BYTES = 32 * 1024 * 1024
+IN_MEMORY_BYTES = 1024 * 1024
 UNPACKED_BYTES = 1024 * 1024 * 1024
 """A segment that unpacks to more is read up to here; no setting allows one so large."""
 _FIRST_LINE = 64 * 1024
 _MARK_BYTES = 6
 _LOOKS = 20
+_CHUNK = 1024 * 1024
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError)
 
 
@@ -35,23 +39,33 @@ class Part:
 
     def __init__(self, path: Path, descriptor: int, spool: Path, live: bool) -> None:
         self.live = live
-        self._spool = spool
-        self._descriptor = descriptor
+        self._path, self._spool = path, spool
         self._packed = path.suffix == segments.LZ4
         self._plain: IO[bytes] | None = None
         found = os.fstat(descriptor)
         self.disk_bytes = found.st_size
         self.changed_s = found.st_mtime
         self._size = None if self._packed else found.st_size
+        self._descriptor: int | None = descriptor
         first = self._first_line()
+        if self._packed:  # it never changes, so it need not be held: a fleet may have thousands
+            os.close(descriptor)
+            self._descriptor = None
         self.mark = hashlib.blake2b(first, digest_size=_MARK_BYTES).hexdigest() if first else ""
         self.begins = segments.stamp(first).decode("ascii", "replace")
 
     def close(self) -> None:
         """Let it go."""
-        os.close(self._descriptor)
+        self.release()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def release(self) -> None:
+        """Forget what was unpacked; it is unpacked again if it is read again."""
         if self._plain is not None:
             self._plain.close()
+            self._plain = None
 
     @property
     def size(self) -> int:
@@ -63,12 +77,12 @@ class Part:
 
     def read(self, start: int, stop: int) -> bytes:
         """Its bytes from here to there."""
-        if not self._packed:
-            return os.pread(self._descriptor, stop - start, start)
-        self._unpack()
-        assert self._plain is not None
-        self._plain.seek(start)
-        return self._plain.read(stop - start)
+        if self._packed:
+            plain = self._unpack()
+            plain.seek(start)
+            return plain.read(stop - start)
+        assert self._descriptor is not None
+        return os.pread(self._descriptor, stop - start, start)
 
     def whole_lines(self, start: int, stop: int) -> int:
         """The end of the last whole line of this range; `start` if there is none."""
@@ -94,36 +108,38 @@ class Part:
 
     def _first_line(self) -> bytes:
         head = b""
-        if not self._packed:
-            head = os.pread(self._descriptor, _FIRST_LINE, 0)
-        else:
+        if self._packed:
             with contextlib.suppress(*_DAMAGED), self._opened() as unpacked:
                 head = unpacked.read(_FIRST_LINE)
+        else:
+            head = self.read(0, _FIRST_LINE)
         return head.partition(b"\n")[0] if b"\n" in head else b""
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Any]:
         import lz4.frame  # type: ignore[import-untyped]
 
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        with (
-            open(self._descriptor, "rb", closefd=False) as packed,
-            lz4.frame.LZ4FrameFile(packed) as unpacked,
-        ):
+        descriptor = os.open(self._path, _FLAGS)
+        with open(descriptor, "rb") as packed, lz4.frame.LZ4FrameFile(packed) as unpacked:
             yield unpacked
 
-    def _unpack(self) -> None:
-        """All of a packed segment; of a damaged one what can be read."""
-        if self._plain is not None:
-            return
-        # In a folder of files without a name where it is large: a worker has no temporary folder.
-        plain: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=str(self._spool))  # noqa: SIM115
-        size = 0
-        with contextlib.suppress(*_DAMAGED), self._opened() as unpacked:
-            while size < UNPACKED_BYTES and (chunk := unpacked.read(1024 * 1024)):
-                plain.write(chunk)
-                size += len(chunk)
-        self._plain, self._size = plain, size
+    def _unpack(self) -> IO[bytes]:
+        """All of a packed segment; of a damaged one, or one that was removed, what can be read."""
+        if self._plain is None:
+            # On disk where it is large, in a file without a name: a worker has no temporary folder.
+            plain: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=str(self._spool))  # noqa: SIM115
+            self._plain, self._size = plain, 0
+            with contextlib.suppress(*_DAMAGED), self._opened() as unpacked:
+                while self._size < UNPACKED_BYTES and (chunk := unpacked.read(_CHUNK)):
+                    self._size += _written(plain, chunk)
+        return self._plain
+
+
+def _written(plain: IO[bytes], chunk: bytes) -> int:
+    try:
+        return plain.write(chunk)
+    except OSError as fault:
+        raise Problem(f"a packed log cannot be unpacked: {fault.strerror}; make room on the disk") from fault
 
 
 class Parts:
@@ -132,7 +148,13 @@ class Parts:
     def __init__(self, live: Path, spool: Path) -> None:
         self._spool = spool
         self._held: list[Part] = []
-        self.list = self._listed(live)
+        try:
+            self.list = self._listed(live)
+        except OSError as refusal:
+            self.close()
+            if refusal.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            raise Problem("too many logs at once for this process; name fewer in `sources`") from refusal
 
     def __enter__(self) -> Parts:
         return self
@@ -162,8 +184,10 @@ class Parts:
 
     def _open(self, path: Path, *, live: bool = False) -> Part | None:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
+            descriptor = os.open(path, _FLAGS)
+        except OSError as refusal:
+            if refusal.errno in (errno.EMFILE, errno.ENFILE):
+                raise
             return None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)

@@ -147,17 +147,10 @@ class Sources:
         with self.index.opened() as connection:
             if connection is None:
                 return
-            with contextlib.ExitStack() as held:
-                if not grow:
-                    return self.index.tell(connection, logs, wanted)
-                every = {log.name: log.parts.list for log in logs}
-                for name in segments.names(self._logs):
-                    if name not in every:
-                        other = FleetLog.of(self._logs, name, self._own)
-                        held.callback(other.close)
-                        every[name] = other.parts.list
+            if grow:
                 spare = Budget(min(UPDATE_S, budget.left_s / 2), budget.check)
-                self.index.update(connection, every, spare)
+                there = frozenset(segments.names(self._logs))
+                self.index.update(connection, {log.name: log.parts.list for log in logs}, there, spare)
             self.index.tell(connection, logs, wanted)
 
     def described(self, reader: Reader) -> list[Described]:

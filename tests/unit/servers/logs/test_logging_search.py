@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -320,8 +322,42 @@ def test_segments_that_vanish_or_are_damaged_stop_nothing(
 
 @pytest.mark.parametrize("name", ["git.log", "git.log.1"])
 def test_a_log_that_is_no_file_is_passed_over(fleet: Any, texts: Texts, name: str) -> None:
-    import os
 
     os.mkfifo(fleet.folder / name)
     fleet.says("memory", "one")
     assert texts() == ["one"]
+
+
+def test_many_segments_need_few_descriptors_and_too_many_logs_are_said_to_be(
+    fleet: Any, logging_server: Session
+) -> None:
+    fleet.log("git", limit_bytes=4096, files=200)
+    fleet.says("git", *(f"n{number} {'x' * 300}" for number in range(1000)))
+    wait_until(lambda: fleet.packed("git"), 10, "the segments are packed")
+    used = len(os.listdir("/proc/self/fd"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 40, hard))
+    try:
+        assert len(pages(logging_server, limit=500)) == 1000
+        fleet.says("memory", "one")
+        for number in range(60):
+            (fleet.folder / f"s{number}.log").write_bytes((fleet.folder / "memory.log").read_bytes())
+        assert "fewer" in logging_server.problem("search_logs")
+        assert len(logging_server.data("search_logs", sources=["s1", "s2"])["records"]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(os.listdir("/proc/self/fd")) <= used + 10, "none is left open"
+
+
+def test_logs_of_servers_that_are_no_more_leave_the_index(fleet: Any, texts: Texts, tmp_path: Path) -> None:
+    for name in ("git", "memory"):
+        fleet.says(name, *(f"line {number} {'x' * 300}" for number in range(600)))
+    assert len(texts(query="577")) == 2
+    fleet.log("git").file.remove()
+    assert len(texts(query="577", sources=["memory"])) == 1
+    data = sqlite3.connect(tmp_path / "db" / "logging" / "index.db")
+    assert data.execute("SELECT DISTINCT log FROM parts").fetchall() == [("memory",)]
+    blocks, words = (
+        data.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("blocks", "words")
+    )
+    assert blocks == words > 1
