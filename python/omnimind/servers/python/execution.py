@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import anyio
 import anyio.to_thread
 
 from omnimind.servers.problem import Problem
@@ -80,6 +79,7 @@ class Executor:
         self.sessions = Sessions(jail, self.folders, settings)
         self._fast = FastTier(jail, self.folders, settings.idle_s)
         self._jail = jail
+        self._running = 0
         cache = base / "cache" / "matplotlib"
         self._plots = (
             "plots",
@@ -103,8 +103,28 @@ class Executor:
     ) -> Execution:
         """Run source to its end. Raises Problem for what cannot be run at all."""
         check(source, files or {})
-        engine = engine or self.settings.engine
         limits = self.settings.limits(timeout_s)
+        if self._running >= self.settings.at_once:
+            raise Problem(
+                f"{self._running} pieces of code run already, which is the limit; try again in a moment"
+            )
+        self._running += 1
+        try:
+            chosen = engine or self.settings.engine
+            return await self._execute(principal, source, chosen, session_id, limits, files, on_output)
+        finally:
+            self._running -= 1
+
+    async def _execute(
+        self,
+        principal: str,
+        source: str,
+        engine: Engine,
+        session_id: str | None,
+        limits: Limits,
+        files: dict[str, str] | None,
+        on_output: OnOutput | None,
+    ) -> Execution:
         if session_id is not None:
             if engine == "monty":
                 raise Problem("a session is always in the jail: leave engine out, or leave session_id out")
@@ -170,7 +190,7 @@ class Executor:
             return found
         finally:
             if not kept:
-                await _removed(folder)
+                self.folders.discard(folder)
 
     async def _in_session(
         self,
@@ -193,15 +213,6 @@ class Executor:
         except FileNotFoundError:
             return [], 0  # a session that is gone
         return await anyio.to_thread.run_sync(scratch.listed, folder)
-
-
-async def _removed(folder: Path) -> None:
-    """Also for a call that is cancelled."""
-    try:
-        os.rmdir(folder)
-    except OSError:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(scratch.remove, folder)
 
 
 def check(source: str, files: dict[str, str]) -> None:

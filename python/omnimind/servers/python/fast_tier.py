@@ -111,7 +111,7 @@ class FastTier:
             self._hosts.remove(host)
             await host.inmate.kill()
             host.inmate.close()
-            await anyio.to_thread.run_sync(scratch.remove, host.folder)
+            self._folders.discard(host.folder)
 
     def _tidy_later(self) -> None:
         loop = asyncio.get_running_loop()

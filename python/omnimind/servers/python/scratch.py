@@ -10,9 +10,11 @@ import contextlib
 import errno
 import hashlib
 import os
+import queue
 import secrets
 import shutil
 import stat
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from typing import Any, Final
 
 from omnimind.linux.openat2 import open_beneath
 from omnimind.servers.problem import Problem
+from omnimind.servers.python.jail.usage import ENTRIES
 
 LISTED: Final = 100
 KEPT_RUNS: Final = 8
@@ -43,7 +46,8 @@ class Scratch:
 
     def __init__(self, base: Path) -> None:
         self._base = base
-        self._swept: set[str] = set()
+        self._discarded: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._remover: threading.Thread | None = None
 
     def new(self, principal: str, kind: str = _RUN) -> Path:
         """A fresh folder. Those that a killed worker has left are removed now and then."""
@@ -70,6 +74,24 @@ class Scratch:
         """What names a run's folder to its principal."""
         return folder.name.removeprefix(_RUN)
 
+    def discard(self, folder: Path) -> None:
+        """Have a folder removed; nobody waits for it, because code can fill one with more than is removed quickly."""
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            return
+        except OSError:
+            with contextlib.suppress(OSError):
+                folder = folder.rename(folder.with_name(f"gone-{secrets.token_hex(8)}"))
+            self._discarded.put(folder)
+            if self._remover is None:
+                self._remover = threading.Thread(target=self._remove, name="scratch", daemon=True)
+                self._remover.start()
+
+    def _remove(self) -> None:
+        while True:
+            remove(self._discarded.get())
+
     def sweep(self, principal: str) -> None:
         """Remove what is too old or too much among the principal's runs, and all that a dead worker has left."""
         owner = self._owner(principal)
@@ -80,7 +102,7 @@ class Scratch:
                 stale = time.time() - _changed(entry) > STALE_S
                 kept += entry.name.startswith(_RUN)
                 if stale or (entry.name.startswith(_RUN) and kept > KEPT_RUNS):
-                    remove(Path(entry.path))
+                    self.discard(Path(entry.path))
 
     def _owner(self, principal: str) -> Path:
         return self._base / hashlib.sha256(principal.encode()).hexdigest()[:32]
@@ -100,11 +122,11 @@ def touch(folder: Path) -> None:
 
 
 def listed(folder: Path) -> tuple[list[File], int]:
-    """The regular files beneath, the first hundred by name, and how many more there are (of the first 20,000)."""
+    """The regular files beneath, the first hundred by name, and how many more there are (of the first 10,000)."""
     found: list[File] = []
     entries = 0
     waiting = [""]
-    while waiting and entries < 20_000:
+    while waiting and entries < ENTRIES:
         below = waiting.pop()
         try:
             listing = os.scandir(folder / below)

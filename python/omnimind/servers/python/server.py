@@ -7,6 +7,8 @@ still start one.
 
 from __future__ import annotations
 
+from typing import Final
+
 from mcp.server import MCPServer
 
 from omnimind.servers import ServerContext
@@ -18,6 +20,8 @@ from omnimind.servers.python.execution import Executor
 from omnimind.servers.python.jail import Jail
 from omnimind.servers.python.settings import settings
 from omnimind.servers.tools import Toolbox, new_server
+
+CHECKS_AT_ONCE: Final = 4
 
 
 def build(context: ServerContext) -> MCPServer:
@@ -32,8 +36,8 @@ def build(context: ServerContext) -> MCPServer:
     base = context.state_dir / "python"
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     network = installs.allowed and installs.network
-    # Tools that are ours have places of their own beside those of `execute`.
-    jail = Jail.start(base, read=installs.reads, at_once=limits.at_once * 2, network=network)
+    # Lint, type check and tests have places of their own beside those of `execute`.
+    jail = Jail.start(base, read=installs.reads, at_once=limits.at_once + CHECKS_AT_ONCE, network=network)
     box = Toolbox()
     executor = Executor(jail, base, limits)
     add_execute_tools(box, executor)

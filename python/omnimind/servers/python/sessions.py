@@ -103,7 +103,7 @@ class Sessions:
                 with anyio.CancelScope(shield=True):
                     await inmate.kill()
                     inmate.close()
-                    await anyio.to_thread.run_sync(scratch.remove, folder)
+                    self._folders.discard(folder)
         if not isinstance(value, dict) or not value.get("ready"):
             self._jail.mend()
             why = (
@@ -197,7 +197,7 @@ class Sessions:
             return
         await session.inmate.kill()
         session.inmate.close()
-        await anyio.to_thread.run_sync(scratch.remove, session.folder)
+        self._folders.discard(session.folder)
 
     async def expire(self) -> None:
         """End the sessions that nobody has used for too long."""

@@ -17,6 +17,7 @@ from omnimind.servers.problem import Problem
 from omnimind.servers.python import scratch
 from omnimind.servers.python.inside import confine, frames, libraries
 from omnimind.servers.python.jail import Call, Code, Jail, Job, Limits, Outcome, Program, Warm, usage
+from tests.fleet import wait_until
 
 jailed = pytest.mark.skipif(landlock.abi() == 0 or not seccomp.available(), reason="this machine has no jail")
 INTERPRETER = os.path.realpath(sys.executable)
@@ -237,6 +238,7 @@ def test_of_runs_that_left_files_the_last_few_are_kept(tmp_path: Path) -> None:
         os.utime(folder, (0, os.stat(folder).st_mtime - age))
     other = folders.new("bob")
     folders.sweep("ada")
+    wait_until(lambda: len(list(made[0].parent.iterdir())) == scratch.KEPT_RUNS, 10, "the others are removed")
     assert [folder.exists() for folder in made] == [False] * 3 + [True] * scratch.KEPT_RUNS
     assert other.exists()
     with pytest.raises(Problem):

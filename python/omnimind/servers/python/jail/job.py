@@ -105,7 +105,7 @@ class Outcome:
             "failed": f"it ended with exit code {self.exit_code}",
             "timeout": f"it was ended after {limits.wall_s:g} s, the time it was given",
             "memory": f"it wanted more memory than the {limits.memory_bytes // MIB} MB it may have",
-            "disk": f"it was ended because its files grew over {limits.disk_bytes // MIB} MB",
+            "disk": f"it was ended because its files grew over {limits.disk_bytes // MIB} MB or 10,000 files",
             "killed": f"it was ended by signal {self.signal}",
             "lost": "the jail went away while it ran; it is being replaced, so try again",
         }[self.end]

@@ -26,7 +26,7 @@ from omnimind.servers.python.jail.job import Call, Code, End, Job, Limits, Outco
 from omnimind.servers.python.jail.warden import JailGoneError, Warden
 
 _GRACE_S: Final = 5.0
-_WATCH_S: Final = 0.25
+_WATCH_S: Final = 0.1
 _WARM_S: Final = 600.0
 _HINT: Final = "Code is never run without a jail. `omnimind doctor` says what this machine lacks."
 
@@ -260,12 +260,15 @@ class Jail:
 
 async def watch_disk(folder: Path, limits: Limits, chosen: list[End], scope: anyio.CancelScope) -> None:
     """End the scope when the files of a folder take more than they may."""
+    pause_s = _WATCH_S
     while True:
-        await anyio.sleep(_WATCH_S)
+        await anyio.sleep(pause_s)
+        started = time.monotonic()
         if await anyio.to_thread.run_sync(usage.over, folder, limits.disk_bytes):
             chosen.append("disk")
             scope.cancel()
             return
+        pause_s = max(_WATCH_S, 5 * (time.monotonic() - started))
 
 
 def _order(job: Job) -> dict[str, Any]:

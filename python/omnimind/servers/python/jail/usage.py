@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-ENTRIES: Final = 20_000
+ENTRIES: Final = 10_000
 """More files than this are as much too much as too many bytes."""
 _BLOCK: Final = 512
 
