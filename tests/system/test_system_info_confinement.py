@@ -128,7 +128,7 @@ def test_no_tool_tells_what_a_process_of_somebody_hides(
                 assert isinstance(example.good, dict)
                 found = json.dumps(asyncio.run(asked(running, example.tool, example.good, role)))
                 assert SECRET not in found, example.tool
-                assert "-c" not in json.loads(json.dumps(found.split('"'))), "no argument of anybody"
+                assert "-c" not in found.split('"'), "an argument of a command line"
                 if role == "user":
                     assert os.uname().nodename not in found.split('"'), example.tool
                     assert '"mac"' not in found
