@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from fleet import wait_until
 from hypothesis import given, settings
@@ -361,3 +362,50 @@ def test_logs_of_servers_that_are_no_more_leave_the_index(fleet: Any, texts: Tex
         data.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("blocks", "words")
     )
     assert blocks == words > 1
+
+
+def test_many_searches_at_once_find_the_same(fleet: Any, logging_server: Session) -> None:
+    fleet.log("git", limit_bytes=100_000)
+    fleet.says("git", *(f"line {number} {'x' * 300}" for number in range(1200)))
+
+    async def together(client: Client) -> list[list[str]]:
+        found: list[list[str]] = []
+
+        async def one(number: int) -> None:
+            asked = (
+                {"query": f"line {number}", "limit": 3}
+                if number % 2
+                else {"level": "debug", "with_unknown": True}
+            )
+            result = await client.call_tool("search_logs", asked)
+            assert result.structured_content is not None, result.content
+            found.append([one["text"][:9].strip() for one in result.structured_content["records"]][:1])
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(1001, 1021):
+                tasks.start_soon(one, number)
+        return found
+
+    found = sorted(logging_server.ask(together))
+    assert found == sorted([[f"line {n}"] for n in range(1001, 1021, 2)] + [["line 1199"]] * 10)
+
+
+def test_a_long_work_tells_how_far_it_is(fleet: Any, logging_server: Session) -> None:
+    record = (
+        '{"time": "2026-11-22T10:00:00.000+00:00", "server": "git", "pid": 1, "line": "n%d of %d told"}\n'
+    )
+    (fleet.folder / "git.log").write_text("".join(record % (number, number * 7) for number in range(60_000)))
+    told: list[float] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        told.append(done)
+        assert message is not None
+        assert message.endswith("bytes read")
+
+    async def ask(client: Client) -> Any:
+        return await client.call_tool("log_templates", {}, progress_callback=progress)
+
+    assert logging_server.ask(ask).structured_content["lines"] == 60_000
+    assert told == sorted(told)
+    assert told
+    assert told[-1] <= (fleet.folder / "git.log").stat().st_size
