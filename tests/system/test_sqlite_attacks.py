@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -394,6 +395,57 @@ def test_a_hostile_file_is_read_without_running_what_it_brings(process: WorkerPr
     assert "load_extension" in text(fired)
     counted = call(process, "read_query", database="hostile.db", query="SELECT count(*) FROM kept")
     assert counted["structuredContent"]["rows"] == [[0]]
+
+
+DAMAGED = [
+    ("list_tables", {}),
+    ("schema", {}),
+    ("statistics", {}),
+    ("indices", {}),
+    ("describe_table", {"table_name": "kept"}),
+    ("read_query", {"query": "SELECT * FROM kept ORDER BY word"}),
+    ("read_query", {"query": "SELECT * FROM notes WHERE notes MATCH 'note'"}),
+    ("write_query", {"query": "UPDATE kept SET word = 'z'"}),
+    ("export_rows", {"table": "kept"}),
+]
+
+
+def test_a_damaged_file_is_read_or_refused_in_words(process: WorkerProcess, field: Field) -> None:
+    whole = (field.outside / "secret.db").read_bytes()
+    random = Random(5)
+    path = field.root / "damaged.db"
+
+    async def scenario(peer: Peer) -> list[dict[str, Any]]:
+        answers = []
+        for _ in range(25):
+            damaged = bytearray(whole)
+            for _ in range(random.choice((1, 3, 20))):
+                damaged[random.choice((random.randrange(len(whole)), random.randrange(4096)))] = (
+                    random.randrange(256)
+                )
+            path.write_bytes(damaged)
+            answers += [await peer.call(tool, {"database": "damaged.db", **rest}) for tool, rest in DAMAGED]
+            for sibling in ("-wal", "-shm", "-journal"):
+                path.with_name(path.name + sibling).unlink(missing_ok=True)
+        return answers
+
+    answers = ask(process, scenario)
+    assert {answer.get("isError", False) for answer in answers} == {True, False}
+    assert not [answer for answer in answers if "Error executing" in text(answer)]
+
+
+def test_names_that_are_not_utf8_are_shown_or_refused_in_words(process: WorkerProcess, field: Field) -> None:
+    path = field.root / "odd.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute('CREATE TABLE "name_XX" (a_YY)')
+    connection.close()
+    path.write_bytes(path.read_bytes().replace(b"XX", b"\xff\xfe").replace(b"YY", b"\xff\xfe"))
+    assert call(process, "list_tables", database="odd.db")["structuredContent"]["rows"] == [
+        [{"$text": "bmFtZV///g=="}]
+    ]
+    assert "name_\\xff\\xfe" in text(call(process, "schema", database="odd.db"))
+    for tool in ("statistics", "indices"):
+        assert "not valid UTF-8" in text(call(process, tool, database="odd.db"))
 
 
 def test_stored_text_comes_back_as_data(process: WorkerProcess) -> None:

@@ -10,7 +10,7 @@ from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import guard, limits
 from omnimind.servers.sqlite.engine import Access
 from omnimind.servers.sqlite.query import Page, page
-from omnimind.servers.sqlite.values import Value, quoted
+from omnimind.servers.sqlite.values import Value, quoted, readable
 
 _KINDS = ("table", "view", "index", "trigger")
 
@@ -85,7 +85,7 @@ def schema(access: Access, table: str | None) -> list[Definition]:
         rows = connection.execute(
             "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
         ).fetchall()
-    found = [Definition(*map(str, row)) for row in rows]
+    found = [Definition(*map(readable, row)) for row in rows]
     if table is not None:
         wanted = table.lower()
         found = [one for one in found if wanted in (one.table.lower(), one.name.lower())]

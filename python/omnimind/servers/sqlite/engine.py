@@ -180,6 +180,11 @@ class Access:
             yield
         except sqlite3.DatabaseError as refusal:
             raise guard.why() or self._problem(refusal) from refusal
+        except UnicodeDecodeError as refusal:
+            raise Problem(
+                f"Database error: a name in {self.place.shown}, or what SQLite says of it, is not UTF-8; the file "
+                "is damaged, or another program wrote it so"
+            ) from refusal
         except (sqlite3.Warning, sqlite3.InterfaceError) as refusal:
             raise _statement_problem(refusal) from refusal
         except MemoryError as refusal:
@@ -270,16 +275,16 @@ def _configure(connection: sqlite3.Connection) -> None:
 
 def virtual_tables(connection: sqlite3.Connection) -> list[str]:
     """The names of the virtual tables, of which a database rarely has more than a few."""
-    return [str(name) for (name,) in connection.execute(_VIRTUAL_TABLES).fetchall()]
+    return [values.readable(name) for (name,) in connection.execute(_VIRTUAL_TABLES).fetchall()]
 
 
 def _connect(connection: sqlite3.Connection, virtual: Sequence[tuple[str]]) -> None:
     """Have SQLite load these virtual tables before the guard stands: an R-tree prepares its own writes then."""
     for (name,) in virtual:
         try:
-            connection.execute(f"SELECT 1 FROM {values.quoted(str(name))} LIMIT 0").fetchall()  # noqa: S608
-        except sqlite3.Error:
-            continue  # its module is not here; the statement that names it will say so
+            connection.execute(f"SELECT 1 FROM {values.quoted(name)} LIMIT 0").fetchall()  # noqa: S608
+        except (sqlite3.Error, Problem):
+            continue  # its module is not here, or its name is none; the statement that names it will say so
 
 
 def _is_busy(refusal: sqlite3.OperationalError) -> bool:

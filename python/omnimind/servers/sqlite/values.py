@@ -139,6 +139,13 @@ def unique(names: Sequence[str]) -> list[str]:
     return result
 
 
-def quoted(name: str) -> str:
+def readable(value: Value) -> str:
+    """A text of the database for people, also if its bytes are not UTF-8."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, BrokenText) else str(value)
+
+
+def quoted(name: str | BrokenText) -> str:
     """A name as SQL takes it, whatever it holds."""
+    if isinstance(name, BrokenText):
+        raise Problem(f"the name {readable(name)} is not valid UTF-8, so no statement can name it")
     return '"' + _checked(name, "the name").replace("\0", "").replace('"', '""') + '"'

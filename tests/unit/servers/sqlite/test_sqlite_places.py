@@ -54,10 +54,11 @@ def test_no_link_is_followed_wherever_it_leads(shelf: Shelf, folder: Path) -> No
     database(folder / "real" / "x.db")
     (folder / "link.db").symlink_to(folder / "real" / "x.db")
     (folder / "away").symlink_to(folder / "real")
-    for name in ("link.db", "away/x.db"):
+    database(folder / "real" / "deep" / "y.db")
+    for name in ("link.db", "away/x.db", "away/deep/y.db"):
         with pytest.raises(Problem, match="link"):
             shelf.look(shelf.locate(name))
-    assert [place.shown for place, _ in shelf.listed(lambda: None)] == ["real/x.db"]
+    assert [place.shown for place, _ in shelf.listed(lambda: None)] == ["real/deep/y.db", "real/x.db"]
 
 
 def test_a_second_name_of_a_file_is_refused_under_both(shelf: Shelf, folder: Path) -> None:

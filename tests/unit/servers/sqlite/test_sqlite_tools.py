@@ -246,6 +246,14 @@ def test_problems_say_what_to_do(filled: Session) -> None:
     assert "list_databases" in filled.problem("read_query", query="SELECT 1", database="nowhere.db")
     assert "8,388,608" in filled.problem("read_query", query="SELECT zeroblob(9000000)")
     assert "memory" in filled.problem("read_query", query="SELECT " + ", ".join(["zeroblob(8000000)"] * 60))
+    for statement, says in (
+        ("CREATE TEMP TABLE x (a)", "not kept from one call to the next"),
+        ("ATTACH 'x.db' AS x", "named by `database`"),
+        ("BEGIN", "a transaction of its own"),
+        ("VACUUM", "VACUUM is not allowed"),
+        ("PRAGMA journal_mode = OFF", "settings of a database are not changed"),
+    ):
+        assert says in filled.problem("write_query", query=statement)
     assert "timeout_s: Input should be less than or equal to 60" in filled.problem(
         "read_query", query="SELECT 1", timeout_s=61
     )
