@@ -30,6 +30,7 @@ class Layout:
     folder: str
     common: str
     work: str | None
+    objects: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
 
     def setting(self, name: str) -> str | None:
@@ -62,10 +63,10 @@ class _Inspection:
         self._refuse_strange_owner(real, folder)
         for part in {folder, common}:
             self._scan(part)
-        self._follow_alternates(os.path.join(common, "objects"), limits.ALTERNATE_DEPTH)
+        objects = tuple(self._objects(os.path.join(common, "objects"), limits.ALTERNATE_DEPTH))
         settings = tuple(self._settings(folder, common))
         work = self._work_tree(real, folder, settings)
-        return Layout(real, folder, common, work, settings)
+        return Layout(real, folder, common, work, objects, settings)
 
     def _git_folder(self, real: str) -> str:
         dot = os.path.join(real, ".git")
@@ -158,15 +159,17 @@ class _Inspection:
                     f"{self.shown}: the link {entry.name} in its git folder leads to {kind_of(kind)}"
                 )
 
-    def _follow_alternates(self, objects: str, depth: int) -> None:
-        said = self._pointer(os.path.join(objects, "info", "alternates"))
+    def _objects(self, folder: str, depth: int) -> Iterator[str]:
+        """The folder of objects and its alternates."""
+        yield folder
+        said = self._pointer(os.path.join(folder, "info", "alternates"))
         for line in (said or "").splitlines():
             if not line or line.startswith("#"):
                 continue
             if depth == 0:
                 raise Problem(f"{self.shown}: its alternates go deeper than {limits.ALTERNATE_DEPTH}")
-            further = self._beneath(os.path.join(objects, line), "an alternate of its objects")
-            self._follow_alternates(further, depth - 1)
+            further = self._beneath(os.path.join(folder, line), "an alternate of its objects")
+            yield from self._objects(further, depth - 1)
 
     def _settings(self, folder: str, common: str) -> Iterator[tuple[str, str]]:
         for path in (os.path.join(common, "config"), os.path.join(folder, "config.worktree")):

@@ -10,6 +10,8 @@ MOST_TEXT_CHARS: Final = 2_000_000
 
 BLOB_BYTES: Final = 32 * 1024 * 1024
 """The largest file that is read out of a repository."""
+OBJECT_BYTES: Final = 512 * 1024 * 1024
+"""The largest loose object that is read at all."""
 CONFIG_BYTES: Final = 1024 * 1024
 INCLUDE_DEPTH: Final = 10
 ALTERNATE_DEPTH: Final = 5

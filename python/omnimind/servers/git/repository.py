@@ -16,6 +16,7 @@ import pygit2
 from pygit2.enums import RepositoryOpenFlag
 
 from omnimind.servers.filesystem.roots import Place, Roots, trouble
+from omnimind.servers.git import objects
 from omnimind.servers.git.layout import Layout, inspect
 from omnimind.servers.problem import Problem
 
@@ -60,6 +61,7 @@ class Repositories:
             repo = pygit2.Repository(layout.opened, RepositoryOpenFlag.NO_SEARCH)
             try:
                 _refuse_other_places(repo, layout, place.shown)
+                objects.stand_before(repo, layout.objects)
                 yield Opened(repo, layout, self.roots, place.shown)
             finally:
                 repo.free()
@@ -100,7 +102,15 @@ def explained(shown: str) -> Iterator[None]:
     except OSError as refusal:
         raise trouble(refusal, shown) from refusal
     except (pygit2.GitError, KeyError, ValueError) as refusal:
-        raise Problem(f"{shown}: {_words(str(refusal.args[0] if refusal.args else refusal))}") from refusal
+        raise Problem(f"{shown}: {_words(_said(refusal))}") from refusal
+    except SystemError as wrapped:  # how an error of `objects` comes through libgit2
+        if not isinstance(wrapped.__cause__, pygit2.GitError):
+            raise
+        raise Problem(f"{shown}: {_words(_said(wrapped.__cause__))}") from wrapped
+
+
+def _said(refusal: BaseException) -> str:
+    return str(refusal.args[0] if refusal.args else refusal)
 
 
 def _words(said: str) -> str:
