@@ -8,7 +8,7 @@ whatever is written, rotated and packed meanwhile.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -102,8 +102,3 @@ class Source(Protocol):
 
     def chunks(self, wanted: Wanted, place: str, backward: bool, budget: Budget) -> Iterator[Chunk]:
         """What may hold wanted records, from a boundary on; "" is the beginning."""
-
-
-def told(sources: Sequence[Source]) -> list[str]:
-    """Their names."""
-    return [source.name for source in sources]
