@@ -117,6 +117,8 @@ def _words(said: str) -> str:
     known = {
         ".lock": "another program changes this repository or left a lock behind ({}); wait for it, and if none "
         "runs, remove that file",
+        "is locked": "another program changes the index or left .git/index.lock behind ({}); wait for it, and if none "
+        "runs, remove that file",
         "owned by current user": "the repository belongs to another user ({})",
         "ermission denied": "the operating system denies a part of it to this server ({})",
         "object not found": "it lacks an object ({}); it is damaged or a partial clone, `git fsck` tells",
