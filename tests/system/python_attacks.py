@@ -95,7 +95,7 @@ FILES: Final = [
     Attack("link a file out", "(open('mine', 'w').close(), os.link('mine', '{outside}/linked'))", control=False),
     Attack("set an attribute", "os.setxattr('{victim}', 'user.x', b'1')", control=False),
     Attack("make a device", "os.mknod('device', 0o60600, os.makedev(8, 0))", control=False),
-    Attack("write into a library", "open(os.__file__, 'r+')"),
+    Attack("write into a library", "open(os.__file__, 'r+')", control=False),
     Attack("write where temporary files are", "open('/tmp/omnimind-attack', 'w')", control=False),
     Attack("write into shared memory", "open('/dev/shm/omnimind-attack', 'w')", control=False),
     Attack("open a handle", "call(304, 265, -100, 0, 0)", control=False),

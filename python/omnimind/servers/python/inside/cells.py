@@ -16,6 +16,7 @@ import gc
 import io
 import linecache
 import os
+import resource
 import sys
 import threading
 import traceback
@@ -40,6 +41,7 @@ def serve(request: int, reply: int) -> None:
     sys.path.insert(0, "")
     sys.argv = [""]
     count = 0
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     while (asked := frames.read(request)) is not None:
         if asked.get("hello"):
             frames.write(reply, {"ready": True})
@@ -60,6 +62,7 @@ def serve(request: int, reply: int) -> None:
             _say_goodbye()
         _flush()
         frames.write(reply, answer)
+        _limit_again(limit)
 
 
 def _lay(files: dict[str, str]) -> None:
@@ -85,6 +88,9 @@ def run(source: str, main: types.ModuleType, count: int = 1) -> dict[str, Any]:
                 value = _shown(found)
     except SystemExit as leaving:
         return {"value": None, "error": None if leaving.code in (None, 0) else _error(leaving)}
+    except MemoryError as failure:
+        _allow_last_words()
+        return {"value": None, "error": _error(failure)}
     except BaseException as failure:
         return {"value": None, "error": _error(failure)}
     return {"value": value, "error": None}
@@ -134,6 +140,19 @@ def _error(failure: BaseException) -> dict[str, Any]:
     if len(text) > _LONGEST_TRACEBACK:
         text = text[: _LONGEST_TRACEBACK // 2] + "\n…\n" + text[-_LONGEST_TRACEBACK // 2 :]
     return {"type": type(failure).__name__, "message": message[:4096], "line": line, "traceback": text}
+
+
+def _allow_last_words() -> None:
+    """A little more memory, to say that there is none: until the answer is on its way."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def _limit_again(soft: int) -> None:
+    now, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if now != soft:
+        gc.collect()
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _strip(told: traceback.TracebackException, seen: set[int]) -> None:

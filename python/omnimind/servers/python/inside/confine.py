@@ -28,6 +28,8 @@ _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER = 1, 2, 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+LAST_WORDS: Final = 32 * 1024 * 1024
+"""Memory beyond the limit, for telling how it was met."""
 RESOLVER: Final = (
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -101,7 +103,8 @@ def limit(limits: Mapping[str, Any], tasks_of_user: int) -> None:
     for kind, value in wanted.items():
         _, most = resource.getrlimit(kind)
         least = value if most == resource.RLIM_INFINITY else min(value, most)
-        resource.setrlimit(kind, (least, least))
+        spare = LAST_WORDS if kind == resource.RLIMIT_AS else 0
+        resource.setrlimit(kind, (least, least + spare if most == resource.RLIM_INFINITY else least))
 
 
 def become_nobody(number: int, folder: str, *, keep_owner: bool) -> bool:
