@@ -44,9 +44,9 @@ def die_with_parent(parent: int, with_signal: int = signal.SIGKILL) -> bool:
     return os.getppid() == parent
 
 
-def hide_memory() -> None:
-    """No core dump, no ptrace and no `/proc/<pid>/environ` for other processes of this user."""
-    _prctl(_PR_SET_DUMPABLE, 0)
+def hide_memory(wanted: bool = True) -> None:
+    """No core dump, no ptrace and no `/proc/<pid>/environ` for other processes of this user; or all that again."""
+    _prctl(_PR_SET_DUMPABLE, int(not wanted))
 
 
 def no_new_privileges() -> None:
