@@ -134,6 +134,13 @@ def changing_text(
     The same question as `git log -S`, answered without looking at merges.
     """
     wanted = text.encode()
+    counts: dict[pygit2.Oid, int] = {}  # a file after one commit is the file before the next
+
+    def count(file: pygit2.DiffFile) -> int:
+        if file.id not in counts:
+            counts[file.id] = _count(repo, file, wanted)
+        return counts[file.id]
+
     for commit in walk(repo, start, watch):
         if len(commit.parents) > 1:
             continue
@@ -143,7 +150,7 @@ def changing_text(
             name = text_of(delta.new_file.raw_path)
             if path is not None and not (name == path or name.startswith(path.rstrip("/") + "/")):
                 continue
-            changed = _count(repo, delta.new_file, wanted) - _count(repo, delta.old_file, wanted)
+            changed = count(delta.new_file) - count(delta.old_file)
             if changed:
                 found.append((name, changed))
         if found:

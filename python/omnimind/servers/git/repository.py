@@ -104,9 +104,12 @@ def explained(shown: str) -> Iterator[None]:
     except (pygit2.GitError, KeyError, ValueError) as refusal:
         raise Problem(f"{shown}: {_words(_said(refusal))}") from refusal
     except SystemError as wrapped:  # how an error of `objects` comes through libgit2
-        if not isinstance(wrapped.__cause__, pygit2.GitError):
-            raise
-        raise Problem(f"{shown}: {_words(_said(wrapped.__cause__))}") from wrapped
+        cause = wrapped.__cause__
+        if isinstance(cause, OSError):
+            raise trouble(cause, shown) from wrapped
+        if isinstance(cause, pygit2.GitError):
+            raise Problem(f"{shown}: {_words(_said(cause))}") from wrapped
+        raise
 
 
 def _said(refusal: BaseException) -> str:

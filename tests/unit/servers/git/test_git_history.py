@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from fixtures.repositories import Scratch
 
+from omnimind.servers.filesystem.roots import open_roots
+from omnimind.servers.git import blame, history, library, rangediff, revisions
+from omnimind.servers.git.repository import Repositories
+
 
 def blamed_by_git(scratch: Scratch, path: str, *options: str) -> list[str]:
     said = scratch.git("blame", "--line-porcelain", *options, "--", path)
@@ -159,6 +163,34 @@ def test_a_long_text_is_given_in_parts_that_make_the_whole(git: Any, scratch: Sc
         offset = int(re.search(r"offset=(\d+)", rest)[1])  # type: ignore[index]
     assert "".join(parts) == whole
     assert len(parts) > 3
+
+
+def test_long_work_ends_when_its_caller_has_gone(scratch: Scratch) -> None:
+    for number in range(6):
+        scratch.commit(f"commit {number}", {"a": "kept\n" * 8 + f"{number}\n"})
+    library.keep_to_repositories()
+    steps = 0
+
+    def gone() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise TimeoutError
+
+    repositories = Repositories(open_roots([str(scratch.path)]))
+    with repositories.opened(str(scratch.path)) as opened:
+        start = revisions.need_head(opened.repo)
+        for work in (
+            lambda: list(history.log(opened.repo, start, None, None, gone)),
+            lambda: list(history.of_file(opened.repo, start, "a", True, gone)),
+            lambda: list(history.changing_text(opened.repo, start, "x", None, gone)),
+            lambda: blame.blame(opened.repo, start, "a", 1, 9, gone),
+            lambda: rangediff.compare(opened.repo, "HEAD~5..HEAD", "HEAD~4..HEAD", gone),
+        ):
+            steps = 0
+            with pytest.raises(TimeoutError):
+                work()
+            assert steps == 3
 
 
 @pytest.mark.parametrize("text", [":/first", "HEAD^{/first}"])
