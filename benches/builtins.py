@@ -117,7 +117,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    names = options.servers or [builtin.name for builtin in catalog.available()]
+    names = options.servers or [builtin.name for builtin in catalog.BUILTINS]
     found = [measure(name, rounds=options.rounds, seconds=options.seconds) for name in names]
     print(table(found))
     if options.json:

@@ -1,7 +1,6 @@
-"""The built-in servers: names, tiers, ports, and which of them this version has.
+"""The built-in servers: names, tiers, ports.
 
-Rule: no other file writes one of these port numbers. A server that is planned but not in this version
-keeps its name and port here, so that nothing else takes them, and cannot be started.
+Rule: no other file writes one of these port numbers.
 """
 
 from __future__ import annotations
@@ -24,20 +23,19 @@ class Builtin:
     name: str
     tier: Tier
     port: int
-    available: bool
     summary: str
 
 
 BUILTINS: Final[tuple[Builtin, ...]] = (
-    Builtin("filesystem", "critical", 4327, True, "read and write files beneath named folders"),
-    Builtin("memory", "critical", 4321, True, "a knowledge graph and memories that last"),
-    Builtin("thinking", "critical", 4322, True, "step-by-step reasoning sessions"),
-    Builtin("context", "high", 4323, True, "context within a token budget"),
-    Builtin("git", "high", 4328, True, "git repositories beneath named folders"),
-    Builtin("python", "high", 4324, True, "Python code in a sandbox"),
-    Builtin("sqlite", "medium", 4329, True, "SQLite databases"),
-    Builtin("system_info", "medium", 4325, True, "facts about this machine"),
-    Builtin("logging", "medium", 4326, True, "logs of the fleet, and records of clients"),
+    Builtin("filesystem", "critical", 4327, "read and write files beneath named folders"),
+    Builtin("memory", "critical", 4321, "a knowledge graph and memories that last"),
+    Builtin("thinking", "critical", 4322, "step-by-step reasoning sessions"),
+    Builtin("context", "high", 4323, "context within a token budget"),
+    Builtin("git", "high", 4328, "git repositories beneath named folders"),
+    Builtin("python", "high", 4324, "Python code in a sandbox"),
+    Builtin("sqlite", "medium", 4329, "SQLite databases"),
+    Builtin("system_info", "medium", 4325, "facts about this machine"),
+    Builtin("logging", "medium", 4326, "logs of the fleet, and records of clients"),
 )
 
 ALIASES: Final[dict[str, str]] = {"sequential_thinking": "thinking"}
@@ -52,10 +50,5 @@ def canonical(name: str) -> str:
 
 
 def find(name: str) -> Builtin | None:
-    """The built-in of this name or alias, also if this version does not have it."""
+    """The built-in of this name or alias."""
     return _BY_NAME.get(canonical(name))
-
-
-def available() -> tuple[Builtin, ...]:
-    """The built-ins that this version can start, in the order of the catalogue."""
-    return tuple(builtin for builtin in BUILTINS if builtin.available)

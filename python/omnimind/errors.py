@@ -33,7 +33,7 @@ CODES: dict[str, str] = {
     "OM0105": "a value has the wrong type or is out of range",
     "OM0106": "a ${...} reference cannot be expanded",
     "OM0107": "a port is held by another process",
-    "OM0108": "a built-in server does not exist or is not part of this version",
+    "OM0108": "there is no built-in server of that name",
     "OM0109": "an entry does not say, or says twice, how its server is reached",
     "OM0110": "two entries claim the same name or port",
     "OM0201": "no fleet runs in this state folder",

@@ -19,7 +19,7 @@ from omnimind import catalog
 from tests.chaos.neighbours import FULL, Calls, ask, own_processes
 from tests.fleet import Fleet, wait_until
 
-NINE = {builtin.name: {"port": 0} for builtin in catalog.available()}
+NINE = {builtin.name: {"port": 0} for builtin in catalog.BUILTINS}
 ROUNDS = 10 if FULL else 2
 BAR_S = 1.5
 BAR_MB = 300.0

@@ -21,7 +21,7 @@ from omnimind import catalog
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bar, pytest.mark.timeout(120)]
 
-SERVERS = [builtin.name for builtin in catalog.available()]
+SERVERS = [builtin.name for builtin in catalog.BUILTINS]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from omnimind import catalog
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(120)]
 
-BUILT_IN = tuple(builtin.name for builtin in catalog.available())
+BUILT_IN = tuple(builtin.name for builtin in catalog.BUILTINS)
 CHECKER_TIMEOUT_S = 60
 
 

@@ -59,7 +59,7 @@ class PagesFleet:
 @contextmanager
 def pages_fleet(home: Path) -> Iterator[PagesFleet]:
     """Every available server with the entry that its page shows."""
-    servers = {builtin.name: _entry(builtin.name, home) for builtin in catalog.available()}
+    servers = {builtin.name: _entry(builtin.name, home) for builtin in catalog.BUILTINS}
     with Fleet(servers, auth=True, environment={"HOME": str(home)}) as fleet:
         yield PagesFleet(fleet, home)
 

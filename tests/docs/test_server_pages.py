@@ -15,7 +15,7 @@ from tests.docs.pages import SERVER_PAGES, blocks, table
 from tests.fleet import ROOT, Fleet
 
 INDEX = ROOT / "docs" / "servers.md"
-NAMES = [builtin.name for builtin in catalog.available()]
+NAMES = [builtin.name for builtin in catalog.BUILTINS]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_page_has_what_a_reader_copies(page: Path) -> None:
 def test_the_index_has_a_row_for_every_server() -> None:
     wanted = [
         [f"[{builtin.name}](servers/{builtin.name}.md)", str(builtin.port), builtin.tier]
-        for builtin in catalog.available()
+        for builtin in catalog.BUILTINS
     ]
     rows = table(INDEX, "server")
     assert [row[:3] for row in rows] == wanted, (

@@ -145,7 +145,7 @@ def test_without_a_file_the_available_servers_of_the_catalogue_run(tmp_path: Pat
     found = settings.load(None, tmp_path / "state")
     assert found.config_path is None
     assert [(s.name, s.port, s.tier) for s in found.servers] == [
-        (b.name, b.port, b.tier) for b in catalog.available()
+        (b.name, b.port, b.tier) for b in catalog.BUILTINS
     ]
     assert all(s.first_party and s.sessions == "shared" and s.trust for s in found.servers)
 
@@ -169,8 +169,8 @@ def test_a_file_in_the_users_folder_is_taken_and_one_in_the_working_directory_on
     [
         ({"mcpServers": {}}, []),
         ({"mcpServers": {"memory": {}}}, ["memory"]),
-        ({"gateway": {"port": 0}}, [builtin.name for builtin in catalog.available()]),
-        ({}, [builtin.name for builtin in catalog.available()]),
+        ({"gateway": {"port": 0}}, [builtin.name for builtin in catalog.BUILTINS]),
+        ({}, [builtin.name for builtin in catalog.BUILTINS]),
     ],
 )
 def test_a_file_runs_exactly_its_entries(tmp_path: Path, value: Any, names: list[str]) -> None:
@@ -356,7 +356,6 @@ SERVERS = '{"mcpServers": %s}'
         (SERVERS % '{"a": {"command": "${file:nope.txt}"}}', "OM0106", "1:34", "path"),
         (SERVERS % '{"a": {"command": "${oops"}}', "OM0106", "1:34", "close"),
         (SERVERS % '{"a": {"command": "x", "envFile": "nope"}}', "OM0106", "1:50", "file"),
-        (SERVERS % '{"git": {}}', "OM0108", "1:17", "filesystem, memory, thinking"),
         (SERVERS % '{"memry": {}}', "OM0108", "1:17", "memory"),
         (SERVERS % '{"a": {"builtin": "zzz"}}', "OM0108", "1:34", "available"),
         (SERVERS % '{"a": {}}', "OM0109", "1:17", "command"),

@@ -32,7 +32,7 @@ def names() -> tuple[str, ...]:
     """The servers that can be built, in the order of the catalogue."""
     from omnimind import catalog
 
-    return tuple(builtin.name for builtin in catalog.available())
+    return tuple(builtin.name for builtin in catalog.BUILTINS)
 
 
 def build(context: ServerContext) -> MCPServer:

@@ -46,11 +46,12 @@ def alone(found: Settings, server: ServerSettings, port: int | None) -> Settings
 
 def _from_catalogue(name: str) -> ServerSettings:
     builtin = catalog.find(name)
-    if builtin is not None and builtin.available:
+    if builtin is not None:
         return entry.of_builtin(builtin)
-    known = [candidate.name for candidate in catalog.available()]
+    known = [candidate.name for candidate in catalog.BUILTINS]
     near = closest(name, known)
-    what = f"there is no built-in server named {name}" if builtin is None else f"this version has no {name}"
     raise SettingsError(
-        "OM0108", what, help=f"did you mean {near}?" if near else f"the built-in servers: {', '.join(known)}"
+        "OM0108",
+        f"there is no built-in server named {name}",
+        help=f"did you mean {near}?" if near else f"the built-in servers: {', '.join(known)}",
     )

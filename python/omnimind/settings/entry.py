@@ -150,21 +150,13 @@ def _kind(
     at = spots["builtin"].node.at if "builtin" in spots else member.at
     if builtin is None:
         raise _no_way(title, wanted, spot, at, "builtin" in values)
-    if not builtin.available and values.get("enabled", True):
-        names = ", ".join(found.name for found in catalog.available())
-        raise spot.document.error(
-            "OM0108",
-            f"the built-in server {builtin.name} is not part of this version",
-            at,
-            help=f'available are {names}; remove the entry or set "enabled": false',
-        )
     return "worker", builtin
 
 
 def _no_way(title: str, wanted: str, spot: Spot, at: int, named: bool) -> SettingsError:
     near = closest(wanted, [builtin.name for builtin in catalog.BUILTINS] + list(catalog.ALIASES))
     if named or near:
-        names = ", ".join(found.name for found in catalog.available())
+        names = ", ".join(found.name for found in catalog.BUILTINS)
         return spot.document.error(
             "OM0108",
             f'there is no built-in server "{wanted}"',

@@ -79,7 +79,7 @@ def load(
     """Read the settings of a fleet; raises `SettingsError` with a place and a suggestion."""
     path = config_path(config)
     if path is None:
-        servers = tuple(of_builtin(builtin) for builtin in catalog.available())
+        servers = tuple(of_builtin(builtin) for builtin in catalog.BUILTINS)
         settings = Settings(state_dir(state, environ), None, servers)
     else:
         settings = read(document.read(path), state_dir(state, environ), environ)
@@ -107,7 +107,7 @@ def read(found: Document, state: Path, environ: Mapping[str, str]) -> Settings:
         notes += more
     else:
         servers = tuple(
-            replace(of_builtin(builtin), restart=orchestrator.restart) for builtin in catalog.available()
+            replace(of_builtin(builtin), restart=orchestrator.restart) for builtin in catalog.BUILTINS
         )
         notes.append('the file has no "mcpServers": the built-in servers run')
     return Settings(state, found.path, servers, gateway, orchestrator, tuple(notes))

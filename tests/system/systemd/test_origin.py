@@ -11,7 +11,7 @@ from omnimind import catalog
 from tests.fleet import wait_until
 from tests.system.systemd.machine import FULL, Machine
 
-SERVERS = [builtin.name for builtin in catalog.available()]
+SERVERS = [builtin.name for builtin in catalog.BUILTINS]
 UNITS = [f"omnimind-mcp@{server}.service" for server in SERVERS]
 HANG_S = 60.0
 

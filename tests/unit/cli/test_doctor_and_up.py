@@ -65,7 +65,7 @@ def test_doctor_finds_an_invalid_file_a_missing_program_and_open_modes(
 
 
 def test_up_refuses_a_bad_file_before_anything_starts(state: Path, config: Path, capsys: Capture) -> None:
-    config.write_text('{"mcpServers": {"git": {}}}')
+    config.write_text('{"mcpServers": {"a": {"builtin": "gti"}}}')
     assert cli.main(["up", "--config", str(config)]) == Exit.SETTINGS
     assert "error[OM0108]" in capsys.readouterr().err
 

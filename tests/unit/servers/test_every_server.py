@@ -44,7 +44,7 @@ DESTROYING = re.compile(
 )
 
 
-@pytest.fixture(scope="module", params=[builtin.name for builtin in catalog.available()])
+@pytest.fixture(scope="module", params=[builtin.name for builtin in catalog.BUILTINS])
 def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     return look_at(request.param, tmp_path_factory.mktemp(request.param))
 
