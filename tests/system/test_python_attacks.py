@@ -310,6 +310,8 @@ BOMBS = {
         "while True: pass",
         {"timeout"},
     ),
+    "no answer": ("import os, time\nos.close(4)\ntime.sleep(1000)", {"timeout"}),
+    "no pipes": ("import os, time\nos.closerange(0, 5)\ntime.sleep(1000)", {"timeout"}),
     "fork": ("import os\nwhile True: os.fork()", {"done"}),
 }
 
@@ -326,8 +328,16 @@ def test_a_bomb_hurts_itself_alone(name: str, jailed: Jailed) -> None:
     if name == "threads":
         assert int(found["stdout"]) < 100
     assert time.monotonic() - started < 30
-    assert {process.pid for process in jailed.jobs()} <= before, "something of it still runs"
+    wait_until(lambda: {process.pid for process in jailed.jobs()} <= before, 10, "nothing of it still runs")
     assert jailed.run("1 + 1")["value"] == "2"
+
+
+def test_a_session_that_shuts_its_pipe_is_ended(jailed: Jailed) -> None:
+    own = jailed.ask(lambda peer: peer.call("open_session"))["structuredContent"]["session_id"]
+    started = time.monotonic()
+    found = jailed.run("import os, time\nos.close(4)\ntime.sleep(1000)", session_id=own)
+    assert found["ended"] == "killed"
+    assert time.monotonic() - started < 20
 
 
 def test_a_flood_of_output_is_cut(jailed: Jailed) -> None:

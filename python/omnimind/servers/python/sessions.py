@@ -140,7 +140,7 @@ class Sessions:
             with self._jail.place():
                 value, chosen = await self._ask(session, asked, limits, out, err, on_output)
             if value is None:
-                ended = await inmate.kill() if chosen is not None else await inmate.wait()
+                ended = await inmate.kill() if chosen is not None else await inmate.finish()
                 await inmate.drained(out, err, on_output)
                 end = chosen or ended.end()
                 signal, code = ended.signal, ended.exit_code

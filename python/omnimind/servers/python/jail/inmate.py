@@ -31,6 +31,7 @@ _CHUNK: Final = 64 * 1024
 _PIPE_BYTES: Final = 256 * 1024
 _SET_PIPE_SIZE: Final = 1031
 _DEATH_S: Final = 10.0
+_LEAVE_S: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -189,6 +190,12 @@ class Inmate:
         with anyio.move_on_after(_DEATH_S, shield=True):
             return await self.wait()
         return Ended(None)
+
+    async def finish(self) -> Ended:
+        """How a job ends that has nothing more to say; it is killed if it stays."""
+        with anyio.move_on_after(_LEAVE_S):
+            return await self.wait()
+        return await self.kill()
 
     def close(self) -> None:
         """Let go of everything; what still runs is killed."""

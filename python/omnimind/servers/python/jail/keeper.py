@@ -95,11 +95,15 @@ class Jail:
             out, err = Captured(job.limits.output_bytes), Captured(job.limits.output_bytes)
             try:
                 value, end = await self._attend(inmate, job, out, err, on_output)
-                ended = await inmate.kill() if end is not None else await inmate.wait()
-                await inmate.drained(out, err, on_output)
+                if end is None and _has_answered(job, value):
+                    ended = Ended(0)  # it has nothing more to say; nobody waits for a process to go away
+                else:
+                    ended = await inmate.kill() if end is not None else await inmate.wait()
+                    await inmate.drained(out, err, on_output)
+            except BaseException:
+                await inmate.kill()
+                raise
             finally:
-                if inmate.ended is None:
-                    await inmate.kill()
                 inmate.close()
         if ended.end() == "lost":
             self.mend()
@@ -162,11 +166,11 @@ class Jail:
                         await inmate.ask(_asked(job.do))
                     inmate.no_more_requests()
                     value = await inmate.answer(out, err, on_output)
-                    # A job may have answered and still run: what it prints then is output like any other.
-                    if value is not None or isinstance(job.do, Program):
-                        await inmate.over(out, err, on_output)
                 except BrokenPipeError:
                     pass  # how it ended tells more
+                # A job may have answered, or shut its pipe, and still run: what it prints then is output as before.
+                if not _has_answered(job, value):
+                    await inmate.over(out, err, on_output)
                 tasks.cancel_scope.cancel()
         if time_given.cancelled_caught:
             return value, "timeout"
@@ -290,6 +294,11 @@ def _order(job: Job) -> dict[str, Any]:
     if isinstance(job.do, Call):
         return {**order, "kind": "call", "target": job.do.target}
     return {**order, "kind": "code"}
+
+
+def _has_answered(job: Job, value: Any) -> bool:
+    """A cell answers when everything is done and flushed; it may as well be killed then."""
+    return isinstance(job.do, Code) and isinstance(value, dict) and "no_jail" not in value
 
 
 def _asked(do: Code | Call) -> dict[str, Any]:
