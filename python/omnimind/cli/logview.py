@@ -116,7 +116,8 @@ class Log:
         found = self._fresh_of_this()
         if self._rotated():
             found += self._fresh_of_this()  # what came between the two looks
-            known = self._number
+            # Of the segment that the held file became all is read; if none was there, nothing of it.
+            known = self._number if self._file is not None else self._number - 1
             for number, path in self._begin():
                 if number > known:  # filled and rotated since
                     found += segments.lines(path)

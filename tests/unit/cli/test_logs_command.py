@@ -179,6 +179,18 @@ def test_following_sees_every_line_once_while_the_log_is_rotated(state: Path) ->
     assert len(segments.segments(state / "logs" / "memory.log")) > 5
 
 
+def test_following_a_log_that_was_not_there_misses_nothing_though_it_is_rotated_before_the_first_look(
+    state: Path,
+) -> None:
+    (state / "logs").mkdir()
+    view = logview.Log(state / "logs" / "memory.log")
+    log = log_of(state, "memory", limit_bytes=1_000)
+    for number in range(40):
+        log.write(1, str(number))
+    assert followed(view, 40) == [str(number) for number in range(40)]
+    view.close()
+
+
 def test_following_goes_on_after_a_reset_and_from_a_log_that_is_not_there_yet(state: Path) -> None:
     (state / "logs").mkdir()
     view = logview.Log(state / "logs" / "memory.log")
