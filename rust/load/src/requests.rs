@@ -126,7 +126,8 @@ impl Requests {
         out.extend_from_slice(b"}}");
     }
 
-    /// A worker that was greeted with its key must be told for whom each call is, as the gateway does.
+    /// A worker that was greeted with its key must be told for whom each call is, as the gateway does; callers are
+    /// operators, as `local` is there.
     fn write_meta(&self, call: Call, meta: &str, out: &mut Vec<u8>) {
         let principal = self.names_principal.then(|| self.principals.get(call.principal)).flatten();
         if meta.is_empty() && principal.is_none() {
@@ -136,7 +137,7 @@ impl Requests {
         out.extend_from_slice(meta.as_bytes());
         if let Some(principal) = principal {
             let comma = if meta.is_empty() { "" } else { "," };
-            let _ = write!(out, r#"{comma}"omnimind/principal":"{}""#, principal.name);
+            let _ = write!(out, r#"{comma}"omnimind/principal":"{}","omnimind/role":"operator""#, principal.name);
         }
         out.push(b'}');
     }
