@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import struct
 from collections.abc import Callable
 
+import filter_machine
 import pytest
+from filter_machine import ALLOWED, ARCH, ERRNO, machines
 
 from omnimind.linux import jailfilter, seccomp
 
-ALLOWED, ERRNO = 0x7FFF0000, 0x00050000
-ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 PID = 4321
 KILL, TGKILL, PRLIMIT, PRCTL = (62, 129), (234, 131), (302, 261), (157, 167)
 FCNTL, SOCKETPAIR, FCHMOD, MEMFD, EXECVE, SOCKET = (
@@ -22,27 +21,10 @@ FCNTL, SOCKETPAIR, FCHMOD, MEMFD, EXECVE, SOCKET = (
     (59, 221),
     (41, 198),
 )
-machines = pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 
 
 def decision(program: bytes, machine: str, calls: tuple[int, int], *arguments: int) -> int:
-    number = calls[machine == "aarch64"]
-    data = struct.pack("=iIQ6Q", number, ARCH[machine], 0, *arguments, *(6 - len(arguments)) * (0,))
-    at, accumulator = 0, 0
-    while True:
-        code, if_true, if_false, value = struct.unpack_from("=HBBI", program, at * 8)
-        at += 1
-        if code == 0x20:
-            accumulator = struct.unpack_from("=I", data, value)[0]
-        elif code == 0x54:
-            accumulator &= value
-        elif code == 0x06:
-            return int(value)
-        else:
-            met = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}[
-                code
-            ]
-            at += if_true if met else if_false
+    return filter_machine.decision(program, ARCH[machine], calls[machine == "aarch64"], *arguments)
 
 
 @machines

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import struct
 
-import pytest
+from filter_machine import ALLOWED, ARCH, ERRNO, decision, machines
 
 from omnimind.linux import seccomp
 
-ALLOWED, REFUSED = 0x7FFF0000, 0x00050000 | errno.EPERM
-ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+REFUSED = ERRNO | errno.EPERM
 READ = {"x86_64": 0, "aarch64": 63}
 EXECVE = {"x86_64": 59, "aarch64": 221}
 SOCKET = {"x86_64": 41, "aarch64": 198}
@@ -19,24 +17,6 @@ PTRACE = {"x86_64": 101, "aarch64": 117}
 CLONE3 = 435
 THREAD = 0x003D0F00
 FORK = 0x01200011
-machines = pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-
-
-def decision(program: bytes, arch: int, number: int, first: int = 0) -> int:
-    data = struct.pack("=iIQQQQQQQ", number, arch, 0, first, 0, 0, 0, 0, 0)
-    at, accumulator = 0, 0
-    while True:
-        code, if_true, if_false, value = struct.unpack_from("=HBBI", program, at * 8)
-        at += 1
-        if code == 0x20:
-            accumulator = struct.unpack_from("=I", data, value)[0]
-        elif code == 0x06:
-            return int(value)
-        else:
-            met = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}[
-                code
-            ]
-            at += if_true if met else if_false
 
 
 @machines
@@ -52,7 +32,7 @@ def test_a_thread_may_be_made_and_a_process_may_not(machine: str) -> None:
     program = seccomp.program(machine, (), threads_only=True)
     assert decision(program, ARCH[machine], CLONE[machine], THREAD) == ALLOWED
     assert decision(program, ARCH[machine], CLONE[machine], FORK) == REFUSED
-    assert decision(program, ARCH[machine], CLONE3) == 0x00050000 | errno.ENOSYS
+    assert decision(program, ARCH[machine], CLONE3) == ERRNO | errno.ENOSYS
 
 
 @machines
