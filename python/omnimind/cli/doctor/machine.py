@@ -26,7 +26,7 @@ _LEAST_MIB: Final = 10
 _INODES: Final = 1000
 _FIRST_YEAR: Final = 2025
 _AHEAD_S: Final = 60.0
-INSTALL = "install again: pip install omnimind"
+INSTALL = "install again, from the wheel or the checkout"
 
 
 def examine(state: Path) -> Iterator[Finding]:

@@ -89,7 +89,7 @@ class FastTier:
         program = subset.monty()
         if program is None:
             raise Problem(
-                "the fast tier is not installed; its operator can add it with `pip install 'omnimind[python-fast]'`. "
+                "the fast tier is not installed; its operator can add it with `pip install pydantic-monty`. "
                 "Use engine='jail'"
             )
         idle = sorted((host for host in self._hosts if not host.busy), key=lambda host: host.used)

@@ -43,7 +43,7 @@ def facts(settings: Settings, roots: Roots | None, limits: Mapping[str, float]) 
         "platform": f"{sys.platform} {platform.machine()}",
         "jail": {"available": why is None, "why": why or "", "landlock_abi": landlock.abi()},
         "extras": {extra: {name: version(name) for name in names} for extra, names in EXTRAS.items()},
-        "add_extras_with": f"pip install '{workbench.TOOLS_EXTRA}'",
+        "add_extras_with": workbench.ADD_TOOLS,
         "folders": [] if roots is None else [root.named for root in roots.roots],
         "install": _install(settings),
         "limits": {**limits, **LIMITS},

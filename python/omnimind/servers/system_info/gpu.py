@@ -55,7 +55,7 @@ def connect(driver: Path = DRIVER) -> Nvml | str:
     try:
         library = importlib.import_module("pynvml")
     except ImportError:
-        return "nvidia-ml-py is not installed: pip install 'omnimind[gpu]'"
+        return "nvidia-ml-py is not installed: pip install nvidia-ml-py"
     try:
         library.nvmlInit()
     except library.NVMLError as refusal:

@@ -327,5 +327,5 @@ def test_without_a_jail_nothing_runs_and_the_rest_still_answers(
 
 def test_what_is_not_installed_is_named_with_the_command_that_adds_it() -> None:
     for ask in (workbench.program, workbench.require):
-        with pytest.raises(Problem, match=r"pip install 'omnimind\[python-tools\]'"):
+        with pytest.raises(Problem, match=r"pip install ruff mypy pytest"):
             ask("no_such_tool")

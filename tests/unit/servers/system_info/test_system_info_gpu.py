@@ -62,7 +62,7 @@ def test_why_nvml_cannot_be_used_is_said(
 ) -> None:
     assert "no NVIDIA driver" in str(gpu.connect(tmp_path / "none"))
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert "pip install 'omnimind[gpu]'" in str(gpu.connect(driver))
+    assert "pip install nvidia-ml-py" in str(gpu.connect(driver))
     monkeypatch.setitem(sys.modules, "pynvml", library(nvmlInit=refuse))
     assert "Not Supported" in str(gpu.connect(driver))
     found = gpu.facts(lay({}), "no driver")
