@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from fleet import wait_until
 
 from omnimind.linux import pidfd, proc
 from omnimind.orchestrator import ledger, stale
@@ -24,6 +25,9 @@ def orphan() -> Iterator[proc.Proc]:
     pid = int(subprocess.check_output(["sh", "-c", line], env=environment, start_new_session=True))
     found = proc.read(pid)
     assert found is not None
+    wait_until(
+        lambda: [process.name for process in proc.below(pid)] == ["sleep"], 10, "the child has its program"
+    )
     yield found
     for process in [*proc.below(pid), found]:
         pidfd.send(process.pid, process.start_time, signal.SIGKILL)
