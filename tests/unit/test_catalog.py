@@ -7,6 +7,7 @@ from pathlib import Path
 
 import omnimind
 from omnimind import catalog
+from omnimind.servers import sandbox
 
 
 def test_the_nine_have_their_tiers_and_ports() -> None:
@@ -37,6 +38,10 @@ def test_every_server_has_a_folder() -> None:
     servers = Path(omnimind.__file__).parent / "servers"
     for builtin in catalog.BUILTINS:
         assert (servers / builtin.name).is_dir(), builtin.name
+
+
+def test_no_server_runs_without_a_fence() -> None:
+    assert set(sandbox.NEEDS) == {builtin.name for builtin in catalog.BUILTINS}
 
 
 def test_no_other_module_writes_one_of_the_ports() -> None:

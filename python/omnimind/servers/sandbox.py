@@ -46,8 +46,8 @@ class Needs:
 NEEDS: Final[dict[str, Needs]] = {
     "filesystem": Needs(state=("workspace",), folders_in_args=True),
     "git": Needs(state=("workspace",), folders_in_args=True),
-    "memory": Needs(state=("db/memory",)),
-    "thinking": Needs(state=("db/thinking",)),
+    "memory": Needs(state=("db/memory",), capabilities=False),
+    "thinking": Needs(state=("db/thinking",), capabilities=False),
     "sqlite": Needs(
         state=("db/sqlite",),
         also_state=("db/sqlite-insights",),
@@ -70,7 +70,7 @@ NEEDS: Final[dict[str, Needs]] = {
         capabilities=False,
     ),
 }
-"""A built-in server that is not here is not confined."""
+"""Every built-in server has its row."""
 
 _SYSTEM: Final = (
     "/usr", "/lib", "/lib32", "/lib64", "/bin", "/opt",
@@ -82,9 +82,7 @@ _SYSTEM: Final = (
 
 def confine(name: str, state_dir: Path, args: list[str]) -> None:
     """Give up everything that this server does not need."""
-    needs = NEEDS.get(catalog.canonical(name))
-    if needs is None:
-        return
+    needs = NEEDS[catalog.canonical(name)]
     write = _folders(needs, state_dir, args)
     if not needs.capabilities:
         try:
