@@ -37,11 +37,13 @@ def examine() -> Iterator[Finding]:
         yield ok("landlock", f"version {abi}")
     else:
         fix = "boot with lsm=landlock,... on 5.13 or newer, or have the container allow it"
-        yield warn("landlock", "missing: built-in servers are confined by their own checks alone", fix)
+        lost = "missing: built-in servers are confined by their own checks alone, and python runs no code"
+        yield warn("landlock", lost, fix)
     if features.has_seccomp_filter():
         yield ok("seccomp", "filters are there")
     else:
-        yield warn("seccomp", "missing: system calls of built-in servers are not filtered", _NEWER)
+        lost = "missing: system calls of built-in servers are not filtered, and python runs no code"
+        yield warn("seccomp", lost, _NEWER)
     yield from _groups()
     if features.has_user_namespaces():
         yield ok("user namespaces", "can be made")
