@@ -95,7 +95,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -120,6 +120,14 @@ bar-in-flight:
 	$(FULL) tests/system/test_in_flight.py
 bar-passthrough:
 	$(BIN)/python -m benches.passthrough
+# What must not get out of git, sqlite, python, filesystem and logging, asked of real, confined workers.
+bar-attacks:
+	$(FULL) tests/system/test_git_attacks.py tests/system/test_sqlite_attacks.py tests/system/test_python_attacks.py \
+		tests/unit/servers/test_filesystem_confinement.py tests/system/test_filesystem_race.py tests/system/test_logging_worker.py
+# Ours beside the reference servers, tool by tool; every tool of the nine through the gateway, in both eras.
+bar-reference:
+	$(FULL) tests/contract/test_reference_filesystem.py tests/contract/test_reference_memory.py tests/contract/test_reference_thinking.py \
+		tests/contract/test_reference_git.py tests/contract/test_reference_sqlite.py tests/contract/test_every_tool.py tests/contract/test_mcpcheck.py
 # Each built-in's cheapest tool, directly and through the gateway.
 bar-builtins:
 	$(FULL) -s tests/system/test_builtins_bar.py
