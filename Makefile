@@ -138,7 +138,7 @@ bar-start:
 	$(FULL) tests/system/test_start.py
 # In a throw-away machine with a real user manager; needs root.
 bar-systemd:
-	$(FULL) -v tests/system/systemd
+	$(FULL) -v tests/system/systemd tests/system/test_logging_journal.py
 # Fork bomb, memory hog, flood, slow start, stolen port, full disk, clock jump: needs root (it locks them up) and faketime.
 bar-hostile:
 	$(FULL) -s tests/chaos/test_hostile.py
