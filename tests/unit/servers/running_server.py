@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import sys
 from collections.abc import Mapping
@@ -73,14 +74,21 @@ async def _look(seen: Seen, state: Path) -> Seen:
 def _snapshot(*folders: Path) -> dict[str, str]:
     """Every file by its content; a database by its rows, because its file may be tidied while it is read.
 
-    What lies in a folder called `cache` decides about time only, so filling it is no change.
+    What lies in a folder called `cache` decides about time only, so filling it is no change; what is called `gone-`
+    something was thrown away before and is being removed beside the calls.
     """
-    return {
-        str(path): _content(path)
-        for folder in folders
-        for path in folder.rglob("*")
-        if not path.name.endswith(_JOURNALS) and "cache" not in path.relative_to(folder).parts
-    }
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # removed while it was looked at
+            return {
+                str(path): _content(path)
+                for folder in folders
+                for path in folder.rglob("*")
+                if not path.name.endswith(_JOURNALS) and not _passes(path.relative_to(folder).parts)
+            }
+
+
+def _passes(parts: tuple[str, ...]) -> bool:
+    return "cache" in parts or any(part.startswith("gone-") for part in parts)
 
 
 def _content(path: Path) -> str:
