@@ -51,7 +51,7 @@ def work(listener: int, beats: int, key: int, state: Path) -> None:
 
     worker.build = lambda _: server
     held = socket.socket(fileno=listener)
-    worker.run("stuck", held, command.read_key(key), state, [], Pulse(beats, HEARTBEAT_MS))
+    worker.run("thinking", held, command.read_key(key), state, [], Pulse(beats, HEARTBEAT_MS))
 
 
 async def keep(how: str, state: Path) -> None:
