@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from omnimind import catalog, settings
 from omnimind.errors import SettingsError
-from omnimind.settings import ServerSettings, Settings, fields
+from omnimind.settings import (
+    CacheSettings,
+    ServerCacheSettings,
+    ServerSettings,
+    Settings,
+    ToolCacheSettings,
+    fields,
+)
 
 ENVIRONMENT = {"HOME": "/home/ada", "GITHUB_TOKEN": "ghp_1", "EMPTY": ""}
 
@@ -230,8 +237,48 @@ def test_every_key_of_an_entry_reaches_the_settings(tmp_path: Path) -> None:
     assert (server.restart.max_attempts, server.restart.window_s) == (5, 9)
     assert (server.after, server.user) == (("thinking",), "nobody")
     assert (server.timeout_ms, server.deadline_ms) == (1000, 2000)
-    assert (server.limits, server.cache, server.compress) == ({"per_s": 5}, False, {})
+    assert (server.limits, server.cache.enabled, server.compress) == ({"per_s": 5}, False, {})
     assert any("no effect" in note for note in found.notes)
+
+
+def test_a_servers_cache_is_switched_or_described(tmp_path: Path) -> None:
+    tools = {"now": False, "read": 5_000, "search": {"ttl_ms": 9, "semantic": {"argument": "query"}}}
+    cache = {"ttl_ms": 1_000, "stale_ms": 50, "tools": tools, "predict": ["read"]}
+    found = only(load(tmp_path, {"mcpServers": {"x": {"command": "x", "cache": cache}}})).cache
+    assert found == ServerCacheSettings(
+        ttl_ms=1_000,
+        stale_ms=50,
+        tools=(
+            ToolCacheSettings("now", enabled=False),
+            ToolCacheSettings("read", ttl_ms=5_000),
+            ToolCacheSettings("search", ttl_ms=9, semantic="query"),
+        ),
+        predict=("read",),
+    )
+    switched = only(load(tmp_path, {"mcpServers": {"x": {"command": "x", "cache": True}}})).cache
+    assert switched == ServerCacheSettings()
+
+
+@pytest.mark.parametrize(
+    ("cache", "expected"),
+    [
+        (False, CacheSettings(enabled=False)),
+        (True, CacheSettings()),
+        ({"disk": False, "predict": False}, CacheSettings(disk_bytes=0, predict=False)),
+        ({"disk": {"max_bytes": 5}, "max_items": 7}, CacheSettings(disk_bytes=5, max_items=7)),
+        ({"disk": {}, "max_bytes": 9}, CacheSettings(max_bytes=9)),
+    ],
+)
+def test_the_gateways_cache_is_switched_or_described(
+    tmp_path: Path, cache: Any, expected: CacheSettings
+) -> None:
+    assert load(tmp_path, {"mcpServers": {}, "gateway": {"cache": cache}}).gateway.cache == expected
+
+
+def test_a_semantic_tool_names_its_argument(tmp_path: Path) -> None:
+    cache = {"tools": {"search": {"semantic": {}}}}
+    with pytest.raises(SettingsError, match="does not name the free-text argument"):
+        load(tmp_path, {"mcpServers": {"x": {"command": "x", "cache": cache}}})
 
 
 def test_recycling_by_requests_is_for_built_in_servers(tmp_path: Path) -> None:

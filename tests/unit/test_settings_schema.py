@@ -35,6 +35,9 @@ def test_schema_and_loader_have_the_same_keys() -> None:
     assert keys("recycle") == set(fields.RECYCLE)
     assert keys("resources") == set(fields.RESOURCES)
     assert keys("gateway") == set(fields.GATEWAY)
+    assert keys("gateway_cache") == set(fields.GATEWAY_CACHE)
+    assert keys("server_cache") == set(fields.SERVER_CACHE)
+    assert keys("tool_cache") == set(fields.TOOL_CACHE)
     assert keys("orchestrator") == set(fields.ORCHESTRATOR)
 
 
@@ -44,6 +47,8 @@ def test_schema_and_loader_have_the_same_keys() -> None:
         ("gateway", model.GatewaySettings()),
         ("gateway", model.EdgeSettings()),
         ("orchestrator", model.OrchestratorSettings()),
+        ("gateway_cache", model.CacheSettings()),
+        ("server_cache", model.ServerCacheSettings()),
         ("restart", model.RestartSettings()),
         ("entry", model.ServerSettings(name="x", kind="stdio")),
     ],

@@ -13,7 +13,7 @@ from typing import Any
 
 from omnimind import catalog
 from omnimind.orchestrator.heartbeat import MISSED
-from omnimind.settings import ServerSettings, Settings
+from omnimind.settings import ServerCacheSettings, ServerSettings, Settings
 from omnimind.tokens import Principal
 
 
@@ -31,6 +31,7 @@ def snapshot(
             "tokens": [principal.as_json() for principal in principals],
         },
         "edge": edge,
+        "cache": asdict(settings.gateway.cache),
         "servers": [
             _server(server, settings.orchestrator.heartbeat_ms) for server in in_tier_order(settings)
         ],
@@ -57,7 +58,16 @@ def _server(server: ServerSettings, heartbeat_ms: int) -> dict[str, Any]:
         "timeout_ms": server.timeout_ms,
         "deadline_ms": server.deadline_ms,
         "trust": list(server.trust),
+        "cache": _cache(server.cache),
         "heartbeat_ms": heartbeat_ms if server.first_party else _patient_beat_ms(server, heartbeat_ms),
+    }
+
+
+def _cache(cache: ServerCacheSettings) -> dict[str, Any]:
+    return {
+        **asdict(cache),
+        "tools": {tool.name: asdict(tool) for tool in cache.tools},
+        "predict": None if cache.predict is None else list(cache.predict),
     }
 
 

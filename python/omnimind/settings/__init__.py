@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from omnimind.settings.load import config_path, load, state_dir
 from omnimind.settings.model import (
+    CacheSettings,
     EdgeSettings,
     GatewaySettings,
     GiveUp,
@@ -15,12 +16,15 @@ from omnimind.settings.model import (
     RecycleSettings,
     ResourceSettings,
     RestartSettings,
+    ServerCacheSettings,
     ServerSettings,
     Sessions,
     Settings,
+    ToolCacheSettings,
 )
 
 __all__ = [
+    "CacheSettings",
     "EdgeSettings",
     "GatewaySettings",
     "GiveUp",
@@ -29,9 +33,11 @@ __all__ = [
     "RecycleSettings",
     "ResourceSettings",
     "RestartSettings",
+    "ServerCacheSettings",
     "ServerSettings",
     "Sessions",
     "Settings",
+    "ToolCacheSettings",
     "config_path",
     "load",
     "state_dir",

@@ -25,7 +25,9 @@ from omnimind.settings.model import (
     RecycleSettings,
     ResourceSettings,
     RestartSettings,
+    ServerCacheSettings,
     ServerSettings,
+    ToolCacheSettings,
 )
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -82,7 +84,7 @@ def read_entry(title: str, member: Member, spot: Spot, expander: Expander, resta
         notes.append(f"{name}: without effect for its kind ({kind}): {', '.join(idle)}")
     notes.extend(
         f"{name}: {key} is accepted and has no effect in this version"
-        for key in ("limits", "cache", "compress")
+        for key in ("limits", "compress")
         if key in values
     )
     if kind == "stdio" and "requests" in values.get("recycle", {}):
@@ -311,6 +313,11 @@ def _check_headers(headers: Any, spots: dict[str, Spot]) -> None:
             raise spots["headers"].bad(f'holds "{name}", which the connection sets itself', "remove it")
 
 
+def _cache(values: dict[str, Any]) -> ServerCacheSettings:
+    tools = tuple(ToolCacheSettings(name, **said) for name, said in values.get("tools", {}).items())
+    return ServerCacheSettings(**{**values, "tools": tools})
+
+
 def _common(
     server: ServerSettings, values: dict[str, Any], spots: dict[str, Spot], restart: RestartSettings
 ) -> ServerSettings:
@@ -334,6 +341,6 @@ def _common(
         timeout_ms=min(timeout_ms, deadline_ms),
         deadline_ms=deadline_ms,
         limits=values.get("limits"),
-        cache=values.get("cache"),
+        cache=_cache(values.get("cache", {})),
         compress=values.get("compress"),
     )

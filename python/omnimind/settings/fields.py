@@ -161,6 +161,17 @@ def section(table: Mapping[str, Check]) -> Check:
     return check
 
 
+def switched(table: Mapping[str, Check]) -> Check:
+    """true, false, or an object with the keys of a table; what stands there, with `enabled`."""
+
+    def check(spot: Spot) -> dict[str, Any]:
+        if isinstance(spot.node.value, bool):
+            return {"enabled": spot.node.value}
+        return {"enabled": True, **section(table)(spot)}
+
+    return check
+
+
 def unknown(spot: Spot, key: str, member: Member, known: tuple[str, ...]) -> SettingsError:
     """The error for a key that is not known."""
     near = closest(key, known)
@@ -200,6 +211,62 @@ RESOURCES: Final[dict[str, Check]] = {
     "cpu_weight": integer(1, 10_000),
 }
 
+_TTL: Final = integer(0, 7 * 24 * 3600 * 1000)
+
+
+def semantic(spot: Spot) -> str:
+    """Which argument is free text: an object with its name."""
+    found = section({"argument": text})(spot)
+    if "argument" not in found:
+        raise spot.bad("does not name the free-text argument", 'write {"argument": "query"}')
+    return str(found["argument"])
+
+
+TOOL_CACHE: Final[dict[str, Check]] = {"ttl_ms": _TTL, "semantic": semantic}
+
+
+def tool_cache(spot: Spot) -> dict[str, Any]:
+    """false, a number of milliseconds, or an object."""
+    value = spot.node.value
+    if isinstance(value, bool):
+        return {"enabled": value}
+    if isinstance(value, int):
+        return {"ttl_ms": _TTL(spot)}
+    return dict(section(TOOL_CACHE)(spot))
+
+
+def each(check: Check) -> Check:
+    """An object of any keys whose values pass `check`."""
+
+    def check_each(spot: Spot) -> dict[str, Any]:
+        return {key: check(spot.within(key, member.node)) for key, member in members(spot).items()}
+
+    return check_each
+
+
+def names_or_false(spot: Spot) -> tuple[Any, ...]:
+    """A list of names, or false for none."""
+    return () if spot.node.value is False else every(text)(spot)
+
+
+SERVER_CACHE: Final[dict[str, Check]] = {
+    "ttl_ms": _TTL,
+    "stale_ms": _TTL,
+    "tools": each(tool_cache),
+    "predict": names_or_false,
+}
+
+DISK_CACHE: Final[dict[str, Check]] = {"max_bytes": integer(0, 1 << 40)}
+
+GATEWAY_CACHE: Final[dict[str, Check]] = {
+    "max_bytes": integer(0, 1 << 40),
+    "max_items": integer(1, 1_000_000_000),
+    "compressed_bytes": integer(0, 1 << 40),
+    "disk": switched(DISK_CACHE),
+    "predict": boolean,
+}
+
+
 ENTRY: Final[dict[str, Check]] = {
     "command": text,
     "args": every(any_text),
@@ -223,7 +290,7 @@ ENTRY: Final[dict[str, Check]] = {
     "timeout_ms": _MILLISECONDS,
     "deadline_ms": _MILLISECONDS,
     "limits": plain_object,
-    "cache": switch_or_object,
+    "cache": switched(SERVER_CACHE),
     "compress": switch_or_object,
 }
 
@@ -282,6 +349,7 @@ GATEWAY: Final[dict[str, Check]] = {
     "session_idle_ms": integer(1000, 7 * 24 * 3600 * 1000),
     "sessions": integer(1, 10_000_000),
     "keepalive_ms": integer(100, 600_000),
+    "cache": switched(GATEWAY_CACHE),
 }
 
 ORCHESTRATOR: Final[dict[str, Check]] = {

@@ -22,6 +22,7 @@ from omnimind.settings.entry import of_builtin, read_entry
 from omnimind.settings.expand import Expander
 from omnimind.settings.fields import Spot
 from omnimind.settings.model import (
+    CacheSettings,
     EdgeSettings,
     GatewaySettings,
     GiveUp,
@@ -211,7 +212,15 @@ def _gateway(member: Member | None, found: Document) -> GatewaySettings:
             f'is "{own["host"]}": the gateway listens on loopback only',
             'write "127.0.0.1" and put a TLS proxy in front; name its host in gateway.hosts',
         )
-    return GatewaySettings(**own, edge=EdgeSettings(**values))
+    cache = _cache(values.pop("cache", {}))
+    return GatewaySettings(**own, edge=EdgeSettings(**values), cache=cache)
+
+
+def _cache(values: dict[str, Any]) -> CacheSettings:
+    disk = values.pop("disk", {})
+    if "max_bytes" in disk or not disk.get("enabled", True):
+        values["disk_bytes"] = disk.get("max_bytes", 0) if disk["enabled"] else 0
+    return CacheSettings(**values)
 
 
 def _is_loopback(host: str) -> bool:

@@ -66,11 +66,39 @@ class RecycleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCacheSettings:
+    """What the cache does with one tool. `ttl_ms` None is the server's; `semantic` names the one free-text
+    argument whose wording may differ."""
+
+    name: str
+    enabled: bool = True
+    ttl_ms: int | None = None
+    semantic: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCacheSettings:
+    """What the cache does with one server's answers.
+
+    `ttl_ms` is how long a tool's answer is kept; None keeps a built-in server's as long as what it depends on
+    is unchanged, and a third party's not at all. An answer is served `stale_ms` longer while a fresh one is
+    fetched. `predict` names the tools that may be called ahead; None is every reading tool of a built-in
+    server.
+    """
+
+    enabled: bool = True
+    ttl_ms: int | None = None
+    stale_ms: int = 0
+    tools: tuple[ToolCacheSettings, ...] = ()
+    predict: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """One entry of the file, or one server of the catalogue.
 
     `name` matches `[A-Za-z0-9_-]{1,64}`; `title` is the name as the file has it. `port` is None for a
-    server without a port of its own and 0 for any free one. `limits`, `cache` and `compress` are kept
+    server without a port of its own and 0 for any free one. `limits` and `compress` are kept
     as they stand in the file. `after` names servers that are started first. `secrets` are the values that
     `${env:...}` and `${file:...}` yielded, so that nobody reads them in a log.
     """
@@ -99,7 +127,7 @@ class ServerSettings:
     timeout_ms: int = 60_000
     deadline_ms: int = 600_000
     limits: object = None
-    cache: object = None
+    cache: ServerCacheSettings = ServerCacheSettings()
     compress: object = None
 
     @property
@@ -132,6 +160,19 @@ class EdgeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """How much the gateway remembers: in memory at most `max_bytes` and `max_items`, in memory and packed
+    `compressed_bytes`, on disk `disk_bytes`; 0 turns a level off. `predict` lets it call ahead."""
+
+    enabled: bool = True
+    max_bytes: int = 64 * 1024 * 1024
+    max_items: int = 100_000
+    compressed_bytes: int = 32 * 1024 * 1024
+    disk_bytes: int = 256 * 1024 * 1024
+    predict: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Where the gateway listens and what it demands. `auth` False is `--no-auth`, loopback only."""
 
@@ -139,6 +180,7 @@ class GatewaySettings:
     port: int = catalog.GATEWAY_PORT
     auth: bool = True
     edge: EdgeSettings = EdgeSettings()
+    cache: CacheSettings = CacheSettings()
 
 
 @dataclass(frozen=True, slots=True)

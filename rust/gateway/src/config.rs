@@ -21,6 +21,9 @@ pub struct Snapshot {
     /// Limits of the listening side.
     #[serde(default)]
     pub edge: Edge,
+    /// How much may be remembered.
+    #[serde(default)]
+    pub cache: Cache,
     /// All enabled servers in tier order.
     pub servers: Vec<Arc<ServerSpec>>,
 }
@@ -127,6 +130,72 @@ impl Default for Edge {
     }
 }
 
+/// How much may be remembered; 0 turns a level off.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Cache {
+    /// False: every call goes upstream.
+    pub enabled: bool,
+    /// In memory.
+    pub max_bytes: u64,
+    /// In memory.
+    pub max_items: u64,
+    /// In memory, packed.
+    pub compressed_bytes: u64,
+    /// In the state folder.
+    pub disk_bytes: u64,
+    /// Calls are made ahead.
+    pub predict: bool,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_bytes: 64 << 20,
+            max_items: 100_000,
+            compressed_bytes: 32 << 20,
+            disk_bytes: 0,
+            predict: false,
+        }
+    }
+}
+
+/// What is remembered of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ServerCache {
+    /// False: nothing.
+    pub enabled: bool,
+    /// How long a tool's answer is kept; `None`: a first-party one as long as it holds, others not at all.
+    pub ttl_ms: Option<u64>,
+    /// So much longer it is served while a fresh one is fetched.
+    pub stale_ms: u64,
+    /// Single tools.
+    pub tools: BTreeMap<String, ToolCache>,
+    /// Tools that may be called ahead; `None`: all reading ones of a first-party server.
+    pub predict: Option<Vec<String>>,
+}
+
+impl Default for ServerCache {
+    fn default() -> Self {
+        Self { enabled: true, ttl_ms: None, stale_ms: 0, tools: BTreeMap::new(), predict: None }
+    }
+}
+
+/// What is remembered of one tool.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ToolCache {
+    /// False: nothing.
+    pub enabled: bool,
+    /// How long; `None`: as its server's.
+    #[serde(default)]
+    pub ttl_ms: Option<u64>,
+    /// The one free-text argument whose wording may differ.
+    #[serde(default)]
+    pub semantic: Option<String>,
+}
+
 /// How a server is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -193,6 +262,9 @@ pub struct ServerSpec {
     /// What the operator trusts: `annotations`, `public`.
     #[serde(default)]
     pub trust: Vec<String>,
+    /// What is remembered of its answers.
+    #[serde(default)]
+    pub cache: ServerCache,
 }
 
 impl ServerSpec {
@@ -209,6 +281,11 @@ impl ServerSpec {
     /// Between two looks at a connection that owes answers; none if nobody is to look.
     pub fn heartbeat(&self) -> Option<Duration> {
         (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms))
+    }
+
+    /// What the server says may be answered to anyone is believed.
+    pub fn trusts_public(&self) -> bool {
+        self.trust.iter().any(|trusted| trusted == "public")
     }
 
     /// What the server says of its tools is believed.
