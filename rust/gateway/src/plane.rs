@@ -53,7 +53,7 @@ impl Plane {
     /// A plane without listeners. Called inside a tokio runtime.
     pub fn new(epoch: u32, snapshot: Snapshot, outbox: Arc<Outbox>) -> Self {
         Self {
-            fleet: Fleet::new(epoch, &snapshot, outbox.clone()),
+            fleet: Fleet::new(epoch, &snapshot, outbox.clone(), Arc::new(())),
             sessions: Sessions::new(),
             shelves: Shelves::default(),
             keyring: ArcSwap::from_pointee(keyring(&snapshot)),

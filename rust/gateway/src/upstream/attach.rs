@@ -21,7 +21,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Note, Question, rewrite};
+use super::{
+    Note, Question, rewrite,
+    watch::{Onward, Reporter},
+};
 
 /// Notifications a slow reader may fall behind before it loses the oldest.
 const BACKLOG: usize = 32;
@@ -71,6 +74,7 @@ pub(super) struct Circle {
     /// What was thrown away.
     pub bin: Bin,
     trusted: bool,
+    reporter: Reporter,
     inner: Mutex<Inner>,
     notes: broadcast::Sender<Unaddressed>,
     ended: watch::Sender<Option<Arc<str>>>,
@@ -137,17 +141,32 @@ pub(super) enum Reach {
 
 impl Circle {
     /// An empty circle. `trusted` is for first-party workers, which may name a principal.
-    pub(super) fn new(trusted: bool) -> Arc<Self> {
+    pub(super) fn new(trusted: bool, reporter: Reporter) -> Arc<Self> {
         let inner =
             Inner { next: 0, leases: 0, since: Instant::now(), principals: BTreeSet::new(), owners: Vec::new() };
         Arc::new(Self {
             bin: Bin::default(),
             trusted,
+            reporter,
             inner: Mutex::new(inner),
             notes: broadcast::channel(BACKLOG).0,
             ended: watch::Sender::new(None),
             retired: watch::Sender::new(false),
         })
+    }
+
+    /// An empty circle for another attempt to connect.
+    pub(super) fn another(&self) -> Arc<Self> {
+        Self::new(self.trusted, self.reporter.clone())
+    }
+
+    /// Takes note of a notification, before anyone is told of it; false if nobody is to be.
+    pub(super) fn hear(&self, method: &str, params: &Bytes) -> bool {
+        let onward = self.reporter.hear(self.trusted, method, params);
+        if onward == Onward::Waste {
+            self.bin.unaddressed.fetch_add(1, Ordering::Relaxed);
+        }
+        onward == Onward::Passes
     }
 
     /// Attaches someone.
@@ -279,13 +298,17 @@ impl Drop for Attachment {
 mod tests {
     use super::*;
 
+    fn circle(trusted: bool) -> Arc<Circle> {
+        Circle::new(trusted, Reporter::new(Arc::new(()), "s"))
+    }
+
     fn names(name: &str) -> Arc<str> {
         Arc::from(name)
     }
 
     #[test]
     fn a_question_reaches_the_only_session() {
-        let circle = Circle::new(false);
+        let circle = circle(false);
         let guest = circle.attach(&names("ann"), Seat::Guest);
         assert!(matches!(circle.addressee([]), Addressee::Nobody(_)));
         let session = circle.attach(&names("ann"), Seat::Session);
@@ -301,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_note_of_nobody_stays_within_one_principal() {
-        let circle = Circle::new(false);
+        let circle = circle(false);
         let _ann = circle.attach(&names("ann"), Seat::Guest);
         let params = Bytes::from_static(br#"{"uri":"a"}"#);
         assert!(matches!(circle.reach("notifications/resources/updated", &params), Reach::All(_)));
@@ -316,17 +339,17 @@ mod tests {
     #[test]
     fn a_worker_names_the_principal_and_a_stranger_cannot() {
         let params = Bytes::from_static(br#"{"uri":"a","_meta":{"omnimind/principal":"bob"}}"#);
-        let circle = Circle::new(true);
-        let Reach::Only(name, note) = circle.reach("notifications/resources/updated", &params) else {
+        let trusted = circle(true);
+        let Reach::Only(name, note) = trusted.reach("notifications/resources/updated", &params) else {
             panic!("it is named")
         };
         assert_eq!((&*name, &note.params[..]), ("bob", &br#"{"uri":"a"}"#[..]));
-        assert!(matches!(Circle::new(false).reach("notifications/resources/updated", &params), Reach::All(_)));
+        assert!(matches!(circle(false).reach("notifications/resources/updated", &params), Reach::All(_)));
     }
 
     #[test]
     fn an_idle_circle_knows_since_when() {
-        let circle = Circle::new(false);
+        let circle = circle(false);
         let guest = circle.attach(&names("ann"), Seat::Guest);
         assert_eq!(circle.idle_since(), None);
         drop(guest);

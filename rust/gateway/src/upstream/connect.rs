@@ -74,7 +74,7 @@ pub(super) async fn unix(
     circle: &Arc<Circle>,
 ) -> Result<(Negotiated, Pipe, Arc<Circle>), Refusal> {
     let mut first = None;
-    for (era, circle) in [(era, Arc::clone(circle)), (other(era), Circle::new(false))] {
+    for (era, circle) in [(era, Arc::clone(circle)), (other(era), circle.another())] {
         let stream = dial(path).await.map_err(|error| peer.unreachable(&error.to_string()))?;
         let pipe = peer.over(stream, false, Vec::new(), &circle);
         let met = match era {

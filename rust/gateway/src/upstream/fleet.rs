@@ -1,6 +1,6 @@
 //! All configured servers: what state they are in, and a connection to each for whoever may have one.
 
-use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{fmt, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use omnimind_wire::{Reason, Refusal};
@@ -11,6 +11,7 @@ use super::{
     children::Children,
     remote::Clients,
     server::{Server, is_up},
+    watch::{Reporter, Watch},
 };
 use crate::{
     config::{ServerSpec, Snapshot},
@@ -23,7 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// All configured servers.
-#[derive(Debug)]
 pub struct Fleet {
     pub(super) epoch: u32,
     pub(super) own_version: Arc<str>,
@@ -32,6 +32,13 @@ pub struct Fleet {
     pub(super) children: Children,
     servers: ArcSwap<Vec<Arc<Server>>>,
     changes: broadcast::Sender<()>,
+    watch: Arc<dyn Watch>,
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet").field("servers", &self.servers).finish_non_exhaustive()
+    }
 }
 
 /// A server as of now.
@@ -55,9 +62,10 @@ impl ServerView {
 }
 
 impl Fleet {
-    /// The servers of a snapshot. Called inside a tokio runtime, which also carries the connections.
-    pub fn new(epoch: u32, snapshot: &Snapshot, outbox: Arc<Outbox>) -> Arc<Self> {
-        let servers = snapshot.servers.iter().cloned().map(Server::new).collect();
+    /// The servers of a snapshot, and who is told when something of theirs changes (`()` is nobody). Called inside
+    /// a tokio runtime, which also carries the connections.
+    pub fn new(epoch: u32, snapshot: &Snapshot, outbox: Arc<Outbox>, watch: Arc<dyn Watch>) -> Arc<Self> {
+        let servers = snapshot.servers.iter().map(|spec| begin(spec, &watch)).collect();
         let fleet = Arc::new(Self {
             epoch,
             own_version: Arc::from(&*snapshot.version),
@@ -66,6 +74,7 @@ impl Fleet {
             children: Children::default(),
             servers: ArcSwap::from_pointee(servers),
             changes: broadcast::channel(1).0,
+            watch,
         });
         let swept = Arc::downgrade(&fleet);
         tokio::spawn(async move {
@@ -84,7 +93,7 @@ impl Fleet {
         let old = self.servers.load_full();
         let servers =
             snapshot.servers.iter().map(|spec| match old.iter().find(|server| server.spec.name == spec.name) {
-                None => Server::new(spec.clone()),
+                None => begin(spec, &self.watch),
                 Some(known) if *known.spec == **spec => Arc::clone(known),
                 Some(known) => known.successor(spec.clone()),
             });
@@ -176,6 +185,10 @@ impl Fleet {
         // Nobody may be listening.
         let _ = self.changes.send(());
     }
+}
+
+fn begin(spec: &Arc<ServerSpec>, watch: &Arc<dyn Watch>) -> Arc<Server> {
+    Server::new(spec.clone(), Reporter::new(Arc::clone(watch), &spec.name))
 }
 
 fn view(server: &Server) -> ServerView {

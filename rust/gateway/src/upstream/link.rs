@@ -56,7 +56,7 @@ impl Link {
     pub(super) fn call(&self, call: Call, by: &Attachment, principal: &Arc<str>) -> Feed {
         match &self.transport {
             Transport::Pipe(pipe) => Feed::Pipe(pipe.call(call, by.lease, principal)),
-            Transport::Modern(remote) => Feed::Http(Arc::clone(remote).call(call)),
+            Transport::Modern(remote) => Feed::Http(Arc::clone(remote).call(call, Arc::clone(&self.circle))),
             Transport::Legacy(session) => Feed::Http(session.call(call, by)),
         }
     }

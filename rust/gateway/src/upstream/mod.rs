@@ -8,8 +8,8 @@
 //!
 //! Rooms: [`fleet`] lists the servers, [`server`] knows the state of one, [`pool`] who shares its connections;
 //! [`connect`] and [`children`] open them; [`pipe`] carries many calls over one newline-delimited byte stream,
-//! [`remote`] speaks HTTP; [`attach`] decides whose a question or an unaddressed notification is; [`rewrite`]
-//! swaps ids and tokens.
+//! [`remote`] speaks HTTP; [`attach`] decides whose a question or an unaddressed notification is; [`watch`]
+//! is told of every change; [`rewrite`] swaps ids and tokens.
 
 mod attach;
 mod children;
@@ -23,6 +23,7 @@ mod pool;
 mod remote;
 mod rewrite;
 mod server;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,6 +37,7 @@ pub use self::{
     exchange::Exchange,
     fleet::{Fleet, ServerView},
     lease::{Lease, Notes},
+    watch::{Change, Watch},
 };
 
 /// A request as the upstream is to see it, but for its id and progress token.

@@ -26,9 +26,10 @@ use super::{
     pipe::{Attention, Pipe},
     pool::{Choice, Key, Opening, Own, Pool},
     remote::{self, Remote},
+    watch::{Change, Reporter},
 };
 use crate::{
-    config::{Kind, ServerSpec},
+    config::{Kind, ServerSpec, Sharing},
     control::{ServerChange, State, ToOrchestrator},
     metrics::Tally,
 };
@@ -76,6 +77,7 @@ pub(super) struct Server {
     complained: AtomicBool,
     left: AtomicBool,
     remote: Mutex<Option<Arc<Remote>>>,
+    reporter: Reporter,
 }
 
 /// What is known of the eras a server speaks.
@@ -88,12 +90,12 @@ struct Spoken {
 impl Server {
     /// A server of which nothing is known but its configuration. What runs elsewhere counts as ready until
     /// the orchestrator says otherwise.
-    pub(super) fn new(spec: Arc<ServerSpec>) -> Arc<Self> {
+    pub(super) fn new(spec: Arc<ServerSpec>, reporter: Reporter) -> Arc<Self> {
         let status = Status::before_word(spec.kind);
-        Arc::new(Self::with(spec, status, Pool::default()))
+        Arc::new(Self::with(spec, status, Pool::default(), reporter))
     }
 
-    fn with(spec: Arc<ServerSpec>, status: Status, pool: Pool) -> Self {
+    fn with(spec: Arc<ServerSpec>, status: Status, pool: Pool, reporter: Reporter) -> Self {
         Self {
             spec,
             status: watch::Sender::new(status),
@@ -102,6 +104,7 @@ impl Server {
             complained: AtomicBool::new(false),
             left: AtomicBool::new(false),
             remote: Mutex::default(),
+            reporter,
         }
     }
 
@@ -134,6 +137,9 @@ impl Server {
                 self.pool.retire();
             }
         }
+        if another || starts || (flipped && is_up(before.state)) {
+            self.reporter.tell(Change::Restarted);
+        }
         flipped
     }
 
@@ -142,13 +148,14 @@ impl Server {
     pub(super) fn successor(&self, spec: Arc<ServerSpec>) -> Arc<Self> {
         let keeps = spec.kind == Kind::Stdio && self.spec.kind == Kind::Stdio && spec.sessions == self.spec.sessions;
         let status = if spec.kind == self.spec.kind { self.status() } else { Status::before_word(spec.kind) };
-        Arc::new(Self::with(spec, status, self.pool.successor(keeps)))
+        Arc::new(Self::with(spec, status, self.pool.successor(keeps), self.reporter.clone()))
     }
 
     /// Lets go of all connections: the configuration knows this server no more, or otherwise.
     pub(super) fn leave(&self) {
         self.left.store(true, Ordering::Relaxed);
         self.pool.retire();
+        self.reporter.tell(Change::Restarted);
         self.status.send_modify(|_| {});
     }
 
@@ -347,7 +354,7 @@ impl Server {
             epoch: fleet.epoch,
             own_version: Arc::clone(&fleet.own_version),
         };
-        let circle = Circle::new(self.spec.first_party);
+        let circle = Circle::new(self.spec.first_party, self.reporter(key));
         let piped = |negotiated: Negotiated, circle, pipe| Link::new(negotiated, circle, Transport::Pipe(pipe), None);
         match self.spec.kind {
             Kind::Worker => {
@@ -377,6 +384,14 @@ impl Server {
                 let (negotiated, transport) = remote::open(&remote, &circle, key.era, capabilities).await?;
                 Ok(Link::new(negotiated, circle, transport, None))
             }
+        }
+    }
+
+    /// Reports what is said on a connection: where it is one principal's, it is of no concern to others.
+    fn reporter(&self, key: &Key) -> Reporter {
+        match self.spec.sessions {
+            Sharing::Shared => self.reporter.clone(),
+            Sharing::Principal | Sharing::Own => self.reporter.of(Arc::clone(&key.principal)),
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff001122334455667788
 /// A fleet with these servers.
 pub(crate) fn fleet(servers: &Value) -> (Arc<Fleet>, Arc<Outbox>) {
     let outbox = Arc::new(Outbox::new().unwrap());
-    (Fleet::new(EPOCH, &snapshot(servers), outbox.clone()), outbox)
+    (Fleet::new(EPOCH, &snapshot(servers), outbox.clone(), Arc::new(())), outbox)
 }
 
 /// A configuration with these servers.

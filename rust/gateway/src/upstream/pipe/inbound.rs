@@ -93,6 +93,9 @@ impl Core {
     fn notification(&self, notification: Notification) {
         let Notification { method, params, .. } = notification;
         let params = params.unwrap_or_default();
+        if !self.circle.hear(&method, &params) {
+            return;
+        }
         let about = rewrite::about(&method, &params);
         match about {
             About::Progress(number) => match self.slot(number).and_then(|slot| Some((slot.token()?, slot))) {

@@ -177,6 +177,9 @@ impl Core {
                     Step::Message(Message::Response(_)) => {}
                     Step::Message(Message::Notification(notification)) => {
                         let params = notification.params.unwrap_or_default();
+                        if !self.circle.hear(&notification.method, &params) {
+                            continue;
+                        }
                         self.withdraw(&notification.method, &params);
                         if let Some(note) = own_note(notification.method, params, number, token.as_ref(), &call) {
                             yield Event::Note(note);

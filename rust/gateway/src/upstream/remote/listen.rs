@@ -63,6 +63,9 @@ async fn follow(core: &Arc<Core>, replies: &mut Replies) -> bool {
 
 fn note(core: &Core, notification: Notification) {
     let params = notification.params.unwrap_or_default();
+    if !core.circle.hear(&notification.method, &params) {
+        return;
+    }
     core.withdraw(&notification.method, &params);
     if rewrite::about(&notification.method, &params) != About::Nobody {
         return;

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::upstream::{
     Call, Event, Failure, Note,
+    attach::Circle,
     exchange::Events,
     rewrite::{self, About},
 };
@@ -22,7 +23,7 @@ const NAME: HeaderName = HeaderName::from_static(headers::NAME);
 
 impl Remote {
     /// The events of one call; it begins when they are first polled.
-    pub(in crate::upstream) fn call(self: Arc<Self>, call: Call) -> Events {
+    pub(in crate::upstream) fn call(self: Arc<Self>, call: Call, circle: Arc<Circle>) -> Events {
         Box::pin(stream! {
             let mut body = Vec::with_capacity(call.params.len() + 128);
             let number = self.number();
@@ -53,6 +54,9 @@ impl Remote {
                     }
                     Step::Message(Message::Notification(notification)) => {
                         let params = notification.params.unwrap_or_default();
+                        if !circle.hear(&notification.method, &params) {
+                            continue;
+                        }
                         if let Some(note) = own_note(notification.method, params, number, token.as_ref(), &call) {
                             yield Event::Note(note);
                         }
