@@ -14,12 +14,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+mod canonical;
 mod malformed;
 mod object;
 mod scan;
 mod seen;
 mod value;
 
+pub use canonical::{push_canonical, push_members};
 pub use malformed::{Malformed, MalformedKind};
 pub use object::{Member, Object, elements, find};
 pub(crate) use scan::{Key, Scan, Scanner, read};
