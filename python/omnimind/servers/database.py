@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from omnimind.servers import depends
 from omnimind.servers.problem import Problem
 
 BUSY_S: Final = 15.0
@@ -76,6 +77,7 @@ class _File:
     write_lock: threading.Lock = field(default_factory=threading.Lock)
     queue: deque[_Job[Any]] = field(default_factory=deque)
     users: int = 0
+    version: int | None = None
 
     def close(self) -> None:
         self.reader.close()
@@ -87,7 +89,7 @@ class Databases:
 
     def __init__(self, folder: Path, migrations: Sequence[Migration], open_files: int = _OPEN_FILES) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = folder
+        self._folder = folder.resolve()  # what an answer depends on is named without links
         self._migrations = migrations
         self._open_files = open_files
         self._files: OrderedDict[str, _File] = OrderedDict()
@@ -101,6 +103,8 @@ class Databases:
     def reading(self, principal: str) -> Iterator[sqlite3.Connection]:
         """A connection for queries; all of them in the block see the same moment."""
         with self._borrowed(principal) as file, file.read_lock, _readable():
+            if depends.wanted():
+                _note(file, self.path(principal))
             file.reader.execute("BEGIN")
             try:
                 yield file.reader
@@ -203,6 +207,46 @@ def _carry_out(file: _File) -> None:
     else:
         for job in jobs:
             job.settled = True
+
+
+def _note(file: _File, path: Path) -> None:
+    """What is read next depends on this database as it is now.
+
+    A commit is written to the WAL, synced, and only then published to readers: a reader in between sees what was
+    before, beside a file that shows nothing of what comes after. So a stamp counts only if at some moment after it
+    nobody was committing.
+    """
+    depends.file(path)
+    depends.file(f"{path}-wal")
+    if not file.write_lock.acquire(blocking=False):
+        depends.unsure()
+        return
+    try:
+        version = _version_between_commits(file.writer)
+        if version is None:
+            depends.unsure()
+            return
+        if version != (file.version or version):
+            depends.others_wrote()
+        file.version = version
+    finally:
+        file.write_lock.release()
+
+
+def _version_between_commits(writer: sqlite3.Connection) -> int | None:
+    """A number that another process's commits change, read while nobody commits; None if somebody does. It writes
+    nothing, and holds others up for some microseconds."""
+    writer.execute("PRAGMA busy_timeout = 0")
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            return int(writer.execute("PRAGMA data_version").fetchone()[0])
+        finally:
+            writer.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return None
+    finally:
+        writer.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
 
 
 def _connected(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

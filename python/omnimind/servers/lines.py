@@ -9,6 +9,7 @@ worker can finish exactly those.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -18,6 +19,8 @@ import anyio
 import mcp_types as types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
+
+from omnimind.servers.announce import CHANGED
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,6 +34,9 @@ _WRITE_BYTES: Final = 256 * 1024
 _QUEUE: Final = 256
 
 log = logging.getLogger("omnimind.worker")
+
+_CHANGED = SessionMessage(types.JSONRPCNotification(jsonrpc="2.0", method=CHANGED))
+"""In the queue it only wakes the writer; whether the line is due is known elsewhere, so that it goes out once."""
 
 _ENDLESS = frozenset({"subscriptions/listen"})  # open until the client goes: not worth waiting for
 
@@ -53,6 +59,7 @@ class Connection:
         """Requests under way, oldest first, each with the time it came (monotonic, seconds)."""
         self.requests = 0
         self.answered = 0
+        self._changed = False
         to_server: tuple[
             MemoryObjectSendStream[SessionMessage | Exception],
             MemoryObjectReceiveStream[SessionMessage | Exception],
@@ -106,7 +113,7 @@ class Connection:
         async with self._outbox:
             async for first in self._outbox:
                 batch = [first]
-                lines = [_encode(first)]
+                lines = [_line(first)]
                 size = len(lines[0])
                 while size < _WRITE_BYTES:
                     try:
@@ -114,14 +121,26 @@ class Connection:
                     except (anyio.WouldBlock, anyio.EndOfStream):
                         break
                     batch.append(following)
-                    lines.append(_encode(following))
+                    lines.append(_line(following))
                     size += len(lines[-1])
-                self._writer.write(b"".join(lines))
+                self._writer.write(b"".join((*lines, self._due())))
                 await self._writer.drain()
                 for written in batch:
                     if isinstance(written.message, types.JSONRPCResponse | types.JSONRPCError):
                         self.answered += 1
                         self._forget(written.message.id)
+
+    def tell_changed(self) -> None:
+        """Let the peer know that the server's data changed, once for all changes until that is written. Never
+        waits; where the queue is full its writer is at work, and sees to it."""
+        if not self._changed:
+            self._changed = True
+            with contextlib.suppress(anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                self.answers.send_nowait(_CHANGED)
+
+    def _due(self) -> bytes:
+        due, self._changed = self._changed, False
+        return _encode(_CHANGED) if due else b""
 
     def _forget(self, request: Any) -> None:
         if isinstance(request, int | str) and request in self.unanswered:
@@ -164,6 +183,10 @@ def _decode(line: bytes) -> types.JSONRPCMessage | types.ErrorData:
         if refusal.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
             return types.ErrorData(code=types.PARSE_ERROR, message="the line is not JSON")
         return types.ErrorData(code=types.INVALID_REQUEST, message="the line is not a JSON-RPC 2.0 message")
+
+
+def _line(message: SessionMessage) -> bytes:
+    return b"" if message is _CHANGED else _encode(message)
 
 
 def _encode(message: SessionMessage) -> bytes:

@@ -29,7 +29,7 @@ from mcp.types import INVALID_REQUEST, CallToolResult, ContentBlock, TextContent
 from pydantic import ValidationError
 
 from omnimind import __version__
-from omnimind.servers import principal
+from omnimind.servers import announce, depends, principal
 from omnimind.servers.problem import Problem
 
 if TYPE_CHECKING:
@@ -73,15 +73,17 @@ class Toolbox:
         self.tools: list[Tool] = []
 
     def tool(
-        self, title: str, annotations: ToolAnnotations
+        self, title: str, annotations: ToolAnnotations, rests_on: depends.Basis | None = None
     ) -> Callable[[Callable[P, Awaitable[CallToolResult]]], Callable[P, Awaitable[CallToolResult]]]:
-        """Register a function under its own name, described by its docstring."""
+        """Register a function under its own name, described by its docstring. `rests_on` says of a tool that only
+        reads what its answers depend on (see `depends`); without it none of them is ever kept."""
 
         def register(
             function: Callable[P, Awaitable[CallToolResult]],
         ) -> Callable[P, Awaitable[CallToolResult]]:
             @functools.wraps(function)
             async def answer(*args: P.args, **kwargs: P.kwargs) -> CallToolResult:
+                depends.rests_on(rests_on)
                 try:
                     return await function(*args, **kwargs)
                 except Problem as problem:
@@ -192,7 +194,7 @@ def new_server(
         log_level="WARNING",
         tools=toolbox.tools,
         subscriptions=False,
-        middleware=[_note_principal],
+        middleware=[_Served(toolbox.tools)],
         cache_hints={
             "server/discover": _LISTS_HINT,
             "tools/list": _LISTS_HINT,
@@ -242,9 +244,36 @@ def role() -> principal.Role:
     return principal.role()
 
 
-async def _note_principal(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    principal.note(ctx.params)
-    return await call_next(ctx)
+class _Served:
+    """Stands around every request: whose it is, what its answer depends on, and who hears that it changed data."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._readers = frozenset(
+            tool.name for tool in tools if tool.annotations and tool.annotations.read_only_hint
+        )
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        principal.note(ctx.params)
+        if not principal.connection_is_trusted() or ctx.method not in ("tools/call", "resources/read"):
+            return await call_next(ctx)
+        evidence = depends.collect()
+        try:
+            return _with_evidence(await call_next(ctx), evidence)
+        finally:
+            if ctx.method == "tools/call" and (ctx.params or {}).get("name") not in self._readers:
+                announce.changed()
+            if evidence.others_wrote:
+                announce.changed(everybody=True)
+
+
+def _with_evidence(result: HandlerResult, evidence: depends.Evidence) -> HandlerResult:
+    """The answer with the stamps of what it depends on, if it is a whole one and they are known."""
+    stamps = evidence.stamps()
+    if stamps is None or not isinstance(result, dict) or result.get("isError"):
+        return result
+    if result.get("resultType", "complete") != "complete":
+        return result
+    return {**result, "_meta": {**(result.get("_meta") or {}), depends.META_KEY: stamps}}
 
 
 def text_result(text: str) -> CallToolResult:

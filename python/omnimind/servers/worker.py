@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import functools
 import hmac
 import logging
 import os
@@ -28,7 +29,7 @@ from mcp.server.lowlevel import Server
 
 from omnimind.linux import process
 from omnimind.linux.pulse import Beat
-from omnimind.servers import ServerContext, build, principal, sandbox
+from omnimind.servers import ServerContext, announce, build, principal, sandbox
 from omnimind.servers.lines import Connection
 
 if TYPE_CHECKING:
@@ -182,6 +183,8 @@ class Worker:
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer, self._refusal, self._idle.set)
         self._connections.add(connection)
+        if principal.connection_is_trusted():
+            announce.through(functools.partial(self._tell_changed, connection))
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._carry, connection, tasks.cancel_scope)
@@ -194,6 +197,12 @@ class Worker:
             self._answered_before += connection.answered
             connection.unanswered.clear()
             self._idle.set()
+
+    def _tell_changed(self, writer: Connection, everybody: bool) -> None:
+        """Where there is a key, every connection has said it: what is told here, only the gateway hears."""
+        for connection in self._connections:
+            if everybody or connection is not writer:
+                connection.tell_changed()
 
     async def _carry(self, connection: Connection, scope: anyio.CancelScope) -> None:
         try:
