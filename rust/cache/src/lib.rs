@@ -6,6 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod flight;
+pub mod generation;
+pub mod ram;
+mod sync;
+
 use bytes::Bytes;
 
 /// What an answer is kept under: a digest of everything that it depends on, made by the owner of the cache.

@@ -1,0 +1,8 @@
+//! The atomics and locks of this crate's shared parts, behind one door.
+//!
+//! `tests/shuttle.rs` compiles those parts a second time with the scheduler-controlled twins of these types behind
+//! this same name, so that what is explored there is the source that ships.
+
+pub(crate) use parking_lot::Mutex;
+pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
