@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod compressed;
 pub mod flight;
 pub mod generation;
 pub mod ram;
