@@ -38,6 +38,16 @@ def is_due(connection: sqlite3.Connection, now_ms: int) -> bool:
     return bool(row[0])
 
 
+def awaits(connection: sqlite3.Connection) -> bool:
+    """Whether some entry or session will be over by itself one day."""
+    row = connection.execute(
+        """SELECT EXISTS (SELECT 1 FROM entries WHERE expires_ms IS NOT NULL)
+            OR EXISTS (SELECT 1 FROM snapshot_entries WHERE expires_ms IS NOT NULL)
+            OR EXISTS (SELECT 1 FROM sessions)"""
+    ).fetchone()
+    return bool(row[0])
+
+
 def sweep(connection: sqlite3.Connection, now_ms: int) -> list[Move]:
     """Delete entries whose own time is over, and archive those of ended sessions."""
     expired = entries.select(connection, "WHERE e.expires_ms <= ?", (now_ms,))

@@ -13,6 +13,7 @@ from omnimind.servers.context import entries, limits, shapes, store, texts, wire
 from omnimind.servers.context.aging import Move
 from omnimind.servers.context.entries import Entry, Level
 from omnimind.servers.context.shelf import Shelf
+from omnimind.servers.depends import FILES
 from omnimind.servers.tools import ADDS, ENSURES, READS, REPLACES, STRUCTURED_BYTES, Toolbox, data_result
 
 Name = Annotated[str, Field(description="The id of an entry, or its key")]
@@ -109,7 +110,7 @@ def _add_moving(box: Toolbox, shelf: Shelf) -> None:
 
 
 def _add_reading(box: Toolbox, shelf: Shelf) -> None:
-    @box.tool("List Context", READS)
+    @box.tool("List Context", READS, FILES)
     async def list_context(
         level: Annotated[Level | None, Field(description="Only this level")] = None,
         session_id: SessionId = None,
@@ -126,7 +127,7 @@ def _add_reading(box: Toolbox, shelf: Shelf) -> None:
             listed["next_offset"] = offset + len(found)
         return data_result(listed)
 
-    @box.tool("Open Context", READS)
+    @box.tool("Open Context", READS, FILES)
     async def open_context(id: Name) -> Annotated[CallToolResult, shapes.Whole]:
         """Get one entry with its whole text."""
 

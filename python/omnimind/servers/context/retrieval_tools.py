@@ -14,6 +14,7 @@ from omnimind.servers.context.entries import LEVELS, Level
 from omnimind.servers.context.keeping_tools import SessionId, text_and_data
 from omnimind.servers.context.retrieval import Question
 from omnimind.servers.context.shelf import Shelf
+from omnimind.servers.depends import FILES
 from omnimind.servers.tools import READS, Toolbox, data_result, stop_if_cancelled, text_result
 
 Query = Annotated[str | None, Field(description="Words to look for; without, the worthiest entries")]
@@ -92,7 +93,7 @@ def _add_searching(box: Toolbox, shelf: Shelf) -> None:
 
 
 def _add_whole(box: Toolbox, shelf: Shelf) -> None:
-    @box.tool("Expand", READS)
+    @box.tool("Expand", READS, FILES)
     async def expand(
         handle: Annotated[str, Field(description="The handle of a text, or the id or key of an entry")],
     ) -> CallToolResult:
@@ -119,7 +120,7 @@ def _add_whole(box: Toolbox, shelf: Shelf) -> None:
         )
         return data_result({**wire.NOT_COMPRESSED, **measured, **wire.COUNTED})
 
-    @box.tool("Context Stats", READS)
+    @box.tool("Context Stats", READS, FILES)
     async def context_stats() -> Annotated[CallToolResult, shapes.Stats]:
         """Entries, tokens and bytes of each level against its cap, and the limits of everything."""
         found = await shelf.read(lambda data, _: measure.stats(data, shelf.caps))

@@ -22,6 +22,7 @@ from omnimind.servers.context.session_tools import add_session_tools
 from omnimind.servers.context.shelf import ENTRY_URI, INDEX_URI, Shelf
 from omnimind.servers.context.snapshot_tools import add_snapshot_tools
 from omnimind.servers.database import Databases
+from omnimind.servers.depends import FILES, rests_on
 from omnimind.servers.problem import Problem
 from omnimind.servers.tools import Toolbox, new_server
 from omnimind.servers.worker import lowlevel
@@ -95,6 +96,7 @@ def _add_resources(server: MCPServer, shelf: Shelf) -> None:
 
 
 async def _said(shelf: Shelf, work: Any) -> str:
+    rests_on(FILES)
     try:
         return str(await shelf.read(work))
     except Problem as problem:

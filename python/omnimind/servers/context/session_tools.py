@@ -10,6 +10,7 @@ from pydantic import Field
 
 from omnimind.servers.context import aging, limits, sessions, shapes, wire
 from omnimind.servers.context.shelf import Shelf
+from omnimind.servers.depends import FILES
 from omnimind.servers.tools import ADDS, READS, REPLACES, Toolbox, data_result
 
 
@@ -32,7 +33,7 @@ def add_session_tools(box: Toolbox, shelf: Shelf) -> None:
 
         return data_result(await shelf.change(work))
 
-    @box.tool("List Sessions", READS)
+    @box.tool("List Sessions", READS, FILES)
     async def list_sessions(
         limit: Annotated[int, Field(ge=1, le=limits.PAGE)] = 50,
         offset: Annotated[int, Field(ge=0)] = 0,

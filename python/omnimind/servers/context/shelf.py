@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
+from omnimind.servers import depends
 from omnimind.servers.changes import Changes
 from omnimind.servers.context import aging
 from omnimind.servers.context.limits import Caps
@@ -44,11 +45,14 @@ class Shelf:
             now_ms = time.time_ns() // 1_000_000
             if aging.is_due(connection, now_ms):
                 raise _Due
+            if depends.wanted() and aging.awaits(connection):
+                depends.unsure()  # a day will come when the answer is another and no file has changed
             return work(connection, now_ms)
 
         try:
             return await self._desk.read(when_nothing_is_due)
         except _Due:
+            depends.unsure()
             await self.change(lambda data, now_ms: None)
         return await self._desk.read(lambda data: work(data, time.time_ns() // 1_000_000))
 

@@ -15,6 +15,7 @@ from omnimind.servers.context.entries import LEVELS
 from omnimind.servers.context.retrieval_tools import Levels
 from omnimind.servers.context.session_tools import page
 from omnimind.servers.context.shelf import Shelf
+from omnimind.servers.depends import FILES
 from omnimind.servers.tools import ADDS, CHANGES, READS, REPLACES, Toolbox, data_result
 
 SnapshotName = Annotated[str, Field(description="The name of a snapshot")]
@@ -40,7 +41,7 @@ def _add_keeping(box: Toolbox, shelf: Shelf) -> None:
         )
         return data_result(wire.snapshot(taken))
 
-    @box.tool("List Snapshots", READS)
+    @box.tool("List Snapshots", READS, FILES)
     async def list_snapshots(
         limit: Annotated[int, Field(ge=1, le=limits.SNAPSHOTS)] = 50,
         offset: Annotated[int, Field(ge=0)] = 0,
@@ -57,7 +58,7 @@ def _add_keeping(box: Toolbox, shelf: Shelf) -> None:
 
 
 def _add_going_back(box: Toolbox, shelf: Shelf) -> None:
-    @box.tool("Diff Snapshots", READS)
+    @box.tool("Diff Snapshots", READS, FILES)
     async def diff_snapshots(
         before: SnapshotName,
         after: Annotated[str | None, Field(description="Another snapshot; without, the state now")] = None,

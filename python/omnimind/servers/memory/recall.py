@@ -10,6 +10,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from omnimind.servers.depends import FILES
 from omnimind.servers.desk import Desk
 from omnimind.servers.memory import limits, search, similar, store
 from omnimind.servers.memory.export import Format, association_json, export, import_text, memory_json
@@ -59,7 +60,7 @@ def _add_keeping(box: Toolbox, desk: Desk) -> None:
         kept = await desk.change(lambda data, now: store.add(data, content, tags or [], metadata or {}, now))
         return data_result(memory_json(kept))
 
-    @box.tool("Retrieve Memories", READS)
+    @box.tool("Retrieve Memories", READS, FILES)
     async def retrieve_memories(
         query: Annotated[str | None, Field(description="Words to look for; the best matches first")] = None,
         tags: Annotated[list[str] | None, Field(description="Only those that have all these tags")] = None,
@@ -74,7 +75,7 @@ def _add_keeping(box: Toolbox, desk: Desk) -> None:
         answer: dict[str, Any] = {"memories": [memory_json(memory) for memory in found[:limit]]}
         return data_result({**answer, "nextOffset": offset + limit} if len(found) > limit else answer)
 
-    @box.tool("Get Memory", READS)
+    @box.tool("Get Memory", READS, FILES)
     async def get_memory(id: MemoryId) -> Annotated[CallToolResult, MemoryItem]:
         """Get one memory by its id."""
         return data_result(memory_json(await desk.read(lambda data: store.get(data, id))))
@@ -123,7 +124,7 @@ def _add_associations(box: Toolbox, desk: Desk) -> None:
         removed = await desk.change(lambda data, _: store.dissociate(data, source, target, kind))
         return data_result({"removed": removed})
 
-    @box.tool("Memory Neighbourhood", READS)
+    @box.tool("Memory Neighbourhood", READS, FILES)
     async def memory_neighbourhood(
         id: MemoryId,
         hops: Annotated[int, Field(ge=1, le=limits.HOPS, description="How many connections away")] = 1,
@@ -140,7 +141,7 @@ def _add_associations(box: Toolbox, desk: Desk) -> None:
 
 
 def _add_consolidation(box: Toolbox, desk: Desk) -> None:
-    @box.tool("Propose Consolidation", READS)
+    @box.tool("Propose Consolidation", READS, FILES)
     async def propose_consolidation(
         ctx: Context,
         threshold: Annotated[
@@ -197,7 +198,7 @@ def _proposals(
 
 
 def _add_export(box: Toolbox, desk: Desk) -> None:
-    @box.tool("Export Memory", READS)
+    @box.tool("Export Memory", READS, FILES)
     async def export_memory(
         format: Annotated[
             Format,

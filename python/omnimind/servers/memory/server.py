@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omnimind.servers import ServerContext
 from omnimind.servers.changes import Changes
 from omnimind.servers.database import Databases
+from omnimind.servers.depends import FILES, rests_on
 from omnimind.servers.desk import Desk
 from omnimind.servers.memory import graph
 from omnimind.servers.memory.export import entity_json, relation_json
@@ -220,7 +221,7 @@ def _add_deleting(box: Toolbox, desk: Desk) -> None:
 
 
 def _add_reading(box: Toolbox, desk: Desk) -> None:
-    @box.tool("Read Graph", READS)
+    @box.tool("Read Graph", READS, FILES)
     async def read_graph(
         limit: Annotated[int | None, Field(ge=1, description="At most so many entities")] = None,
         offset: Annotated[int, Field(ge=0, description="Skip so many entities first")] = 0,
@@ -234,14 +235,14 @@ def _add_reading(box: Toolbox, desk: Desk) -> None:
 
         return data_result(await desk.read(work))
 
-    @box.tool("Search Nodes", READS)
+    @box.tool("Search Nodes", READS, FILES)
     async def search_nodes(
         query: Annotated[str, Field(description="Text that a name, type or observation contains")],
     ) -> Annotated[CallToolResult, GraphPart]:
         """Find entities by text, in any case; returns them with all their relations."""
         return data_result(_part_json(await desk.read(lambda data: graph.search(data, query))))
 
-    @box.tool("Open Nodes", READS)
+    @box.tool("Open Nodes", READS, FILES)
     async def open_nodes(
         names: Annotated[list[str], Field(description="The names of the entities")],
     ) -> Annotated[CallToolResult, GraphPart]:
@@ -258,6 +259,7 @@ def _add_resource(server: MCPServer, desk: Desk) -> None:
         mime_type="application/json",
     )
     async def knowledge_graph() -> str:
+        rests_on(FILES)
         try:
             part = await desk.read(graph.read)
         except Problem as problem:

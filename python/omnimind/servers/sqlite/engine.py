@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from omnimind.servers import depends
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import limits, values
 from omnimind.servers.sqlite.guard import Guard
@@ -53,6 +54,7 @@ class Access:
 
         The default database, and one that the operator named, read as empty before they are made.
         """
+        self._note()
         spot = self.shelf.look(self.place)
         if spot is None and not self.place.awaited:
             raise Problem(f"there is no database {self.place.shown}; list_databases shows what there is")
@@ -71,6 +73,19 @@ class Access:
                 guard.detach()
                 self.watch.detach()
                 connection.close()
+
+    def _note(self) -> None:
+        """What is read next depends on the database as it is now.
+
+        Not where a WAL holds something: another program is at work there, and a commit that is on disk already may
+        still be hidden from readers, who will see it with no file changing once more.
+        """
+        if depends.wanted():
+            path = os.path.join(self.place.root, self.place.relative)
+            depends.file(path)
+            depends.file(f"{path}-wal")
+            if len(self.shelf.folders) > 1 or _has_content(f"{path}-wal"):
+                depends.unsure()
 
     def _reader(self, spot: Spot | None) -> sqlite3.Connection:
         connection = _memory() if spot is None else _opened(spot, "ro")
@@ -211,6 +226,13 @@ class Access:
         if isinstance(refusal, sqlite3.ProgrammingError):
             return _statement_problem(refusal)
         return Problem(f"Database error: {refusal}{_advice(str(refusal))}")
+
+
+def _has_content(journal: str) -> bool:
+    try:
+        return os.lstat(journal).st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def bound_memory() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
+from omnimind.servers.depends import FILES
 from omnimind.servers.sqlite import exchange, limits
 from omnimind.servers.sqlite.calls import AnyContext, Calls, Database, Limit, Offset, Seconds, telling
 from omnimind.servers.sqlite.exchange import Format, Mode
@@ -38,7 +39,7 @@ class Imported(BaseModel):
 def add_exchange_tools(box: Toolbox, calls: Calls) -> None:
     """Register them."""
 
-    @box.tool("Export Rows", READS)
+    @box.tool("Export Rows", READS, FILES)
     async def export_rows(
         ctx: AnyContext,
         table: Annotated[str | None, Field(description="The table or view to export")] = None,

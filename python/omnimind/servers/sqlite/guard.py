@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from omnimind.servers import depends
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import formats, limits
 
@@ -43,6 +44,12 @@ _INNER: Final = (
 _FUNCTIONS_DENIED: Final = frozenset(
     {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "sqlite_log", "rtreecheck"}
 )
+_MOVING: Final = frozenset(
+    {"random", "randomblob", "changes", "total_changes", "last_insert_rowid"}
+    | {"date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"}
+    | {"current_date", "current_time", "current_timestamp"}
+)
+"""What they give may be another the next time, over the same data: what `now` is, is not seen here."""
 _FORMATTING: Final = frozenset({"printf", "format"})
 _FACTS: Final = frozenset(
     {
@@ -177,6 +184,8 @@ class Guard:
         return self._only
 
     def _function(self, name: str) -> str | None:
+        if name in _MOVING:
+            depends.unsure()
         if name in _FUNCTIONS_DENIED:
             return f"the function {name} is not allowed: it reaches beyond the database"
         slow, matching = limits.SLOW_FUNCTIONS.get(name, 0), name in limits.MATCHING_FUNCTIONS
@@ -195,6 +204,8 @@ class Guard:
         return None
 
     def _pragma(self, name: str, value: str | None) -> str | None:
+        if name == "data_version":  # a count of this connection
+            depends.unsure()
         if (name in _FACTS and value is None) or name in _ABOUT:
             return None
         if name in self._pragmas:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from omnimind.linux.openat2 import walk_beneath
+from omnimind.servers import depends
 from omnimind.servers.filesystem.secrets import is_secret
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import limits
@@ -195,6 +196,7 @@ class Shelf:
 
     def _looked(self, places: Sequence[Place]) -> Iterator[tuple[Place, Spot]]:
         for place in places:
+            depends.file(os.path.join(place.root, place.relative))
             try:
                 spot = self.look(place)
             except Problem:
@@ -254,6 +256,7 @@ def _spot(folder: int, place: Place, path: str) -> Spot:
 def _names(folder: str, check: Callable[[], None]) -> Iterator[str]:
     """Paths beneath a folder that end like a database; no link is followed."""
     visited = 0
+    depends.file(folder)
     try:
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as refusal:
@@ -268,6 +271,8 @@ def _names(folder: str, check: Callable[[], None]) -> Iterator[str]:
                     f"there are more than {limits.VISITED:,} files beneath {folder}; name the database"
                 )
             folders[:] = sorted(folders) if here.count("/") + 1 < limits.DEPTH else []
+            for name in folders:
+                depends.file(os.path.join(folder, here, name))
             for name in files:
                 if name.lower().endswith(SUFFIXES):
                     yield f"{here}/{name}" if here else name

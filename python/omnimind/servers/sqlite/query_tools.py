@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field
 
+from omnimind.servers.depends import FILES
 from omnimind.servers.sqlite import limits, query, values
 from omnimind.servers.sqlite.calls import AnyContext, Binding, Calls, Database, Limit, Offset, Seconds
 from omnimind.servers.sqlite.query import Page, Step
@@ -76,7 +77,7 @@ def paged_result(page: Page, text: str, structured: dict[str, Any]) -> CallToolR
 def add_query_tools(box: Toolbox, calls: Calls) -> None:
     """Register them."""
 
-    @box.tool("Read Query", READS)
+    @box.tool("Read Query", READS, FILES)
     async def read_query(
         ctx: AnyContext,
         query: Annotated[
@@ -127,7 +128,7 @@ def add_query_tools(box: Toolbox, calls: Calls) -> None:
         await calls.run(ctx, database, lambda access: _create(access, query))
         return _said("Table created successfully")
 
-    @box.tool("Explain", READS)
+    @box.tool("Explain", READS, FILES)
     async def explain(
         ctx: AnyContext,
         query: Annotated[str, Field(description="The statement to explain; it is not run")],

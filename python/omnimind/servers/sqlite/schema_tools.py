@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
+from omnimind.servers.depends import FILES
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import describe, limits
 from omnimind.servers.sqlite.calls import AnyContext, Calls, Database, Limit, Offset
@@ -121,7 +122,7 @@ def add_schema_tools(box: Toolbox, calls: Calls) -> None:
 
 
 def _add_reference(box: Toolbox, calls: Calls) -> None:
-    @box.tool("List Tables", READS)
+    @box.tool("List Tables", READS, FILES)
     async def list_tables(
         ctx: AnyContext, database: Database = None, limit: Limit = limits.ROWS, offset: Offset = 0
     ) -> Annotated[CallToolResult, Rows]:
@@ -129,7 +130,7 @@ def _add_reference(box: Toolbox, calls: Calls) -> None:
         page = await calls.run(ctx, database, lambda access: describe.tables(access, limit, offset))
         return paged_result(page, str(page.records()), rows_json(page))
 
-    @box.tool("Describe Table", READS)
+    @box.tool("Describe Table", READS, FILES)
     async def describe_table(
         ctx: AnyContext,
         table_name: Annotated[str, Field(description="Name of the table or view")],
@@ -144,7 +145,7 @@ def _add_reference(box: Toolbox, calls: Calls) -> None:
 
 
 def _add_databases(box: Toolbox, calls: Calls) -> None:
-    @box.tool("List Databases", READS)
+    @box.tool("List Databases", READS, FILES)
     async def list_databases(
         ctx: AnyContext, limit: Limit = limits.LISTED, offset: Offset = 0
     ) -> Annotated[CallToolResult, DatabaseList]:
@@ -180,7 +181,7 @@ def _add_databases(box: Toolbox, calls: Calls) -> None:
 
 
 def _add_details(box: Toolbox, calls: Calls) -> None:
-    @box.tool("Schema", READS)
+    @box.tool("Schema", READS, FILES)
     async def schema(
         ctx: AnyContext, table: OneTable = None, database: Database = None
     ) -> Annotated[CallToolResult, Definitions]:
@@ -189,7 +190,7 @@ def _add_details(box: Toolbox, calls: Calls) -> None:
         text = "\n".join(f"{one.sql};" for one in found)
         return data_result({"definitions": [asdict(one) for one in found]}, text or "the database is empty")
 
-    @box.tool("Indices", READS)
+    @box.tool("Indices", READS, FILES)
     async def indices(
         ctx: AnyContext, table: OneTable = None, database: Database = None
     ) -> Annotated[CallToolResult, Indices]:
@@ -197,7 +198,7 @@ def _add_details(box: Toolbox, calls: Calls) -> None:
         found = await calls.run(ctx, database, lambda access: describe.indices(access, table))
         return data_result({"indices": [asdict(one) for one in found]})
 
-    @box.tool("Statistics", READS)
+    @box.tool("Statistics", READS, FILES)
     async def statistics(ctx: AnyContext, database: Database = None) -> Annotated[CallToolResult, Statistics]:
         """Count the rows of every table and show sizes, journal mode, user_version and application_id."""
         return data_result(asdict(await calls.run(ctx, database, describe.figures)))

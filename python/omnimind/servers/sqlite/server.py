@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from omnimind.servers import ServerContext
 from omnimind.servers.changes import Changes
 from omnimind.servers.database import Databases
+from omnimind.servers.depends import FILES, rests_on
 from omnimind.servers.desk import Desk
 from omnimind.servers.problem import Problem
 from omnimind.servers.sqlite import insights
@@ -110,6 +111,7 @@ def _add_resource(server: MCPServer, memo: Desk) -> None:
         mime_type="text/plain",
     )
     async def read_memo() -> str:
+        rests_on(FILES)
         try:
             return await memo.read(insights.memo)
         except Problem as problem:

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from omnimind.servers import ServerContext
 from omnimind.servers.database import Databases
+from omnimind.servers.depends import FILES
 from omnimind.servers.desk import Desk
 from omnimind.servers.thinking import rubric, store
 from omnimind.servers.thinking.export import Format, branch_json, check_size, export, session_json, step_json
@@ -133,7 +134,7 @@ def _add_sessions(box: Toolbox, desk: Desk) -> None:
         """Open a session and return its handle. Sessions that nobody touches for 90 days are removed."""
         return data_result(session_json(await desk.change(lambda data, now: store.start(data, title, now))))
 
-    @box.tool("List Thinking Sessions", READS)
+    @box.tool("List Thinking Sessions", READS, FILES)
     async def list_thinking_sessions(
         limit: Annotated[int, Field(ge=1, le=200)] = 20, offset: Annotated[int, Field(ge=0)] = 0
     ) -> Annotated[CallToolResult, Sessions]:
@@ -212,7 +213,7 @@ def _add_branching(box: Toolbox, desk: Desk) -> None:
 
 
 def _add_reading(box: Toolbox, desk: Desk) -> None:
-    @box.tool("Thinking History", READS)
+    @box.tool("Thinking History", READS, FILES)
     async def thinking_history(
         session_id: SessionId,
         branch_id: Annotated[
@@ -237,7 +238,7 @@ def _add_reading(box: Toolbox, desk: Desk) -> None:
 
         return data_result(await desk.read(work))
 
-    @box.tool("Evaluate Thinking", READS)
+    @box.tool("Evaluate Thinking", READS, FILES)
     async def evaluate_thinking(session_id: SessionId) -> Annotated[CallToolResult, Evaluation]:
         """Check a session against a stated rubric of its form (finished, unbroken, sound references, branches
         closed, estimate, repetition, promises, question). Each finding says its rule and its evidence; there
@@ -266,7 +267,7 @@ def _add_reading(box: Toolbox, desk: Desk) -> None:
 
         return data_result(await desk.read(work))
 
-    @box.tool("Export Thinking", READS)
+    @box.tool("Export Thinking", READS, FILES)
     async def export_thinking(
         session_id: SessionId,
         format: Annotated[Format, Field(description="For programs or people")] = "markdown",
