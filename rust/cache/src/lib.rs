@@ -7,9 +7,12 @@
 #![forbid(unsafe_code)]
 
 pub mod compressed;
+pub mod disk;
 pub mod flight;
 pub mod generation;
+pub mod predict;
 pub mod ram;
+pub mod semantic;
 mod sync;
 
 use bytes::Bytes;
