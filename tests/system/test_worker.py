@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from worker_process import WorkerProcess, connected, worker
 
+CHANGED = {"jsonrpc": "2.0", "method": "notifications/omnimind/changed"}
+
 Scenario = Callable[[WorkerProcess], Awaitable[None]]
 
 
@@ -262,8 +264,14 @@ def test_a_change_is_told_to_its_own_principal_and_to_the_gateway_alone(memory: 
                 peer.send("subscriptions/listen", wanted)
                 await peer.told(1)
             await alice.call("create_entities", {"entities": []})
-            await asyncio.gather(all_.told(2), alice.told(2))
+            await asyncio.gather(all_.told(3), alice.told(2), bob.told(2))
             await bob.call("read_graph")
+            for peer in (
+                bob,
+                all_,
+            ):  # that something of somebody's changed, the gateway learns on every other one
+                assert sum(told == CHANGED for told in peer.unasked) == 1
+                peer.unasked.remove(CHANGED)
             for peer in (alice, all_):
                 told = peer.unasked[1]
                 assert told["method"] == "notifications/resources/updated"

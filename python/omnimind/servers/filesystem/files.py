@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from omnimind.linux import openat2
+from omnimind.servers import depends
 from omnimind.servers.filesystem import limits, text
 from omnimind.servers.filesystem.media import mime_type
 from omnimind.servers.filesystem.roots import Place, Roots, trouble
@@ -84,6 +85,7 @@ def read_many(roots: Roots, paths: Sequence[str]) -> str:
                     )
                 content = text.whole(descriptor, place.shown, left)
         except Problem as problem:
+            depends.unsure()
             parts.append(f"{path}: Error - {problem}")
         else:
             left -= len(content.encode())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from omnimind.servers import depends
 from omnimind.servers.filesystem import limits
 from omnimind.servers.filesystem.glob import Matcher, excluder, matcher
 from omnimind.servers.filesystem.roots import Place, Roots, trouble
@@ -33,6 +34,7 @@ def entries(roots: Roots, path: str, *, sizes: bool = False) -> list[Entry]:
     """What a directory holds, sorted by name."""
     place = roots.locate(path)
     with roots.opened(place, _FOLDER) as directory:
+        roots.note(place, directory)
         return _scan(directory, place.shown, sizes)
 
 
@@ -41,13 +43,19 @@ def _scan(directory: int, shown: str, sizes: bool) -> list[Entry]:
     try:
         with os.scandir(directory) as names:
             for entry in names:
-                size = entry.stat(follow_symlinks=False).st_size if sizes else 0
+                size = _size(directory, entry) if sizes else 0
                 is_directory = entry.is_dir(follow_symlinks=False)
                 found.append(Entry(_printable(entry.name), is_directory, size, entry.is_symlink()))
     except OSError as refusal:
         raise trouble(refusal, shown) from refusal
     found.sort(key=lambda entry: entry.name)
     return found
+
+
+def _size(directory: int, entry: os.DirEntry[str]) -> int:
+    if depends.wanted():
+        depends.file(f"{os.readlink(f'/proc/self/fd/{directory}')}/{entry.name}")
+    return entry.stat(follow_symlinks=False).st_size
 
 
 def _printable(name: str) -> str:
@@ -140,6 +148,7 @@ def tree(roots: Roots, path: str, exclude: Sequence[str], check: Check, depth: i
         return nodes
 
     with roots.opened(place, _FOLDER) as directory:
+        roots.note(place, directory)
         return json.dumps(below(directory, "", 0), ensure_ascii=False, indent=2)
 
 
@@ -163,6 +172,7 @@ def search(
     matched = 0
     ended = ""
     with roots.opened(place, _FOLDER) as directory:
+        roots.note(place, directory)
         for visited, (relative, entry) in enumerate(_walk(roots, place, directory, excluded, _Count(check))):
             if visited >= limits.VISITED:
                 ended = (
@@ -183,6 +193,7 @@ def search(
 
 
 def _leads_on(roots: Roots, place: Place, relative: str) -> bool:
+    depends.unsure()
     try:
         with roots.opened(Place(place.root, os.path.normpath(f"{place.relative}/{relative}"), relative)):
             return True
@@ -230,12 +241,14 @@ def _enter(roots: Roots, directory: int, name: str, inner: str) -> Iterator[int]
     try:
         folder = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=directory)
     except OSError:
+        depends.unsure()
         return
     try:
         try:
             roots.refuse_closed_path(os.readlink(f"/proc/self/fd/{folder}"), inner)
         except Problem:
             return
+        depends.opened(folder)
         yield folder
     finally:
         os.close(folder)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omnimind.linux.openat2 import open_beneath
+from omnimind.servers import depends
 from omnimind.servers.filesystem import limits
 from omnimind.servers.filesystem.secrets import is_secret
 from omnimind.servers.problem import Problem
@@ -102,11 +103,17 @@ class Roots:
         root, rest = max(found, key=lambda pair: len(pair[0].path))
         return Place(root, rest, normal)
 
+    def note(self, place: Place, descriptor: int) -> None:
+        """An answer depends on what is open here, unless a link led to it: that may lead elsewhere tomorrow."""
+        depends.opened(descriptor, os.path.normpath(f"{place.root.path}/{place.relative}"))
+
     def _relative(self, path: str) -> Place:
         rest = os.path.normpath(path)
         if rest == ".." or rest.startswith("../"):
             raise Problem(f"{path} leads out of the allowed directories ({self.shown()})")
         places = [Place(root, rest, os.path.normpath(f"{root.named}/{rest}")) for root in self.roots]
+        if len(places) > 1:  # what appears beneath an earlier one would be meant then
+            depends.unsure()
         return next((place for place in places if self._exists(place)), places[0])
 
     def _exists(self, place: Place) -> bool:
@@ -203,6 +210,7 @@ class Roots:
             except OSError as refusal:
                 raise trouble(refusal, place.shown) from refusal
         try:
+            self.note(place, descriptor)
             yield descriptor
         finally:
             os.close(descriptor)

@@ -26,6 +26,7 @@ from mcp.types import (
 from pydantic import BaseModel, ConfigDict, Field
 
 from omnimind.servers import ServerContext
+from omnimind.servers.depends import FILES, REQUEST
 from omnimind.servers.filesystem import edit, files, limits, listing
 from omnimind.servers.filesystem.roots import Roots, open_roots
 from omnimind.servers.tools import (
@@ -94,24 +95,24 @@ def _add_reading(box: Toolbox, roots: Roots) -> None:
     async def read_text(path: str, tail: int | None, head: int | None) -> CallToolResult:
         return text_result(await in_thread(files.read_text, roots, path, head, tail))
 
-    @box.tool("Read File (Deprecated)", READS)
+    @box.tool("Read File (Deprecated)", READS, FILES)
     async def read_file(path: AnyPath, tail: Tail = None, head: Head = None) -> CallToolResult:
         """The same as read_text_file, under its old name."""
         return await read_text(path, tail, head)
 
-    @box.tool("Read Text File", READS)
+    @box.tool("Read Text File", READS, FILES)
     async def read_text_file(path: AnyPath, tail: Tail = None, head: Head = None) -> CallToolResult:
         """Read a text file, or only its first (`head`) or last (`tail`) lines. Up to 4 MiB at a time."""
         return await read_text(path, tail, head)
 
-    @box.tool("Read Media File", READS)
+    @box.tool("Read Media File", READS, FILES)
     async def read_media_file(path: AnyPath) -> CallToolResult:
         """Read a file's bytes: an image or audio block, or an embedded resource for any other type.
         Up to 8 MiB."""
         media = await in_thread(files.read_media, roots, path)
         return await in_thread(_media_result, media)
 
-    @box.tool("Read Multiple Files", READS)
+    @box.tool("Read Multiple Files", READS, FILES)
     async def read_multiple_files(
         paths: Annotated[
             list[str], Field(min_length=1, description=f"Paths of the files, at most {limits.FILES}")
@@ -137,14 +138,14 @@ def _media_result(media: files.Media) -> CallToolResult:
 
 
 def _add_listing(box: Toolbox, roots: Roots) -> None:
-    @box.tool("List Directory", READS)
+    @box.tool("List Directory", READS, FILES)
     async def list_directory(
         path: AnyPath, limit: Entries = limits.ENTRIES, offset: Skipped = 0
     ) -> CallToolResult:
         """List a directory, one entry a line, each marked [FILE] or [DIR]."""
         return text_result(await in_thread(listing.plain, roots, path, limit, offset))
 
-    @box.tool("List Directory with Sizes", READS)
+    @box.tool("List Directory with Sizes", READS, FILES)
     async def list_directory_with_sizes(
         path: AnyPath,
         sortBy: Annotated[
@@ -156,7 +157,7 @@ def _add_listing(box: Toolbox, roots: Roots) -> None:
         """List a directory with the sizes of its files and their sum."""
         return text_result(await in_thread(listing.with_sizes, roots, path, sortBy, limit, offset))
 
-    @box.tool("Directory Tree", READS)
+    @box.tool("Directory Tree", READS, FILES)
     async def directory_tree(
         path: AnyPath,
         ctx: Context,
@@ -169,7 +170,7 @@ def _add_listing(box: Toolbox, roots: Roots) -> None:
         check = progress_of(ctx, "entries")
         return text_result(await in_thread(listing.tree, roots, path, excludePatterns, check, maxDepth))
 
-    @box.tool("Search Files", READS)
+    @box.tool("Search Files", READS, FILES)
     async def search_files(
         path: AnyPath,
         pattern: Annotated[
@@ -191,7 +192,7 @@ def _add_listing(box: Toolbox, roots: Roots) -> None:
         """Size, times, type and permissions of a file or directory."""
         return text_result(_info_text(await in_thread(files.info, roots, path)))
 
-    @box.tool("List Allowed Directories", READS)
+    @box.tool("List Allowed Directories", READS, REQUEST)
     async def list_allowed_directories() -> CallToolResult:
         """The directories that this server may touch, with all that is beneath them."""
         return text_result("Allowed directories:\n" + "\n".join(root.named for root in roots.roots))
