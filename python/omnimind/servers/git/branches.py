@@ -8,7 +8,7 @@ import pygit2
 from pygit2 import CheckoutCallbacks
 from pygit2.enums import CheckoutNotify, CheckoutStrategy, ReferenceType
 
-from omnimind.servers.git import heads, revisions, worktree
+from omnimind.servers.git import evidence, heads, revisions, worktree
 from omnimind.servers.git.conflicts import conflicts
 from omnimind.servers.git.repository import Opened
 from omnimind.servers.git.worktree import Watch
@@ -31,6 +31,7 @@ def listed(
         found = heads.detached(repo)
         yield f"* ({'no branch' if found is None else found.words})\n"
     elsewhere = heads.elsewhere(opened) if local else {}
+    evidence.references(repo, "refs")
     for name in sorted(repo.references):
         watch()
         line = _line(repo, name, local, kind, kept)

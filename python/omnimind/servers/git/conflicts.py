@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pygit2
 
+from omnimind.servers.git import evidence
+
 _KINDS = {
     (True, False, False): "both deleted",
     (False, True, False): "added by us",
@@ -31,6 +33,7 @@ class Conflict:
 
 def conflicts(repo: pygit2.Repository) -> Iterator[Conflict]:
     """Every unmerged path, in order."""
+    evidence.file(repo, "index")
     for sides in repo.index.conflicts or ():
         there = next(side for side in sides if side is not None)
         ids = [None if side is None else str(side.id) for side in sides]

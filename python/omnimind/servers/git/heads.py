@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pygit2
 
-from omnimind.servers.git import limits
+from omnimind.servers import depends
+from omnimind.servers.git import evidence, limits
 from omnimind.servers.git.repository import Opened, text_of
 
 _MOVED = "checkout: moving from "
@@ -29,6 +30,7 @@ class Detached:
 
 def branch(repo: pygit2.Repository) -> str | None:
     """The current branch, also one without a commit; None if HEAD is detached."""
+    evidence.head(repo)
     head = repo.lookup_reference("HEAD")
     target = head.target
     return target.removeprefix("refs/heads/") if isinstance(target, str) else None
@@ -42,6 +44,7 @@ def short(repo: pygit2.Repository, commit: pygit2.Oid) -> str:
 
 def detached(repo: pygit2.Repository) -> Detached | None:
     """How HEAD became detached, by its log; None if the log does not say."""
+    depends.unsure()
     now = repo.head.target
     for entry in repo.lookup_reference("HEAD").log():
         message = entry.message or ""
@@ -78,6 +81,9 @@ class Linked:
 def linked(opened: Opened) -> list[Linked]:
     """The worktrees added to this repository. Their notes are read; their own folders are never opened."""
     folder = os.path.join(opened.layout.common, "worktrees")
+    evidence.file(opened.repo, "worktrees")
+    if os.path.lexists(folder):
+        depends.unsure()
     found = []
     for name in sorted(opened.repo.list_worktrees()):
         path = os.path.dirname(_line(os.path.join(folder, name, "gitdir")))

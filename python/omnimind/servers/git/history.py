@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 import pygit2
 from pygit2.enums import DeltaStatus, FileMode, ObjectType
 
+from omnimind.servers import depends
 from omnimind.servers.git import limits, revisions
 from omnimind.servers.git.repository import message_of, text_of
 from omnimind.servers.git.worktree import Watch
@@ -53,6 +54,8 @@ def walk(repo: pygit2.Repository, start: pygit2.Commit, watch: Watch) -> Iterato
         yield commit
         for parent_id in commit.parent_ids:
             parent = repo.get(parent_id)
+            if parent is None:  # a partial clone may be given it later
+                depends.unsure()
             if parent_id not in known and isinstance(parent, pygit2.Commit):
                 known.add(parent_id)
                 heapq.heappush(queue, (-parent.commit_time, len(known), parent))

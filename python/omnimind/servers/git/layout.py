@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from omnimind.servers import depends
 from omnimind.servers.filesystem.roots import Roots, kind_of, trouble
 from omnimind.servers.git import configfile, limits
 from omnimind.servers.problem import Problem
@@ -176,6 +177,7 @@ class _Inspection:
             yield from self._settings_of(path, limits.INCLUDE_DEPTH)
 
     def _settings_of(self, path: str, depth: int) -> Iterator[tuple[str, str]]:
+        depends.file(path)
         text = self._small_file(path, limits.CONFIG_BYTES)
         for name, value in configfile.entries(text or ""):
             yield name, value

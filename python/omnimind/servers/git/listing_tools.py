@@ -13,6 +13,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from omnimind.servers.depends import FILES
 from omnimind.servers.git import blame, conflicts, history, limits, paging, places, revisions, stashes, tags
 from omnimind.servers.git.answers import (
     Blame,
@@ -87,7 +88,7 @@ def _start(opened: Opened, revision: str) -> pygit2.Commit:
 
 
 def _add_lines(box: Toolbox, calls: Calls) -> None:
-    @box.tool("Blame", READS)
+    @box.tool("Blame", READS, FILES)
     async def git_blame(
         repo_path: RepoPath,
         path: FilePath,
@@ -136,7 +137,7 @@ def _grouped(lines: list[blame.Line]) -> list[dict[str, Any]]:
 
 
 def _add_history(box: Toolbox, calls: Calls) -> None:
-    @box.tool("File History", READS)
+    @box.tool("File History", READS, FILES)
     async def git_file_history(
         repo_path: RepoPath,
         path: FilePath,
@@ -158,7 +159,7 @@ def _add_history(box: Toolbox, calls: Calls) -> None:
 
         return data_result(await calls.read(repo_path, _paged("changes", found, shown, offset, limit)))
 
-    @box.tool("Find Change of Text", READS)
+    @box.tool("Find Change of Text", READS, FILES)
     async def git_find_change(
         repo_path: RepoPath,
         text: Annotated[str, Field(min_length=1, max_length=1000, description="The text, in this very case")],
@@ -180,7 +181,7 @@ def _add_history(box: Toolbox, calls: Calls) -> None:
 
         return data_result(await calls.read(repo_path, _paged("commits", found, shown, offset, limit)))
 
-    @box.tool("Merge Base", READS)
+    @box.tool("Merge Base", READS, FILES)
     async def git_merge_base(
         repo_path: RepoPath,
         first: Annotated[str, Field(description="A branch, tag or commit")],
@@ -198,7 +199,7 @@ def _add_history(box: Toolbox, calls: Calls) -> None:
 
 
 def _add_marks(box: Toolbox, calls: Calls) -> None:
-    @box.tool("List Tags", READS)
+    @box.tool("List Tags", READS, FILES)
     async def git_tags(
         repo_path: RepoPath,
         pattern: Annotated[str | None, Field(description="Glob of names, as v1.*")] = None,
@@ -209,7 +210,7 @@ def _add_marks(box: Toolbox, calls: Calls) -> None:
         work = _paged("tags", lambda opened: tags.listed(opened.repo, pattern), _tag_data, offset, limit)
         return data_result(await calls.read(repo_path, work))
 
-    @box.tool("List Stashes", READS)
+    @box.tool("List Stashes", READS, FILES)
     async def git_stash_list(
         repo_path: RepoPath, limit: Entries = 100, offset: Skipped = 0
     ) -> Annotated[CallToolResult, Stashes]:
@@ -222,7 +223,7 @@ def _add_marks(box: Toolbox, calls: Calls) -> None:
         work = _paged("stashes", lambda opened: stashes.listed(opened.repo), shown, offset, limit)
         return data_result(await calls.read(repo_path, work))
 
-    @box.tool("List Conflicts", READS)
+    @box.tool("List Conflicts", READS, FILES)
     async def git_conflicts(
         repo_path: RepoPath, limit: Entries = 100, offset: Skipped = 0
     ) -> Annotated[CallToolResult, Conflicts]:
@@ -237,7 +238,7 @@ def _add_marks(box: Toolbox, calls: Calls) -> None:
 
 
 def _add_places(box: Toolbox, calls: Calls) -> None:
-    @box.tool("List Worktrees", READS)
+    @box.tool("List Worktrees", READS, FILES)
     async def git_worktrees(
         repo_path: RepoPath, limit: Entries = 100, offset: Skipped = 0
     ) -> Annotated[CallToolResult, Worktrees]:
@@ -256,7 +257,7 @@ def _add_places(box: Toolbox, calls: Calls) -> None:
             await calls.read(repo_path, _paged("worktrees", places.worktrees, shown, offset, limit))
         )
 
-    @box.tool("List Repositories", READS)
+    @box.tool("List Repositories", READS, FILES)
     async def git_list_repositories(
         ctx: Context,
         beneath: Annotated[str | None, Field(description="Only beneath this folder")] = None,

@@ -8,6 +8,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
+from omnimind.servers.depends import FILES
 from omnimind.servers.git import limits, paging, places, rangediff, show, stashes, tags
 from omnimind.servers.git.calling_tools import Calls, FilePath, Limit, Offset, RepoPath, Revision
 from omnimind.servers.git.identity import Said
@@ -38,7 +39,7 @@ def add_more_tools(box: Toolbox, calls: Calls) -> None:
 
 
 def _add_texts(box: Toolbox, calls: Calls) -> None:
-    @box.tool("File at a Revision", READS)
+    @box.tool("File at a Revision", READS, FILES)
     async def git_show_file(
         repo_path: RepoPath,
         path: FilePath,

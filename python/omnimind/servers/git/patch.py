@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pygit2
 from pygit2.enums import DeltaStatus, DiffOption, FilterMode
 
+from omnimind.servers import depends
 from omnimind.servers.git import limits, revisions, worktree
 from omnimind.servers.git.quoting import quoted
 from omnimind.servers.git.repository import Opened, text_of
@@ -74,6 +75,7 @@ def between(
 
 def of_commit(commit: pygit2.Commit, context_lines: int = 3) -> pygit2.Diff:
     """What a commit changes against its first parent, or against nothing; renames are found."""
+    depends.unsure()  # on the attributes of every folder beside what is compared
 
     def compared() -> pygit2.Diff:
         if commit.parents:
@@ -160,6 +162,7 @@ class WorkTree:
 
 def texts(diff: pygit2.Diff, watch: Watch, work: WorkTree | None = None) -> Iterator[str]:
     """Every file's patch in turn, made when it is asked for."""
+    depends.unsure()
     for at in _in_order(diff):
         watch()
         patch = diff[at]

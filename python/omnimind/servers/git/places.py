@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pygit2
 
 from omnimind.linux.openat2 import open_beneath
+from omnimind.servers import depends
 from omnimind.servers.filesystem.roots import Roots, trouble
 from omnimind.servers.git import heads, limits, revisions
 from omnimind.servers.git.repository import Opened, Repositories, explained, real_folder
@@ -61,6 +62,7 @@ def found(roots: Roots, watch: Watch) -> Iterator[str]:
             if looked_at > limits.FIND_FOLDERS:
                 return
             watch()
+            depends.file(folder)
             if os.path.lexists(os.path.join(folder, ".git")) or _is_bare(folder):
                 yield folder
             elif depth < limits.FIND_DEPTH:
@@ -68,7 +70,10 @@ def found(roots: Roots, watch: Watch) -> Iterator[str]:
 
 
 def _is_bare(folder: str) -> bool:
-    return all(os.path.exists(os.path.join(folder, name)) for name in ("HEAD", "objects", "refs"))
+    parts = [os.path.join(folder, name) for name in ("HEAD", "objects", "refs")]
+    if depends.wanted() and any(map(os.path.islink, parts)):
+        depends.unsure()
+    return all(map(os.path.exists, parts))
 
 
 def _folders(folder: str) -> list[str]:
@@ -80,6 +85,7 @@ def _folders(folder: str) -> list[str]:
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
             )
     except OSError:
+        depends.unsure()
         return []
 
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import pygit2
 from pygit2.enums import RepositoryOpenFlag
 
+from omnimind.servers import depends
 from omnimind.servers.filesystem.roots import Place, Roots, trouble
-from omnimind.servers.git import objects
+from omnimind.servers.git import evidence, objects
 from omnimind.servers.git.layout import Layout, inspect
 from omnimind.servers.problem import Problem
 
@@ -56,7 +57,10 @@ class Repositories:
         """The repository at this path of a caller for as long as the block runs; alone if it is to change."""
         place = self.roots.locate(path)
         real = real_folder(self.roots, place)
+        if real != os.path.normpath(f"{place.root.path}/{place.relative}"):
+            depends.unsure()  # a link led here, and may lead elsewhere tomorrow
         layout = inspect(self.roots, real, place.shown)
+        evidence.repository(layout)
         with self._alone(layout, place.shown) if change else nullcontext(), explained(place.shown):
             repo = pygit2.Repository(layout.opened, RepositoryOpenFlag.NO_SEARCH)
             try:

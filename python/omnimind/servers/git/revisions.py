@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pygit2
 
-from omnimind.servers.git import limits
+from omnimind.servers.git import evidence, limits
 from omnimind.servers.problem import Problem
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -22,6 +22,7 @@ def resolve(repo: pygit2.Repository, revision: str) -> pygit2.Object:
         raise Problem(
             f"'{revision}' searches messages, which a revision may not do here; git_log lists commits by message"
         )
+    evidence.revision(repo, revision)
     try:
         found: pygit2.Object = repo.revparse_single(revision)
     except pygit2.AmbiguousError:
@@ -62,6 +63,7 @@ def tree_of(repo: pygit2.Repository, revision: str) -> pygit2.Tree:
 
 def head_commit(repo: pygit2.Repository) -> pygit2.Commit | None:
     """The commit of HEAD; None on a branch that has none yet."""
+    evidence.head(repo)
     if repo.head_is_unborn:
         return None
     commit: pygit2.Commit = repo.head.peel(pygit2.Commit)

@@ -18,7 +18,8 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from omnimind.servers import ServerContext
+from omnimind.servers import ServerContext, depends
+from omnimind.servers.depends import FILES
 from omnimind.servers.filesystem.roots import Roots, open_roots
 from omnimind.servers.git import (
     branches,
@@ -192,7 +193,7 @@ def _add_changes(box: Toolbox, calls: Calls) -> None:
 
 
 def _add_reading(box: Toolbox, calls: Calls) -> None:
-    @box.tool("Git Log", READS)
+    @box.tool("Git Log", READS, FILES)
     async def git_log(
         repo_path: RepoPath,
         ctx: Context,
@@ -214,6 +215,8 @@ def _add_reading(box: Toolbox, calls: Calls) -> None:
         now = datetime.now().astimezone()
         since = dates.moment(start_timestamp, "start_timestamp", now, end=False) if start_timestamp else None
         until = dates.moment(end_timestamp, "end_timestamp", now, end=True) if end_timestamp else None
+        if since or until:  # "yesterday" is another day tomorrow
+            depends.unsure()
 
         def work(opened: Opened) -> str:
             start = (
@@ -226,7 +229,7 @@ def _add_reading(box: Toolbox, calls: Calls) -> None:
 
         return text_result("Commit history:\n" + await calls.read(repo_path, work))
 
-    @box.tool("Git Show", READS)
+    @box.tool("Git Show", READS, FILES)
     async def git_show(
         repo_path: RepoPath,
         revision: Annotated[
@@ -256,7 +259,7 @@ def _count(max_count: int) -> int:
 
 
 def _add_branches(box: Toolbox, calls: Calls) -> None:
-    @box.tool("Git Branches", READS)
+    @box.tool("Git Branches", READS, FILES)
     async def git_branch(
         repo_path: RepoPath,
         branch_type: Annotated[str, Field(description="local, remote or all")],

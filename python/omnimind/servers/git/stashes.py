@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pygit2
 
-from omnimind.servers.git import history, patch
+from omnimind.servers.git import evidence, history, patch
 from omnimind.servers.git.repository import text_of
 from omnimind.servers.git.worktree import Watch
 from omnimind.servers.problem import Problem
@@ -26,6 +26,8 @@ class Stash:
 
 def listed(repo: pygit2.Repository) -> Iterator[Stash]:
     """All stashes, the newest first."""
+    for name in ("packed-refs", "refs/stash", "logs/refs/stash"):
+        evidence.file(repo, name)
     for index, stash in enumerate(repo.listall_stashes()):
         commit = repo[stash.commit_id].peel(pygit2.Commit)
         yield Stash(index, str(stash.commit_id), text_of(stash.raw_message), history.when(commit.committer))

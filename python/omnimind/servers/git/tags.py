@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pygit2
+from pygit2.enums import ReferenceType
 
-from omnimind.servers.git import history, identity, limits, revisions
+from omnimind.servers import depends
+from omnimind.servers.git import evidence, history, identity, limits, revisions
 from omnimind.servers.git.identity import Said
 from omnimind.servers.git.repository import Opened, message_of
 from omnimind.servers.problem import Problem
@@ -31,6 +33,7 @@ class Tag:
 
 def listed(repo: pygit2.Repository, pattern: str | None) -> Iterator[Tag]:
     """Tags in order of their names, whose name matches a glob pattern if one is given."""
+    evidence.references(repo, "refs/tags")
     for name in sorted(repo.references):
         if name.startswith(_FOLDER):
             own = name.removeprefix(_FOLDER)
@@ -40,10 +43,14 @@ def listed(repo: pygit2.Repository, pattern: str | None) -> Iterator[Tag]:
 
 def _tag(repo: pygit2.Repository, name: str, reference: pygit2.Reference) -> Tag:
     found = repo.get(reference.resolve().target)
+    if found is None or reference.type == ReferenceType.SYMBOLIC:
+        depends.unsure()
     if not isinstance(found, pygit2.Tag):
         return Tag(name, str(reference.resolve().target), "missing" if found is None else found.type_str)
     by = found.tagger
     target = repo.get(found.target)
+    if target is None:
+        depends.unsure()
     kind = "missing" if target is None else target.type_str
     if by is None:
         return Tag(name, str(found.target), kind, message=message_of(found))
