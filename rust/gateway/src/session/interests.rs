@@ -68,7 +68,7 @@ impl Interests {
             spec: spec.clone(),
             confirmed: false,
         };
-        *self.connections.lock().entry(lease.connection()).or_default().uris.entry(uri.into()).or_default() += 1;
+        self.join(lease.connection(), uri);
         lease.call(call(spec, "resources/subscribe", "uri", uri)).finish().await?;
         subscription.confirmed = true;
         Ok(subscription)
@@ -93,8 +93,13 @@ impl Interests {
         Ok(loudness)
     }
 
+    /// One wish more for a resource.
+    pub(crate) fn join(&self, connection: usize, uri: &str) {
+        *self.connections.lock().entry(connection).or_default().uris.entry(uri.into()).or_default() += 1;
+    }
+
     /// One wish less; true if it was the last for this resource.
-    fn unsubscribe(&self, connection: usize, uri: &Arc<str>) -> bool {
+    pub(crate) fn part(&self, connection: usize, uri: &Arc<str>) -> bool {
         let mut connections = self.connections.lock();
         let Some(interest) = connections.get_mut(&connection) else { return false };
         let Some(count) = interest.uris.get_mut(uri) else { return false };
@@ -117,7 +122,7 @@ fn forget_if_empty(connections: &mut HashMap<usize, Interest>, connection: usize
 impl Drop for Subscription {
     fn drop(&mut self) {
         let Some(interests) = self.interests.upgrade() else { return };
-        let last = interests.unsubscribe(self.lease.connection(), &self.uri);
+        let last = interests.part(self.lease.connection(), &self.uri);
         if last && self.confirmed && !self.lease.is_gone() {
             let exchange = self.lease.call(call(&self.spec, "resources/unsubscribe", "uri", &self.uri));
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -10,7 +10,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     Note, Question, rewrite,
-    watch::{Onward, Reporter},
+    watch::{Change, Onward, Reporter, Unasked},
 };
 
 /// Notifications a slow reader may fall behind before it loses the oldest.
@@ -79,6 +79,9 @@ pub(super) struct Circle {
     notes: broadcast::Sender<Unaddressed>,
     ended: watch::Sender<Option<Arc<str>>>,
     retired: watch::Sender<bool>,
+    unasked: watch::Sender<Unasked>,
+    /// Somebody may rely on what is heard here, and has not been told that nothing is any more.
+    relied: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -152,6 +155,8 @@ impl Circle {
             notes: broadcast::channel(BACKLOG).0,
             ended: watch::Sender::new(None),
             retired: watch::Sender::new(false),
+            unasked: watch::Sender::new(Unasked::Heard),
+            relied: AtomicBool::new(false),
         })
     }
 
@@ -167,6 +172,38 @@ impl Circle {
             self.bin.unaddressed.fetch_add(1, Ordering::Relaxed);
         }
         onward == Onward::Passes
+    }
+
+    /// For whom what is reported counts; `None` means all.
+    pub(super) fn scope(&self) -> Option<&Arc<str>> {
+        self.reporter.principal()
+    }
+
+    /// Reports something the server did not say itself.
+    pub(super) fn report(&self, change: Change) {
+        self.reporter.tell(change);
+    }
+
+    /// The connection is open.
+    pub(super) fn begin(&self) {
+        self.relied.store(true, Ordering::Relaxed);
+    }
+
+    /// Reports that nothing more will be heard on an open connection, once.
+    pub(super) fn lose(&self, change: Change) {
+        if self.relied.swap(false, Ordering::Relaxed) {
+            self.reporter.tell(change);
+        }
+    }
+
+    /// Whether what the server says unasked is heard.
+    pub(super) fn unasked(&self) -> &watch::Sender<Unasked> {
+        &self.unasked
+    }
+
+    /// True for a first-party worker.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trusted
     }
 
     /// Attaches someone.
@@ -266,6 +303,7 @@ impl Circle {
     /// Nothing new is to begin here; what is in flight goes on.
     pub(super) fn retire(&self) {
         self.retired.send_replace(true);
+        self.lose(Change::Restarted);
     }
 
     /// True if nothing new is to begin here.

@@ -48,9 +48,9 @@ impl Exchange {
         server: Arc<str>,
         idle: Option<Duration>,
         deadline: Option<Instant>,
-        lease: Lease,
+        lease: Option<Lease>,
     ) -> Self {
-        Self { feed, server, clock: Clock::new(idle, deadline), _lease: Some(lease) }
+        Self { feed, server, clock: Clock::new(idle, deadline), _lease: lease }
     }
 
     /// An exchange that ends at once, with this refusal.

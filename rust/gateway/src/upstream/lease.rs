@@ -10,6 +10,7 @@ use tokio::sync::{
 use super::{
     Call, Exchange, Negotiated, Note, Question,
     attach::{Attachment, Seat, Unaddressed, Waste},
+    ear::Ear,
     link::Link,
 };
 use crate::metrics::Tally;
@@ -49,7 +50,7 @@ impl Lease {
     pub fn call(&self, call: Call) -> Exchange {
         let (idle, deadline) = (call.idle, call.deadline);
         let feed = self.held.link.call(call, &self.held.attachment, &self.held.principal);
-        Exchange::new(feed, Arc::clone(&self.held.server), idle, deadline, self.clone())
+        Exchange::new(feed, Arc::clone(&self.held.server), idle, deadline, Some(self.clone()))
     }
 
     /// Sends a notification (`params` a raw object, or empty) and does not wait for it.
@@ -74,9 +75,14 @@ impl Lease {
         self.held.link.circle.bin.count()
     }
 
-    /// Tells connections apart, as long as they live.
+    /// Tells connections apart, as long as anyone holds or hears them.
     pub fn connection(&self) -> usize {
-        Arc::as_ptr(&self.held.link).addr()
+        Arc::as_ptr(&self.held.link.circle).addr()
+    }
+
+    /// An ear on the connection, which does not hold it.
+    pub(crate) fn ear(&self) -> Ear {
+        Ear::new(&self.held.link, &self.held.server)
     }
 
     /// True if the connection has ended.

@@ -9,11 +9,12 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Call, Negotiated,
-    attach::{Attachment, Circle},
+    attach::{Attachment, Circle, Seat},
     children::Child,
     exchange::Feed,
     pipe::Pipe,
     remote::{Remote, Session},
+    watch::Change,
 };
 
 /// How often a retired connection is looked at. It must be found idle twice, because a call may be about to begin.
@@ -49,6 +50,7 @@ impl Link {
         transport: Transport,
         child: Option<Child>,
     ) -> Arc<Self> {
+        circle.begin();
         Arc::new(Self { negotiated, circle, transport, child })
     }
 
@@ -57,7 +59,16 @@ impl Link {
         match &self.transport {
             Transport::Pipe(pipe) => Feed::Pipe(pipe.call(call, by.lease, principal)),
             Transport::Modern(remote) => Feed::Http(Arc::clone(remote).call(call, Arc::clone(&self.circle))),
-            Transport::Legacy(session) => Feed::Http(session.call(call, by)),
+            Transport::Legacy(session) => Feed::Http(session.call(call, by.seat == Seat::Call)),
+        }
+    }
+
+    /// Begins a request of the gateway's own, for which nobody is attached.
+    pub(super) fn ask(&self, call: Call) -> Feed {
+        match &self.transport {
+            Transport::Pipe(pipe) => Feed::Pipe(pipe.ask(call)),
+            Transport::Modern(remote) => Feed::Http(Arc::clone(remote).call(call, Arc::clone(&self.circle))),
+            Transport::Legacy(session) => Feed::Http(session.call(call, false)),
         }
     }
 
@@ -121,6 +132,7 @@ impl Link {
     pub(super) fn close(&self, reason: &str) {
         if let Some(child) = &self.child {
             child.release();
+            self.circle.lose(Change::Restarted);
         }
         match &self.transport {
             Transport::Pipe(pipe) => pipe.close(reason),
@@ -131,9 +143,13 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        if let Some(child) = self.child.as_ref().filter(|_| self.is_broken()) {
-            child.is_over();
+        if let Some(child) = &self.child {
+            self.circle.lose(Change::Restarted);
+            if self.is_broken() {
+                child.is_over();
+            }
         }
+        self.circle.end("it was closed");
     }
 }
 

@@ -14,6 +14,7 @@
 mod attach;
 mod children;
 mod connect;
+mod ear;
 mod exchange;
 mod fleet;
 mod lease;
@@ -39,6 +40,7 @@ pub use self::{
     lease::{Lease, Notes},
     watch::{Change, Watch},
 };
+pub(crate) use self::{ear::Ear, watch::Unasked};
 
 /// A request as the upstream is to see it, but for its id and progress token.
 #[derive(Debug, Clone)]

@@ -60,6 +60,17 @@ impl Watch for () {
     fn changed(&self, _: &str, _: Option<&str>, _: Change) {}
 }
 
+/// Whether what a server says unasked is heard on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unasked {
+    /// It is.
+    Heard,
+    /// Not at the moment: the stream that carries it is not open (legacy HTTP).
+    NotYet,
+    /// The server offers no such stream.
+    Never,
+}
+
 /// Tells the watch of one server.
 #[derive(Clone)]
 pub(super) struct Reporter {
@@ -89,6 +100,11 @@ impl Reporter {
     /// For one of them.
     pub(super) fn of(&self, principal: Arc<str>) -> Self {
         Self { principal: Some(principal), ..self.clone() }
+    }
+
+    /// The only principal that what is reported concerns.
+    pub(super) fn principal(&self) -> Option<&Arc<str>> {
+        self.principal.as_ref()
     }
 
     /// Tells a change.

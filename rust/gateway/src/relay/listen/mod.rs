@@ -31,7 +31,8 @@ use crate::{
     upstream::{Failure, Note},
 };
 
-const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+/// The first message of a subscription: what of it will be kept.
+pub(crate) const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 
 /// Answers a modern `subscriptions/listen`.
 pub(super) async fn open(client: &Client, request: &Request) -> Reply {

@@ -103,7 +103,10 @@ impl Core {
                 None => self.late(),
             },
             About::Subscription(number) => match self.slot(number) {
-                Some(slot) => self.note(number, &slot, method, rewrite::with_subscription(&params, &slot.id)),
+                Some(slot) => {
+                    let params = if self.trusted { rewrite::take_principal(&params).0 } else { params };
+                    self.note(number, &slot, method, rewrite::with_subscription(&params, &slot.id));
+                }
                 None => self.late(),
             },
             About::Cancelled(number) => self.cancelled(number, method, &params),

@@ -34,7 +34,7 @@ use tokio::{
 
 pub(super) use self::{attention::Attention, lines::LINE_BYTES};
 use self::{outlet::Outlet, slot::Slot};
-use super::{Call, Event, Failure, LOST, attach::Circle, rewrite};
+use super::{Call, Event, Failure, LOST, attach::Circle, rewrite, watch::Change};
 
 /// When a call that was never sent may come again.
 const RETRY_MS: u64 = 100;
@@ -124,13 +124,22 @@ impl Pipe {
 
     /// Puts a call on its way: at once if there is room, else when there is.
     pub(super) fn call(&self, call: Call, lease: u64, principal: &Arc<str>) -> PipeCall {
-        let core = Arc::clone(&self.core);
-        let slot = Arc::new(Slot::new(lease, call.id.clone(), may_ask(&call.method), &*call.method == rewrite::LISTEN));
+        let slot = Slot::new(lease, call.id.clone(), may_ask(&call.method), &*call.method == rewrite::LISTEN);
+        self.begin(slot, call, Some(principal))
+    }
+
+    /// Puts a request of the gateway's own on its way; a worker is not told of any principal.
+    pub(super) fn ask(&self, call: Call) -> PipeCall {
+        self.begin(Slot::ours(call.id.clone(), &*call.method == rewrite::LISTEN), call, None)
+    }
+
+    fn begin(&self, slot: Slot, call: Call, principal: Option<&Arc<str>>) -> PipeCall {
+        let (core, slot) = (Arc::clone(&self.core), Arc::new(slot));
         let Some(serial) = core.enter(&slot) else {
             slot.end(Err(Failure::Refused(core.lost(false))));
             return PipeCall { core, slot, serial: 0, unsent: None };
         };
-        let mut begun = PipeCall { core, slot, serial, unsent: Some(Box::new((call, Arc::clone(principal)))) };
+        let mut begun = PipeCall { core, slot, serial, unsent: Some(Box::new((call, principal.cloned()))) };
         begun.send();
         begun
     }
@@ -254,6 +263,7 @@ impl Core {
     /// The other side has ended the stream.
     fn break_off(&self, reason: &str) {
         self.broken.store(true, Ordering::Relaxed);
+        self.circle.lose(Change::Lost);
         self.fail(reason);
     }
 
@@ -299,7 +309,7 @@ pub(super) struct PipeCall {
     core: Arc<Core>,
     slot: Arc<Slot>,
     serial: u32,
-    unsent: Option<Box<(Call, Arc<str>)>>,
+    unsent: Option<Box<(Call, Option<Arc<str>>)>>,
 }
 
 impl PipeCall {
@@ -325,7 +335,8 @@ impl PipeCall {
         let Some(unsent) = &self.unsent else { return true };
         let (call, principal) = &**unsent;
         let number = self.core.number(self.serial);
-        let stamp = self.core.trusted.then(|| rewrite::Stamp {
+        let named = principal.as_ref().filter(|_| self.core.trusted);
+        let stamp = named.map(|principal| rewrite::Stamp {
             principal,
             operator: call.operator,
             deadline_ms: call.deadline.map(|deadline| {

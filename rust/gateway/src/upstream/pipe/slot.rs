@@ -32,8 +32,8 @@ pub(super) struct Slot {
     pub listens: bool,
     /// The client's id.
     pub id: Bytes,
-    /// A ping of ours.
-    pings: bool,
+    /// Not a call of anyone, but the gateway's.
+    ours: bool,
     position: AtomicU64,
     inner: Mutex<Inner>,
 }
@@ -55,17 +55,17 @@ impl Slot {
     /// A call that has not been written.
     pub(super) fn new(lease: u64, id: Bytes, asks: bool, listens: bool) -> Self {
         let (position, inner) = (AtomicU64::new(NEVER), Mutex::new(Inner::default()));
-        Self { lease, asks, listens, id, pings: false, position, inner }
+        Self { lease, asks, listens, id, ours: false, position, inner }
     }
 
-    /// A ping of ours, whose answer nobody reads.
-    pub(super) fn ping() -> Self {
-        Self { pings: true, ..Self::new(0, Bytes::from_static(b"0"), false, false) }
+    /// A request of the gateway's own.
+    pub(super) fn ours(id: Bytes, listens: bool) -> Self {
+        Self { ours: true, ..Self::new(0, id, false, listens) }
     }
 
-    /// True for a call that is to be answered before long.
+    /// True for somebody's call that is to be answered before long.
     pub(super) fn is_owed(&self) -> bool {
-        !self.listens && !self.pings
+        !self.listens && !self.ours
     }
 
     /// Notes where in the stream the request begins, and the client's progress token.

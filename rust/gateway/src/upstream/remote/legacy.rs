@@ -17,7 +17,7 @@ use omnimind_wire::{
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::AbortHandle,
 };
 
@@ -28,10 +28,7 @@ use super::{
     replies::{Replies, Step, failure},
 };
 use crate::upstream::{
-    Call, Event, Failure, Negotiated, Question,
-    attach::{Attachment, Circle, Seat},
-    exchange::Events,
-    rewrite,
+    Call, Event, Failure, Negotiated, Question, attach::Circle, exchange::Events, rewrite, watch::Unasked,
 };
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -58,6 +55,8 @@ pub(super) struct Core {
     opened: RwLock<Arc<Opened>>,
     reopening: tokio::sync::Mutex<()>,
     questions: Mutex<HashMap<Bytes, AbortHandle>>,
+    /// The server has begun a new session: it has forgotten who listens, and to what.
+    pub(super) again: Notify,
     /// Where questions of no call go while one leased call holds the session.
     pub(super) leased: Mutex<Option<mpsc::Sender<Question>>>,
 }
@@ -78,15 +77,18 @@ impl Session {
             opened: RwLock::new(Arc::new(opened)),
             reopening: tokio::sync::Mutex::new(()),
             questions: Mutex::default(),
+            again: Notify::new(),
             leased: Mutex::new(None),
         });
+        core.circle.unasked().send_replace(Unasked::NotYet);
         let listener = tokio::spawn(listen::listen(Arc::clone(&core))).abort_handle();
         Ok((Self { core, listener }, negotiated))
     }
 
-    /// The events of one call; it begins when they are first polled.
-    pub(in crate::upstream) fn call(&self, call: Call, by: &Attachment) -> Events {
-        Arc::clone(&self.core).call(call, by.seat == Seat::Call)
+    /// The events of one call; it begins when they are first polled. What the server asks about no call goes to a
+    /// leased one.
+    pub(in crate::upstream) fn call(&self, call: Call, leased: bool) -> Events {
+        Arc::clone(&self.core).call(call, leased)
     }
 
     /// Sends a notification and does not wait for it.
@@ -135,6 +137,7 @@ impl Core {
         }
         let fresh = Arc::new(negotiate::initialize(&self.remote, &self.capabilities).await?);
         *self.opened.write() = Arc::clone(&fresh);
+        self.again.notify_one();
         Ok(fresh)
     }
 

@@ -1,7 +1,8 @@
 //! The stream of a legacy session for what belongs to no call.
 //!
 //! Offered by some servers, declined with 405 by others, which is fine. It is opened again when it ends, with
-//! the id of its last event, less and less often while that fails.
+//! the id of its last event, less and less often while that fails. A server that numbers its events says again
+//! what was missed in between; of one that does not, or that begins a new session, anything may have been missed.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -18,6 +19,7 @@ use crate::upstream::{
     Question,
     attach::{Addressee, Reach},
     rewrite::{self, About},
+    watch::Unasked,
 };
 
 /// Longest pause between two attempts.
@@ -25,8 +27,22 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Attempts in a row that may fail.
 const ATTEMPTS: u32 = 8;
 
-/// Reads the stream until the session ends, or the server does not offer one.
+/// Reads the stream until the session ends; where the server does not offer one, waits for its next session.
 pub(super) async fn listen(core: Arc<Core>) {
+    let unasked = core.circle.unasked();
+    loop {
+        tokio::select! {
+            () = attempt(&core) => {
+                unasked.send_replace(Unasked::Never);
+                core.again.notified().await;
+            }
+            () = core.again.notified() => {}
+        }
+        unasked.send_replace(Unasked::NotYet);
+    }
+}
+
+async fn attempt(core: &Arc<Core>) {
     let mut last: Option<String> = None;
     let mut failed = 0;
     let mut pause = Duration::from_millis(RETRY_MS);
@@ -34,7 +50,8 @@ pub(super) async fn listen(core: Arc<Core>) {
         let first = last.is_none();
         match core.stream(last.as_deref()).await {
             Ok(mut replies) if replies.is_stream() => {
-                let heard = follow(&core, &mut replies).await;
+                core.circle.unasked().send_if_modified(|now| std::mem::replace(now, Unasked::Heard) != Unasked::Heard);
+                let heard = follow(core, &mut replies).await;
                 last = replies.last_id.or(last);
                 failed = if heard { 0 } else { failed + 1 };
                 pause = Duration::from_millis(replies.retry_ms.unwrap_or(RETRY_MS));
@@ -42,6 +59,9 @@ pub(super) async fn listen(core: Arc<Core>) {
             // The first answer is the server's choice.
             _ if first && failed == 0 => return,
             _ => failed += 1,
+        }
+        if last.is_none() || failed > 0 {
+            core.circle.unasked().send_if_modified(|now| std::mem::replace(now, Unasked::NotYet) != Unasked::NotYet);
         }
         tokio::time::sleep((pause * 2u32.saturating_pow(failed)).min(LONGEST)).await;
     }
