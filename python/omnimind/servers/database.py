@@ -73,6 +73,7 @@ class _File:
 
     reader: sqlite3.Connection
     writer: sqlite3.Connection
+    identity: tuple[int, int]
     read_lock: threading.Lock = field(default_factory=threading.Lock)
     write_lock: threading.Lock = field(default_factory=threading.Lock)
     queue: deque[_Job[Any]] = field(default_factory=deque)
@@ -156,12 +157,13 @@ class Databases:
     def _opened(self, principal: str) -> _File:
         path = self.path(principal)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        identity = _identity(path)
         with _readable():
             writer = _connected(path)
             try:
                 _in_wal_mode(writer)
                 self._migrate(writer, principal)
-                return _File(_connected(path, read_only=True), writer)
+                return _File(_connected(path, read_only=True), writer, identity)
             except BaseException:
                 writer.close()
                 raise
@@ -218,7 +220,7 @@ def _note(file: _File, path: Path) -> None:
     """
     depends.file(path)
     depends.file(f"{path}-wal")
-    if not file.write_lock.acquire(blocking=False):
+    if _identity(path) != file.identity or not file.write_lock.acquire(blocking=False):
         depends.unsure()
         return
     try:
@@ -231,6 +233,14 @@ def _note(file: _File, path: Path) -> None:
         file.version = version
     finally:
         file.write_lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return (0, 0)
+    return found.st_dev, found.st_ino
 
 
 def _version_between_commits(writer: sqlite3.Connection) -> int | None:

@@ -168,7 +168,10 @@ def _stamp_of(descriptor: int, path: str | None) -> Stamp | None:
 
 
 def _is_young(facts: os.stat_result, now_ns: int) -> bool:
-    """Whether another change could still leave these very times. A future time is young: clocks are set back."""
+    """Whether another change could still leave these very times. A future time is young: clocks are set back.
+    An empty file is not: its size says all of it."""
+    if stat.S_ISREG(facts.st_mode) and facts.st_size == 0:
+        return False
     changed_ns = max(facts.st_mtime_ns, facts.st_ctime_ns)
     in_seconds = facts.st_ctime_ns % _SECOND_NS == 0  # ext4 with small inodes counts no less
     return now_ns - changed_ns < (_YOUNG_IN_SECONDS_NS if in_seconds else _YOUNG_NS)

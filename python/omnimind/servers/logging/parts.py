@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from omnimind.logfiles import segments
+from omnimind.servers import depends
 from omnimind.servers.problem import Problem
 
 BLOCK_BYTES = 64 * 1024
@@ -188,9 +189,13 @@ class Parts:
         except OSError as refusal:
             if refusal.errno in (errno.EMFILE, errno.ENFILE):
                 raise
+            if refusal.errno != errno.ENOENT:
+                depends.unsure()
             return None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
+            depends.unsure()
             return None
+        depends.opened(descriptor, str(path))
         self._held.append(part := Part(path, descriptor, self._spool, live))
         return part

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from omnimind.limits import TokenBucket
+from omnimind.servers import depends
 from omnimind.servers.database import Databases
 from omnimind.servers.logging import levels, words
 from omnimind.servers.logging.plain import plain, plain_value
@@ -250,6 +251,7 @@ def _page(wanted: Wanted, at: int, backward: bool) -> tuple[str, list[Any]]:
 
 def owners(folder: Path, known: dict[str, str]) -> list[str]:
     """The principals that have records here. `known` remembers whose a file is, which never changes."""
+    depends.file(folder)
     files = sorted(folder.glob("*.db"))[:PRINCIPALS] if folder.is_dir() else []
     for file in files:
         if file.name in known:
@@ -258,6 +260,8 @@ def owners(folder: Path, known: dict[str, str]) -> list[str]:
             row = connection.execute("SELECT principal FROM owner").fetchone()
             if row is not None:
                 known[file.name] = str(row[0])
+        if file.name not in known:  # it may have an owner later, under the same name
+            depends.unsure()
     return [known[file.name] for file in files if file.name in known]
 
 

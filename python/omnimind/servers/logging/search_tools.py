@@ -11,6 +11,8 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
+from omnimind.servers import depends
+from omnimind.servers.depends import FILES
 from omnimind.servers.logging import asking, shown, walk
 from omnimind.servers.logging.asking import Found
 from omnimind.servers.logging.fleetlogs import EVENTS
@@ -138,7 +140,7 @@ def add_search_tools(box: Toolbox, logs: Sources) -> None:
 
 
 def _add_search(box: Toolbox, logs: Sources) -> None:
-    @box.tool("Search Logs", READS)
+    @box.tool("Search Logs", READS, FILES)
     async def search_logs(
         ctx: AnyContext,
         query: Annotated[
@@ -199,7 +201,7 @@ def _add_search(box: Toolbox, logs: Sources) -> None:
 
 
 def _add_tail(box: Toolbox, logs: Sources) -> None:
-    @box.tool("Tail Logs", READS)
+    @box.tool("Tail Logs", READS, FILES)
     async def tail_logs(
         ctx: AnyContext,
         lines: Annotated[int, Field(ge=1, le=PAGE, description="At most so many")] = 50,
@@ -223,6 +225,7 @@ def _add_tail(box: Toolbox, logs: Sources) -> None:
                 asking.tail, logs, who, names, wanted, budget(ctx, asking.SEARCH_S), lines
             )
             return answer(found, walk.written("f", mark, utc_now(), ends), False, asking.SEARCH_S)
+        depends.unsure()  # on what comes while it waits
         _, places = walk.read(cursor, "f", mark)
         end = anyio.current_time() + wait_s
         while True:
@@ -251,7 +254,7 @@ def _since(
 
 
 def _add_record(box: Toolbox, logs: Sources) -> None:
-    @box.tool("Get Log Record", READS)
+    @box.tool("Get Log Record", READS, FILES)
     async def get_log_record(
         id: Annotated[str, Field(description="The `id` of a record")],
         before: Annotated[int, Field(ge=0, le=NEIGHBOURS, description="So many records before it")] = 0,
@@ -267,7 +270,7 @@ def _add_record(box: Toolbox, logs: Sources) -> None:
 
 
 def _add_history(box: Toolbox, logs: Sources) -> None:
-    @box.tool("Fleet History", READS)
+    @box.tool("Fleet History", READS, FILES)
     async def fleet_history(
         ctx: AnyContext,
         server: Annotated[str | None, Field(description="Only what happened to this server")] = None,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from omnimind.errors import closest
 from omnimind.logfiles import segments
+from omnimind.servers import depends
 from omnimind.servers.database import Databases
 from omnimind.servers.logging import journal, records
 from omnimind.servers.logging.fleetlogs import EVENTS, FleetLog
@@ -55,9 +56,11 @@ class Sources:
     """The logs of one state folder."""
 
     def __init__(self, state: Path, journal_folder: str | None = None) -> None:
-        self._logs = state / "logs"
-        self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)  # so that a fenced worker sees what comes
-        self._own = state / "db" / "logging"
+        (state / "logs").mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # so that a fenced worker sees what comes
+        self._logs = (state / "logs").resolve()
+        self._own = state.resolve() / "db" / "logging"
         self._journal_folder = journal_folder
         self._records = self._own / "records"
         self._owners: dict[str, str] = {}
@@ -68,6 +71,7 @@ class Sources:
         """Every log that this reader may read."""
         if not reader.operator:
             return [records.NAME]
+        depends.file(self._logs)
         logs = segments.names(self._logs)
         events = [EVENTS] if "events" in segments.names(self._logs, ".jsonl") else []
         journals = [journal.NAME] if self.no_journal() is None else []
@@ -129,6 +133,7 @@ class Sources:
 
     def _source(self, reader: Reader, name: str) -> Source:
         if name == journal.NAME:
+            depends.unsure()
             return Journal(self._journal_folder)
         if name == records.NAME:
             return Records(self.databases, reader.principal, name, name)
@@ -156,6 +161,8 @@ class Sources:
     def described(self, reader: Reader) -> list[Described]:
         """Every log that this reader may read, with its size and its times."""
         names = self.names(reader)
+        if reader.operator:  # who is also told whether there is a journal
+            depends.unsure()
         with self.opened(reader, names) as found:
             return [_described(source) for source in found]
 

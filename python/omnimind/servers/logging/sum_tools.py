@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
+from omnimind.servers import depends
+from omnimind.servers.depends import FILES
 from omnimind.servers.logging import asking, shown, stats, walk
 from omnimind.servers.logging.record import Source
 from omnimind.servers.logging.search_tools import (
@@ -107,7 +109,7 @@ def add_sum_tools(box: Toolbox, logs: Sources) -> None:
 
 
 def _add_list(box: Toolbox, logs: Sources) -> None:
-    @box.tool("Log Sources", READS)
+    @box.tool("Log Sources", READS, FILES)
     async def log_sources() -> Annotated[CallToolResult, LogList]:
         """Which logs you may read: servers, @events, @records, @journal; with their times and sizes."""
         who = reader()
@@ -127,7 +129,7 @@ def _add_list(box: Toolbox, logs: Sources) -> None:
 
 
 def _add_stats(box: Toolbox, logs: Sources) -> None:
-    @box.tool("Log Statistics", READS)
+    @box.tool("Log Statistics", READS, FILES)
     async def log_stats(
         ctx: AnyContext,
         sources: Names = None,
@@ -146,6 +148,8 @@ def _add_stats(box: Toolbox, logs: Sources) -> None:
         who, now = reader(), utc_now()
         wanted = made(now, since=since, until=until, level=level, unknown=with_unknown, query=query)
         size_s = stats.seconds_of(bucket) if bucket else None
+        if size_s is None:  # as fits until now
+            depends.unsure()
         ends = wanted.until or stamp_of(now)
         time_left = budget(ctx, asking.SUM_S)
 
@@ -186,7 +190,7 @@ def _counts(counted: stats.Stats, bucket_s: int) -> dict[str, object]:
 
 
 def _add_templates(box: Toolbox, logs: Sources) -> None:
-    @box.tool("Log Templates", READS)
+    @box.tool("Log Templates", READS, FILES)
     async def log_templates(
         ctx: AnyContext,
         new_since: Annotated[

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from omnimind._core import LineMatcher
 from omnimind.logfiles import moments
+from omnimind.servers import depends
 from omnimind.servers.logging import levels, words
 from omnimind.servers.problem import Problem
 
@@ -100,6 +101,7 @@ def made(
 
 def moment(text: str, now: datetime, name: str) -> str:
     """The stamp of `10m`, `2d`, or of an ISO date or time. Raises Problem."""
+    depends.unsure()  # on when it is asked
     try:
         return stamp_of(moments.since(text, now))
     except (ValueError, OverflowError):
@@ -153,4 +155,6 @@ class Budget:
         """True when no more may be read."""
         self.check()
         self.cut = self.cut or self._clock() >= self.end
+        if self.cut:
+            depends.unsure()
         return self.cut

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
+from omnimind.servers.depends import FILES
 from omnimind.servers.filesystem import files as stored
 from omnimind.servers.filesystem.roots import Roots
 from omnimind.servers.problem import Problem
@@ -94,7 +95,7 @@ def wanted_by(configuration: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def _add_lint(box: Toolbox, bench: Workbench, roots: Roots | None) -> None:
-    @box.tool("Lint", READS)
+    @box.tool("Lint", READS, FILES)
     async def lint(
         code: Code = None,
         files: Files = None,
@@ -134,7 +135,7 @@ def texts(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _add_format(box: Toolbox, bench: Workbench, roots: Roots | None) -> None:
-    @box.tool("Format", READS)
+    @box.tool("Format", READS, FILES)
     async def format(
         code: Code = None,
         files: Files = None,

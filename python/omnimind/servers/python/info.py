@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 from omnimind.linux import landlock
+from omnimind.servers import depends
 from omnimind.servers.filesystem.roots import Roots
 from omnimind.servers.python import checking, install, sources, workbench
 from omnimind.servers.python.inside import confine
@@ -52,6 +54,8 @@ def facts(settings: Settings, roots: Roots | None, limits: Mapping[str, float]) 
 
 def version(name: str) -> str:
     """The version of an installed package; nothing if it is missing."""
+    for folder in sys.path:
+        depends.file(os.path.realpath(folder))
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from omnimind.servers import depends
 from omnimind.servers.problem import Problem
 from omnimind.servers.python.findings import shortened
 from omnimind.servers.python.packages import canonical
@@ -174,8 +175,10 @@ class Environment:
         return place
 
     def _state(self) -> dict[str, object]:
+        file = self.folder / "state.json"
+        depends.file(file)
         with contextlib.suppress(OSError, ValueError):
-            state = json.loads((self.folder / "state.json").read_text())
+            state = json.loads(file.read_text())
             if isinstance(state, dict):
                 return state
         return {}

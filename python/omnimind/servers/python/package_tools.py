@@ -9,6 +9,7 @@ import anyio
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, Field
 
+from omnimind.servers.depends import FILES
 from omnimind.servers.filesystem.roots import Roots
 from omnimind.servers.python import checking, info, install, packages
 from omnimind.servers.python.check_tools import Offset
@@ -71,7 +72,7 @@ def add_package_tools(
 def _add_reading(
     box: Toolbox, bench: Workbench, roots: Roots | None, settings: Settings, limits: Mapping[str, float]
 ) -> None:
-    @box.tool("List Packages", READS)
+    @box.tool("List Packages", READS, FILES)
     async def list_packages(
         query: Annotated[str, Field(description="Part of a name or summary")] = "",
         limit: Annotated[int, Field(ge=1, le=1000)] = 200,
@@ -90,7 +91,7 @@ def _add_reading(
             )
         return data_result(data, "\n".join(lines) or "no package fits")
 
-    @box.tool("Python Info", READS)
+    @box.tool("Python Info", READS, FILES)
     async def python_info() -> Annotated[CallToolResult, PythonInfo]:
         """Tell the interpreter's version, whether there is a jail, which tools are there, and all limits."""
         facts = await in_thread(info.facts, settings, roots, limits)

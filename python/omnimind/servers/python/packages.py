@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from omnimind.servers import depends
+
 METADATA_BYTES: Final = 64 * 1024
 SUMMARY_CHARACTERS: Final = 300
 FOLDER_ENTRIES: Final = 20_000
@@ -71,6 +73,7 @@ def found(folders: Sequence[str], installed: str | None, query: str = "") -> lis
 
 
 def _in_folder(folder: str, *, installed: bool) -> Iterator[Package]:
+    depends.file(os.path.realpath(folder))  # what is installed or removed is a new name in it
     try:
         names = sorted(os.listdir(folder))[:FOLDER_ENTRIES]
     except OSError:

@@ -184,6 +184,7 @@ def _entries(roots: Roots, place: Place, folder: str) -> list[tuple[str, bool]]:
     there = roots.locate(f"{place.shown.rstrip('/')}/{folder}") if folder else place
     found: list[tuple[str, bool]] = []
     with roots.opened(there, os.O_RDONLY | os.O_DIRECTORY) as directory, os.scandir(directory) as entries:
+        roots.note(there, directory)
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
             if _left_out(entry.name, is_folder) or not (is_folder or entry.is_file(follow_symlinks=False)):

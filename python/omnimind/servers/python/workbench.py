@@ -27,6 +27,7 @@ import anyio
 import anyio.to_thread
 
 from omnimind.linux.openat2 import open_beneath
+from omnimind.servers import depends
 from omnimind.servers.problem import Problem
 from omnimind.servers.python import scratch
 from omnimind.servers.python.install import Environment, size
@@ -165,6 +166,7 @@ def program(name: str) -> str:
     """The path of a program that a package of this interpreter brought. Raises Problem if it is missing."""
     for folder in (sysconfig.get_path("scripts"), os.path.dirname(sys.executable)):
         path = os.path.join(folder, name)
+        depends.file(path)
         if os.access(path, os.X_OK):
             return path
     raise missing(name)

@@ -54,7 +54,6 @@ class Access:
 
         The default database, and one that the operator named, read as empty before they are made.
         """
-        self._note()
         spot = self.shelf.look(self.place)
         if spot is None and not self.place.awaited:
             raise Problem(f"there is no database {self.place.shown}; list_databases shows what there is")
@@ -74,23 +73,28 @@ class Access:
                 self.watch.detach()
                 connection.close()
 
-    def _note(self) -> None:
+    def _note(self, spot: Spot | None) -> None:
         """What is read next depends on the database as it is now.
 
         Not where a WAL holds something: another program is at work there, and a commit that is on disk already may
         still be hidden from readers, who will see it with no file changing once more.
         """
-        if depends.wanted():
-            path = os.path.join(self.place.root, self.place.relative)
-            depends.file(path)
-            depends.file(f"{path}-wal")
-            if len(self.shelf.folders) > 1 or _has_content(f"{path}-wal"):
-                depends.unsure()
+        path = os.path.join(self.place.root, self.place.relative)
+        depends.file(path)
+        depends.file(f"{path}-wal")
+        replaced = spot is not None and _identity(path) != spot.identity
+        if replaced or len(self.shelf.folders) > 1 or _has_content(f"{path}-wal"):
+            depends.unsure()
 
     def _reader(self, spot: Spot | None) -> sqlite3.Connection:
         connection = _memory() if spot is None else _opened(spot, "ro")
         try:
             self._prepare(connection, _FOR_READING)
+            if depends.wanted():
+                self._patiently(
+                    connection, "SELECT 1 FROM sqlite_master LIMIT 1"
+                )  # SQLite lays out a WAL now
+                self._note(spot)
             _connect(connection, self._patiently(connection, "BEGIN", _VIRTUAL_TABLES))
         except BaseException:
             self.watch.detach()
@@ -226,6 +230,14 @@ class Access:
         if isinstance(refusal, sqlite3.ProgrammingError):
             return _statement_problem(refusal)
         return Problem(f"Database error: {refusal}{_advice(str(refusal))}")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _has_content(journal: str) -> bool:

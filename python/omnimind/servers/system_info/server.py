@@ -20,6 +20,7 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
 from omnimind.servers import ServerContext
+from omnimind.servers.depends import REQUEST
 from omnimind.servers.system_info import (
     cgroups,
     cpu,
@@ -114,7 +115,7 @@ def _add_overview(box: Toolbox, machine: Machine) -> None:
 
 
 def _add_processors(box: Toolbox, machine: Machine) -> None:
-    @box.tool("CPU Info", READS)
+    @box.tool("CPU Info", READS, REQUEST)
     async def cpu_info() -> Annotated[CallToolResult, shapes.Processors]:
         """What the processors are: counts, cores, sockets, models, range of frequencies."""
         return data_result(await in_thread(cpu.facts, machine))
