@@ -16,8 +16,9 @@ const NEVER: u64 = u64::MAX;
 /// The finest grain: 1,024 ms.
 const FINEST: u32 = 10;
 
+/// When the entries of a slab end.
 #[derive(Debug, Default)]
-pub(super) struct Expiry {
+pub struct Expiry {
     links: Vec<Link>,
     /// The first entry of each bucket, by the time its last entry has ended.
     buckets: BTreeMap<u64, u32>,
@@ -34,7 +35,7 @@ const UNLINKED: Link = Link { bucket: NEVER, next: NONE, before: NONE };
 
 impl Expiry {
     /// The entry of this slot has this life.
-    pub(super) fn set(&mut self, slot: Slot, life: &Life) {
+    pub fn set(&mut self, slot: Slot, life: &Life) {
         let bucket = bucket(life);
         if self.links.get(slot.index()).is_some_and(|link| link.bucket == bucket) {
             return;
@@ -56,7 +57,7 @@ impl Expiry {
     }
 
     /// The slot is no longer in use.
-    pub(super) fn unset(&mut self, slot: Slot) {
+    pub fn unset(&mut self, slot: Slot) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         let Link { bucket, next, before } = std::mem::replace(link, UNLINKED);
         if bucket == NEVER {
@@ -73,7 +74,7 @@ impl Expiry {
     }
 
     /// A slot whose entry has ended.
-    pub(super) fn ended(&self, now_ms: u64) -> Option<Slot> {
+    pub fn ended(&self, now_ms: u64) -> Option<Slot> {
         let (ends_ms, first) = self.buckets.first_key_value()?;
         (*ends_ms <= now_ms).then_some(Slot::from_index(*first))
     }

@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use papaya::Equivalent;
 use parking_lot::Mutex;
 
+pub use self::expiry::Expiry;
 pub use self::hasher::{FirstBytes, KeyHasher};
 pub use self::policy::{Hits, Left, Policy, Queue, Slot};
 use self::room::{Budget, Evicted};
@@ -118,14 +119,16 @@ where
     pub fn new(limits: Limits, hasher: S) -> Self {
         let items = u64::try_from(limits.max_items).unwrap_or(u64::MAX);
         let shards = (items / SHARD_ITEMS).min(limits.max_bytes / SHARD_BYTES).clamp(1, MOST_SHARDS);
-        Self::with_shards(limits, hasher, 1 << shards.ilog2())
+        Self::with_shards(limits, hasher, shards as u32)
     }
 
-    fn with_shards(limits: Limits, hasher: S, shards: u64) -> Self {
+    fn with_shards(limits: Limits, hasher: S, shards: u32) -> Self {
+        let bytes = limits.max_bytes / u64::from(shards);
+        let items = limits.max_items / shards as usize;
         Self {
             index: papaya::HashMap::builder().hasher(hasher.clone()).build(),
             hasher,
-            shards: (0..shards).map(|_| Mutex::new(Shard::new(limits.max_bytes / shards))).collect(),
+            shards: (0..shards).map(|_| Mutex::new(Shard::new(bytes, items))).collect(),
             budget: Budget::default(),
             limits,
             tally: Tally::new(),
@@ -182,11 +185,12 @@ where
         let mut evicted = Evicted::new();
         let mut shard = self.shard(hash).lock();
         self.sweep_shard(&mut shard, life.created_ms, SWEPT_BY_AN_INSERT, &guard);
+        let known = shard.policy.recall(hash);
         let old = self.make_room(&mut shard, &key, weight, &guard, &mut evicted);
         let (slot, hits) = if let Some(old) = old {
             (old.slot, old.hits.clone())
         } else {
-            (shard.policy.admit(hash, weight, key.clone()), Hits::default())
+            (shard.policy.admit(hash, known, weight, key.clone()), Hits::default())
         };
         shard.expiry.set(slot, &life);
         shard.counts.inserts += 1;

@@ -29,7 +29,8 @@ const EVER: u8 = 0b100;
 pub struct Slot(u32);
 
 impl Slot {
-    pub(super) fn index(self) -> usize {
+    /// Its number: slots are counted from 0, and a free one is used before a new one is made.
+    pub fn index(self) -> usize {
         self.0 as usize
     }
 
@@ -109,10 +110,9 @@ pub struct Policy<T> {
     small: List,
     main: List,
     ghost: Ghost,
-    /// What small may hold before the first eviction.
-    small_at_first: u64,
+    /// What small may hold before the first eviction: weight, and entries.
+    small_at_first: (u64, usize),
     full: bool,
-    len: usize,
 }
 
 #[derive(Debug)]
@@ -130,6 +130,7 @@ struct List {
     newest: u32,
     oldest: u32,
     weight: u64,
+    len: usize,
 }
 
 /// An entry that left its queue.
@@ -144,28 +145,27 @@ pub struct Left<T> {
 }
 
 impl<T> Policy<T> {
-    /// Empty queues. `share` is the weight they will hold when full, as far as one can tell.
-    pub fn new(share: u64) -> Self {
+    /// Empty queues. They will be full at this weight or at this number of entries, as far as one can tell.
+    pub fn new(max_weight: u64, max_len: usize) -> Self {
         Self {
             nodes: Vec::new(),
             free: NONE,
             small: List::new(),
             main: List::new(),
             ghost: Ghost::new(),
-            small_at_first: share / 10,
+            small_at_first: ((max_weight / 10).max(1), (max_len / 10).max(1)),
             full: false,
-            len: 0,
         }
     }
 
     /// Entries in the queues.
     pub fn len(&self) -> usize {
-        self.len
+        self.small.len + self.main.len
     }
 
     /// No entries.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Their weight.
@@ -173,14 +173,18 @@ impl<T> Policy<T> {
         self.small.weight + self.main.weight
     }
 
-    /// A new entry, under the hash of its key.
-    pub fn admit(&mut self, hash: u64, weight: u64, item: T) -> Slot {
-        let known = self.ghost.take(hash, self.weight());
-        let early = !self.full && self.small.weight >= self.small_at_first;
+    /// Whether a key with this hash left small not long ago. To be asked once, before room is made for it.
+    pub fn recall(&mut self, hash: u64) -> bool {
+        self.ghost.take(hash)
+    }
+
+    /// A new entry, under the hash of its key; `known` as [recalled](Self::recall).
+    pub fn admit(&mut self, hash: u64, known: bool, weight: u64, item: T) -> Slot {
+        let (weight_at_first, len_at_first) = self.small_at_first;
+        let early = !self.full && (self.small.weight >= weight_at_first || self.small.len >= len_at_first);
         let queue = if known || early { Queue::Main } else { Queue::Small };
         let slot = self.place(Node { item: Some(item), hash, weight, queue, newer: NONE, older: NONE });
         self.push(slot, queue);
-        self.len += 1;
         Slot(slot)
     }
 
@@ -197,7 +201,7 @@ impl<T> Policy<T> {
                 if from == Queue::Small {
                     let node = self.nodes.get(slot as usize)?;
                     let (hash, weight) = (node.hash, node.weight);
-                    self.ghost.remember(hash, weight, self.len);
+                    self.ghost.remember(hash, weight, self.len(), self.weight());
                 }
                 return self.remove(Slot(slot));
             }
@@ -212,7 +216,6 @@ impl<T> Policy<T> {
         let item = node.item.take()?;
         let weight = node.weight;
         self.unlink(slot.0);
-        self.len -= 1;
         if let Some(node) = self.nodes.get_mut(slot.index()) {
             node.newer = self.free;
             self.free = slot.0;
@@ -258,7 +261,7 @@ impl<T> Policy<T> {
 
     /// The queue whose oldest entry is looked at next: main only while it holds more than its nine tenths.
     fn due(&self) -> Option<Queue> {
-        let main_is_over = self.main.weight > self.weight() / 10 * 9;
+        let main_is_over = self.main.weight > self.small.weight.saturating_mul(9);
         match (self.small.oldest, self.main.oldest) {
             (NONE, NONE) => None,
             (NONE, _) => Some(Queue::Main),
@@ -292,6 +295,7 @@ impl<T> Policy<T> {
         let list = self.list_mut(queue);
         list.newest = slot;
         list.weight += weight;
+        list.len += 1;
     }
 
     fn unlink(&mut self, slot: u32) {
@@ -305,7 +309,9 @@ impl<T> Policy<T> {
             Some(node) => node.newer = newer,
             None => self.list_mut(queue).oldest = newer,
         }
-        self.list_mut(queue).weight -= weight;
+        let list = self.list_mut(queue);
+        list.weight -= weight;
+        list.len -= 1;
     }
 
     fn list(&self, queue: Queue) -> &List {
@@ -325,6 +331,6 @@ impl<T> Policy<T> {
 
 impl List {
     fn new() -> Self {
-        Self { newest: NONE, oldest: NONE, weight: 0 }
+        Self { newest: NONE, oldest: NONE, weight: 0, len: 0 }
     }
 }

@@ -19,8 +19,8 @@ pub(super) struct Counts {
 }
 
 impl<K> Shard<K> {
-    pub(super) fn new(share: u64) -> Self {
-        Self { policy: Policy::new(share), expiry: Expiry::default(), counts: Counts::default() }
+    pub(super) fn new(max_bytes: u64, max_items: usize) -> Self {
+        Self { policy: Policy::new(max_bytes, max_items), expiry: Expiry::default(), counts: Counts::default() }
     }
 
     /// The entry of this slot is gone.

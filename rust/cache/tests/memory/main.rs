@@ -1,0 +1,9 @@
+//! The memory level as a whole, seen from outside: what it finds, what it holds, and what threads do to it.
+#![allow(clippy::cast_precision_loss)]
+
+mod hit_ratio;
+mod traces;
+
+use omnimind_cache::Life;
+
+const FOREVER: Life = Life { created_ms: 0, fresh_until_ms: u64::MAX, stale_until_ms: u64::MAX };
