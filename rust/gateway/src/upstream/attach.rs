@@ -311,6 +311,11 @@ impl Circle {
         *self.retired.borrow()
     }
 
+    /// True once nothing new is to begin here, or it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_retired() || self.ended.borrow().is_some()
+    }
+
     /// Waits until nothing new is to begin here.
     pub(super) async fn retired(&self) {
         let _ = self.retired.subscribe().wait_for(|retired| *retired).await;

@@ -75,9 +75,13 @@ impl Ear {
         Some(Exchange::new(feed, Arc::clone(&self.server), None, deadline, None))
     }
 
-    /// Reports that something may have been missed, on a connection that goes on.
+    /// Reports that something may have been missed.
     pub(crate) fn missed(&self) {
-        self.circle.report(Change::Lost);
+        if self.circle.is_over() {
+            self.lost();
+        } else {
+            self.circle.report(Change::Lost);
+        }
     }
 
     /// Reports that nothing more is heard here, unless that is known.

@@ -96,7 +96,7 @@ impl Link {
 
     /// True once nothing new is to begin on it.
     pub(super) fn is_stale(&self) -> bool {
-        self.circle.is_retired() || self.is_gone()
+        self.circle.is_over()
     }
 
     /// Begins nothing new on it, and closes it when nothing is in flight any more, or after `patience`. A

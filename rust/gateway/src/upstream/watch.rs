@@ -51,7 +51,8 @@ impl Change {
 
 /// Hears of changes. It is told by whoever reads the server's words, so it must neither block nor call back.
 pub trait Watch: Send + Sync {
-    /// Something of this server is not as it was, for this principal or (`None`) for all.
+    /// Something of this server is not as it was, for this principal or (`None`) for all. What is kept of this one
+    /// for the use of others is not as it was either. A change said to several subscribers is told as often.
     fn changed(&self, server: &str, principal: Option<&str>, change: Change);
 }
 

@@ -60,6 +60,18 @@ pub(crate) fn nursery(
     era: &'static str,
     handle: impl Fn(Value, Line) + Send + Sync + 'static,
 ) -> Nursery {
+    promising(fleet, outbox, era, &json!({}), handle)
+}
+
+/// As [`nursery`], for children with these capabilities.
+pub(crate) fn promising(
+    fleet: &Arc<Fleet>,
+    outbox: &Arc<Outbox>,
+    era: &'static str,
+    capabilities: &Value,
+    handle: impl Fn(Value, Line) + Send + Sync + 'static,
+) -> Nursery {
+    let capabilities = capabilities.clone();
     let (wishes, heard, serial) = (Arc::<Mutex<Vec<Value>>>::default(), Heard::default(), Arc::<AtomicU64>::default());
     let handle: Arc<dyn Fn(Value, Line) + Send + Sync> = Arc::new(handle);
     let task = {
@@ -91,7 +103,7 @@ pub(crate) fn nursery(
                     ));
                     let version = if era == "modern" { "2026-07-28" } else { "2025-11-25" };
                     let answer = json!({"request": said["request"], "ok": true, "child": child,
-                        "negotiated": {"era": era, "version": version, "result": {"capabilities": {}}}});
+                        "negotiated": {"era": era, "version": version, "result": {"capabilities": capabilities}}});
                     fleet.child_answer(serde_json::from_value(answer).unwrap(), ours.into());
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;

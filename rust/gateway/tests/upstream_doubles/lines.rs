@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use omnimind_wire::Era;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{
@@ -78,6 +79,21 @@ pub(crate) enum Speaks {
     Both,
     Modern,
     Legacy,
+    /// One era, with these capabilities.
+    Promises(Era, &'static str),
+}
+
+impl Speaks {
+    fn capabilities(self, era: Era) -> Option<Value> {
+        match self {
+            Self::Promises(spoken, capabilities) => {
+                (spoken == era).then(|| serde_json::from_str(capabilities).unwrap())
+            }
+            Self::Modern if era == Era::Legacy => None,
+            Self::Legacy if era == Era::Modern => None,
+            _ => Some(json!({"tools": {}})),
+        }
+    }
 }
 
 /// A folder of its own for a test.
@@ -180,20 +196,23 @@ pub(crate) async fn converse(
 
 fn greet(message: &Value, line: &Line, speaks: Speaks) -> bool {
     let method = message["method"].as_str().unwrap_or_default();
-    match method {
-        "server/discover" if speaks != Speaks::Legacy => line.answer(
+    let era = if method == "initialize" { Era::Legacy } else { Era::Modern };
+    match (method, speaks.capabilities(era)) {
+        ("server/discover", Some(capabilities)) => line.answer(
             message,
-            &json!({"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "resultType": "complete"}),
+            &json!({"supportedVersions": ["2026-07-28"], "capabilities": capabilities, "resultType": "complete"}),
         ),
-        "initialize" if speaks != Speaks::Modern => line.answer(
+        ("initialize", Some(capabilities)) => line.answer(
             message,
-            &json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "double", "version": "1"},
-                    "echo": message["params"]["capabilities"]}),
+            &json!({"protocolVersion": "2025-11-25", "capabilities": capabilities,
+                    "serverInfo": {"name": "double", "version": "1"}, "echo": message["params"]["capabilities"]}),
         ),
-        "server/discover" | "initialize" => {
-            line.say(&json!({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no such method"}}));
+        ("server/discover" | "initialize", None) => {
+            line.say(
+                &json!({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no such method"}}),
+            );
         }
-        "notifications/initialized" => {}
+        ("notifications/initialized", _) => {}
         _ => return false,
     }
     true

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use omnimind_gateway::{
     config::Snapshot,
     control::{Outbox, ServerChange},
-    upstream::{Call, Event, Exchange, Failure, Fleet, Lease, Owner, Wish},
+    upstream::{Call, Event, Exchange, Failure, Fleet, Lease, Owner, Watch, Wish},
 };
 use omnimind_wire::{Era, Refusal};
 use serde_json::{Value, json};
@@ -24,8 +24,13 @@ pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff001122334455667788
 
 /// A fleet with these servers.
 pub(crate) fn fleet(servers: &Value) -> (Arc<Fleet>, Arc<Outbox>) {
+    watched(servers, Arc::new(()))
+}
+
+/// A fleet with these servers whose changes are watched.
+pub(crate) fn watched(servers: &Value, watch: Arc<dyn Watch>) -> (Arc<Fleet>, Arc<Outbox>) {
     let outbox = Arc::new(Outbox::new().unwrap());
-    (Fleet::new(EPOCH, &snapshot(servers), outbox.clone(), Arc::new(())), outbox)
+    (Fleet::new(EPOCH, &snapshot(servers), outbox.clone(), watch), outbox)
 }
 
 /// A configuration with these servers.

@@ -73,8 +73,8 @@ pub enum Hold {
     Opening,
     /// A change is not heard, and will not be. What is kept lives by its time alone.
     Deaf,
-    /// There is no room to hear of one more resource ([`Changes::MOST_URIS`] a connection). It is as with
-    /// [`Hold::Deaf`], but another time may be better.
+    /// There is no room to hear of one more resource ([`Changes::MOST_URIS`] a connection). As a server that says what
+    /// changes may let its answers live long, this one is to be kept no longer than [`Changes::UNHEARD_MS`].
     Full,
 }
 
@@ -100,6 +100,8 @@ struct Kept {
 impl Changes {
     /// Resources that are subscribed to on one connection at most.
     pub const MOST_URIS: usize = wishes::MOST_URIS;
+    /// How long an answer may be kept that would be heard of if there were room.
+    pub const UNHEARD_MS: u64 = 10_000;
 
     /// None yet; `version` is ours.
     pub fn new(version: &str, sessions: &Sessions) -> Arc<Self> {
