@@ -184,8 +184,10 @@ pub(super) struct SegmentHeader {
 pub(super) enum Opening {
     /// A segment that can be read.
     Segment(SegmentHeader),
-    /// Ours, but damaged, or begun and not finished.
+    /// Ours, but nobody knows what is missing.
     Damaged,
+    /// Ours, and it ends before its first record.
+    Begun,
     /// Ours, of another version.
     OtherVersion,
     /// Not ours.
@@ -208,7 +210,7 @@ impl SegmentHeader {
     pub(super) fn decode(bytes: &[u8]) -> Opening {
         let Some(bytes) = bytes.get(..SEGMENT_HEADER as usize) else {
             let begun = MAGIC.starts_with(bytes) || bytes.starts_with(&MAGIC);
-            return if begun { Opening::Damaged } else { Opening::Foreign };
+            return if begun { Opening::Begun } else { Opening::Foreign };
         };
         if bytes[..8] != MAGIC {
             return Opening::Foreign;
@@ -261,8 +263,8 @@ pub(super) fn footer(place: Place, lines: &[Line]) -> Vec<u8> {
 }
 
 /// Where the last bytes of a file say that its footer begins.
-pub(super) fn footer_at(trailer: &[u8; TRAILER]) -> Option<u32> {
-    (trailer[4..] == TRAILER_MAGIC).then(|| u32_at(trailer, 0))?
+pub(super) fn footer_at(trailer: [u8; TRAILER]) -> Option<u32> {
+    (trailer[4..] == TRAILER_MAGIC).then(|| u32_at(&trailer, 0))?
 }
 
 /// The lines of a footer: `bytes` from its place to the end of the file. None if anything in it is not as written.

@@ -27,11 +27,12 @@ mod tests;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use rustix::fs::FlockOperation;
 
 pub use self::read::{ColdRead, Found};
@@ -164,7 +165,8 @@ struct Counters {
 #[derive(Debug)]
 struct Shared {
     index: Index,
-    segments: papaya::HashMap<u32, Arc<Segment>>,
+    /// By number. A segment that goes is closed as soon as its last reader is done: only that gives its space back.
+    segments: ArcSwap<Vec<Arc<Segment>>>,
     queue: Queue,
     counters: Counters,
     tickets: AtomicU64,
@@ -183,10 +185,11 @@ impl Shared {
 #[derive(Debug)]
 pub struct Disk {
     shared: Arc<Shared>,
+    folder: PathBuf,
     limits: DiskLimits,
     writer: Option<JoinHandle<()>>,
     /// Held until the writer has ended.
-    _lock: File,
+    lock: File,
 }
 
 impl Disk {
@@ -203,20 +206,19 @@ impl Disk {
         let folder = fs::canonicalize(folder)?;
         let boot = boot();
         let reopen::Reopened { index, sealed, active } = reopen::reopen(&folder, boot)?;
+        let segments = sealed.iter().map(|sealed| &sealed.segment).chain([&active.segment]).map(Arc::clone).collect();
         let shared = Arc::new(Shared {
             index,
-            segments: papaya::HashMap::new(),
+            segments: ArcSwap::from_pointee(segments),
             queue: Queue::new(limits.queue_bytes),
             counters: Counters::default(),
             tickets: AtomicU64::new(0),
             clock_ms: AtomicU64::new(now_ms),
             off: OnceLock::new(),
         });
-        let all = sealed.iter().map(|sealed| &sealed.segment).chain([&active.segment]);
-        all.for_each(|segment| _ = shared.segments.pin().insert(segment.number, Arc::clone(segment)));
         let writer = Writer {
             shared: Arc::clone(&shared),
-            folder,
+            folder: folder.clone(),
             boot,
             max_bytes: limits.max_bytes,
             segment_bytes: limits.segment_bytes,
@@ -226,7 +228,12 @@ impl Disk {
             syncing: None,
         };
         let writer = std::thread::Builder::new().name("cache-disk".to_owned()).spawn(|| writer.run())?;
-        Ok(Disk { shared, limits, writer: Some(writer), _lock: lock })
+        Ok(Disk { shared, folder, limits, writer: Some(writer), lock })
+    }
+
+    /// Its folder: this process's alone as long as it is open.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Looks a key up; never waits for the disk.
@@ -339,6 +346,8 @@ impl Drop for Disk {
             // A writer that panicked has nothing more to say.
             let _ = writer.join();
         }
+        // Closing is not enough: a process that was forked meanwhile may hold the same descriptor.
+        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
     }
 }
 

@@ -63,11 +63,12 @@ impl Shared {
         }
         let fingerprint = format::fingerprint(key);
         let spot = self.index.find(fingerprint)?;
-        let segments = self.segments.pin();
-        let Some(segment) = segments.get(&spot.place.segment()) else {
+        let segments = self.segments.load();
+        let Ok(at) = segments.binary_search_by_key(&spot.place.segment(), |segment| segment.number) else {
             self.index.drop_at(fingerprint, spot.place);
             return None;
         };
+        let segment = &segments[at];
         let now = if spot.len > AT_ONCE { Now::Later } else { segment.read_now(spot) };
         let bytes = match now {
             Now::Bytes(bytes) => Some(bytes),

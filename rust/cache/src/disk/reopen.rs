@@ -76,22 +76,15 @@ pub(super) fn reopen(folder: &Path, boot: Boot) -> io::Result<Reopened> {
 fn find(folder: &Path, numbers: &[u32], boot: Boot) -> io::Result<Vec<Found>> {
     let mut found: Vec<Found> = Vec::new();
     for number in numbers {
-        let (segment, opening, len) = match Segment::open(folder, *number) {
-            // A link, a folder: not ours.
-            Err(error) if error.raw_os_error().is_some_and(is_foreign) => continue,
-            other => other?,
+        let Some((segment, opening, len)) = open(folder, *number)? else {
+            forget(folder, &mut found)?;
+            continue;
         };
-        let follows =
-            found.last().is_none_or(|last| last.segment.number + 1 == *number && last.loaded.ending == Ending::Sealed);
-        if !follows {
+        let last = found.last().map(|last| (last.segment.number + 1, last.loaded.ending));
+        if last.is_some_and(|last| last != (*number, Ending::Sealed)) && opening != Opening::Begun {
             forget(folder, &mut found)?;
         }
         match opening {
-            Opening::Foreign => forget(folder, &mut found)?,
-            Opening::Damaged | Opening::OtherVersion => {
-                forget(folder, &mut found)?;
-                fs::remove_file(segment::path(folder, *number))?;
-            }
             Opening::Segment(header) => {
                 let loaded = load(&segment, len, boot != Some(header.boot))?;
                 let broken = loaded.ending == Ending::Broken;
@@ -99,10 +92,31 @@ fn find(folder: &Path, numbers: &[u32], boot: Boot) -> io::Result<Vec<Found>> {
                 if broken {
                     forget(folder, &mut found)?;
                 }
+                continue;
             }
+            Opening::Foreign | Opening::Damaged | Opening::OtherVersion => forget(folder, &mut found)?,
+            Opening::Begun => {}
+        }
+        if opening != Opening::Foreign {
+            fs::remove_file(segment::path(folder, *number))?;
         }
     }
     Ok(found)
+}
+
+/// None if what has the name of a segment is no file: a link, a folder, a socket.
+fn open(folder: &Path, number: u32) -> io::Result<Option<(Segment, Opening, u64)>> {
+    use rustix::io::Errno;
+    match Segment::open(folder, number) {
+        Err(error)
+            if [Errno::LOOP, Errno::ISDIR, Errno::NXIO]
+                .map(|errno| Some(errno.raw_os_error()))
+                .contains(&error.raw_os_error()) =>
+        {
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
 }
 
 /// The machine may have gone down while a segment of another boot was written: its records are verified, and what
@@ -129,13 +143,11 @@ fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-fn is_foreign(error: i32) -> bool {
-    use rustix::io::Errno;
-    [Errno::LOOP, Errno::ISDIR, Errno::NXIO].iter().any(|errno| errno.raw_os_error() == error)
-}
-
 impl Active {
     pub(super) fn create(folder: &Path, number: u32, boot: Boot) -> io::Result<Active> {
+        if number >> 31 != 0 {
+            return Err(io::Error::other("there are no segment numbers left"));
+        }
         let segment = Arc::new(Segment::create(folder, SegmentHeader { number, boot: boot.unwrap_or_default() })?);
         Ok(Active { segment, lines: Vec::new(), len: super::format::SEGMENT_HEADER })
     }

@@ -1,6 +1,6 @@
 //! One file of the log, and how its records are found again.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -64,15 +64,23 @@ pub(super) fn number_in(name: &str) -> Option<u32> {
 impl Segment {
     /// A new file with its header.
     pub(super) fn create(folder: &Path, header: SegmentHeader) -> io::Result<Segment> {
-        let file = options().create_new(true).mode(0o600).open(path(folder, header.number))?;
-        file.write_all_at(&header.encode(), 0)?;
+        let path = path(folder, header.number);
+        let file = options().create_new(true).mode(0o600).open(&path)?;
+        if let Err(error) = file.write_all_at(&header.encode(), 0) {
+            fs::remove_file(path)?;
+            return Err(error);
+        }
         Ok(Segment { number: header.number, file })
     }
 
     /// The file of that name, how it begins, and how long it is. Nothing in it is changed.
     pub(super) fn open(folder: &Path, number: u32) -> io::Result<(Segment, Opening, u64)> {
         let file = options().open(path(folder, number))?;
-        let len = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok((Segment { number, file }, Opening::Foreign, 0));
+        }
+        let len = metadata.len();
         let mut first = vec![0; usize::try_from(len.min(SEGMENT_HEADER.into())).unwrap_or_default()];
         file.read_exact_at(&mut first, 0)?;
         let opening = match SegmentHeader::decode(&first) {
@@ -139,12 +147,12 @@ impl Segment {
 
     /// Where the end of the file says that a footer begins.
     fn footer_at(&self, len: u32) -> io::Result<Option<u32>> {
-        let Some(at) = len.checked_sub(SEGMENT_HEADER).and_then(|rest| rest.checked_sub(TRAILER as u32)) else {
+        let mut trailer = [0; TRAILER];
+        let Some(at) = u64::from(len).checked_sub(TRAILER as u64).filter(|at| *at >= SEGMENT_HEADER.into()) else {
             return Ok(None);
         };
-        let mut trailer = [0; TRAILER];
-        self.file.read_exact_at(&mut trailer, (at + SEGMENT_HEADER).into())?;
-        Ok(format::footer_at(&trailer).filter(|at| (SEGMENT_HEADER..len).contains(at)))
+        self.file.read_exact_at(&mut trailer, at)?;
+        Ok(format::footer_at(trailer).filter(|at| (SEGMENT_HEADER..len).contains(at)))
     }
 
     /// The record at the end of what was loaded so far; none at the end of all, which it notes.
@@ -169,14 +177,15 @@ impl Segment {
                 loaded.ending = Ending::Sealed;
                 return Ok(None);
             }
-            Kind::Entry if verify => {
-                if format::verify(&self.read(offset, record_len)?, self.place(offset)).is_none() {
-                    line.kind = Kind::Removed;
-                }
-            }
+            Kind::Entry if verify && !self.holds(offset, record_len)? => line.kind = Kind::Removed,
             _ => {}
         }
         Ok(Some(line))
+    }
+
+    /// Whether a record is as it was written.
+    fn holds(&self, offset: u32, len: u32) -> io::Result<bool> {
+        Ok(format::verify(&self.read(offset, len)?, self.place(offset)).is_some())
     }
 }
 

@@ -5,7 +5,8 @@
 //! which is what bounds the wear), then the oldest segment goes: its records that were read since they were written
 //! are copied to the new segment, up to half a segment, so that every eviction frees space.
 //!
-//! The first error that writing meets ends the level: it can record no removals any more, so it forgets what it has.
+//! The first error that writing meets ends the level: it can record no removals any more, so it forgets what it has,
+//! on the disk too if the disk still lets it.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -54,28 +55,22 @@ enum Origin {
 impl Writer {
     /// Until the queue is closed and empty.
     pub(super) fn run(mut self) {
-        if let Err(error) = self.make_room() {
-            self.turn_off(&error);
-        }
+        self.attempt(Writer::make_room);
         let mut commands = Vec::new();
         while self.shared.queue.take(&mut commands) {
             for command in commands.drain(..) {
-                if self.shared.is_on() {
-                    if let Err(error) = self.handle(command) {
-                        self.turn_off(&error);
-                    }
-                }
+                self.attempt(|writer| writer.handle(command));
             }
-            if self.shared.is_on() {
-                if let Err(error) = self.write() {
-                    self.turn_off(&error);
-                }
-            }
+            self.attempt(Writer::write);
         }
-        if self.shared.is_on() {
-            if let Err(error) = self.seal().and_then(|()| self.synced()) {
-                self.turn_off(&error);
-            }
+        self.attempt(|writer| writer.seal().and_then(|()| writer.synced()));
+    }
+
+    fn attempt(&mut self, step: impl FnOnce(&mut Writer) -> io::Result<()>) {
+        if self.shared.is_on()
+            && let Err(error) = step(self)
+        {
+            self.turn_off(&error);
         }
     }
 
@@ -175,7 +170,7 @@ impl Writer {
 
     fn begin(&mut self) -> io::Result<()> {
         self.active = Active::create(&self.folder, self.active.segment.number + 1, self.boot)?;
-        self.shared.segments.pin().insert(self.active.segment.number, Arc::clone(&self.active.segment));
+        self.show();
         Ok(())
     }
 
@@ -187,8 +182,9 @@ impl Writer {
             let Some(oldest) = self.sealed.front().map(|oldest| (Arc::clone(&oldest.segment), oldest.bytes)) else {
                 break;
             };
-            let loaded = oldest.0.load(oldest.1, false)?;
-            for line in loaded.lines.iter().filter(|line| line.kind == Kind::Entry) {
+            // What cannot be listed any more is dropped when it is looked up.
+            let lines = oldest.0.load(oldest.1, false).map(|loaded| loaded.lines).unwrap_or_default();
+            for line in lines.iter().filter(|line| line.kind == Kind::Entry) {
                 self.copy_or_drop(&oldest.0, line, &mut copies)?;
             }
             self.write()?;
@@ -202,7 +198,7 @@ impl Writer {
         let place = from.place(line.offset);
         let cost = u64::from(line.len) + LINE as u64;
         if cost <= *copies && self.shared.index.was_hit(line.fingerprint, place) {
-            let bytes = Bytes::from(from.read(line.offset, line.len)?);
+            let bytes = Bytes::from(from.read(line.offset, line.len).unwrap_or_default());
             let now_ms = self.shared.clock_ms.load(Relaxed);
             let alive = format::verify(&bytes, place).filter(|header| header.life.state(now_ms) != Freshness::Expired);
             if let Some(header) = alive {
@@ -219,7 +215,7 @@ impl Writer {
 
     fn unlink_oldest(&mut self) -> io::Result<()> {
         if let Some(oldest) = self.sealed.pop_front() {
-            self.shared.segments.pin().remove(&oldest.segment.number);
+            self.show();
             fs::remove_file(segment::path(&self.folder, oldest.segment.number))?;
         }
         Ok(())
@@ -234,6 +230,12 @@ impl Writer {
         }
         self.count();
         Ok(())
+    }
+
+    /// Shows readers which segments there are.
+    fn show(&self) {
+        let sealed = self.sealed.iter().map(|sealed| &sealed.segment);
+        self.shared.segments.store(Arc::new(sealed.chain([&self.active.segment]).map(Arc::clone).collect()));
     }
 
     fn sealed_bytes(&self) -> u64 {
@@ -251,11 +253,13 @@ impl Writer {
         let _ = self.shared.off.set(error.to_string());
         self.shared.index.clear(None);
         self.batch = Batch::default();
-        self.shared.segments.pin().clear();
-        let files = self.sealed.drain(..).map(|sealed| sealed.segment.number).chain([self.active.segment.number]);
-        for number in files {
-            // Where not even this works, there is nobody to tell; the reason is already given.
-            let _ = fs::remove_file(segment::path(&self.folder, number));
+        self.shared.segments.store(Arc::default());
+        let sealed = self.sealed.drain(..).map(|sealed| sealed.segment);
+        for segment in sealed.chain([Arc::clone(&self.active.segment)]) {
+            // Cut as well: as long as anybody has the file open, removing it alone frees nothing. Where not even this
+            // works there is nobody to tell; the reason is already given.
+            let _ = segment.cut(0);
+            let _ = fs::remove_file(segment::path(&self.folder, segment.number));
         }
         self.shared.counters.bytes.store(0, Relaxed);
         self.shared.counters.segments.store(0, Relaxed);
