@@ -2,7 +2,7 @@
 //!
 //! Rooms, in the order a request meets them: [`edge`] (listeners, refusals, authentication, bodies),
 //! [`relay`] (both eras and the bridges between them), [`session`] (what a legacy client has open),
-//! [`aggregate`] (many servers as one), [`upstream`] (pipes, sockets, HTTP). [`control`] is the link to the
+//! [`cache`] (what was answered before), [`aggregate`] (many servers as one), [`upstream`] (pipes, sockets, HTTP). [`control`] is the link to the
 //! orchestrator, [`config`] what it told us.
 //!
 //! The rules: nothing of one principal reaches another; a refusal is a value; dropping a call cancels it;
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod cache;
 pub mod config;
 pub mod control;
 mod edge;

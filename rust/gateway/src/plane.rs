@@ -7,7 +7,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     aggregate::Shelves,
+    cache::Memory,
     config::{Kind, Snapshot},
     control::{FromOrchestrator, Outbox, Start, State, ToOrchestrator},
     edge::{self, Doors, Tokens},
@@ -35,6 +36,8 @@ pub struct Plane {
     pub fleet: Arc<Fleet>,
     /// What legacy clients have open.
     pub sessions: Sessions,
+    /// What was answered before.
+    pub(crate) memory: Arc<Memory>,
     /// What servers listed last, for the aggregate.
     pub(crate) shelves: Shelves,
     /// Keys of sealed tokens.
@@ -52,9 +55,12 @@ pub struct Plane {
 impl Plane {
     /// A plane without listeners. Called inside a tokio runtime.
     pub fn new(epoch: u32, snapshot: Snapshot, outbox: Arc<Outbox>) -> Self {
+        let sessions = Sessions::new();
+        let memory = Memory::new(&snapshot, &sessions, process_number(epoch));
         Self {
-            fleet: Fleet::new(epoch, &snapshot, outbox.clone(), Arc::new(())),
-            sessions: Sessions::new(),
+            fleet: Fleet::new(epoch, &snapshot, outbox.clone(), memory.clone()),
+            sessions,
+            memory,
             shelves: Shelves::default(),
             keyring: ArcSwap::from_pointee(keyring(&snapshot)),
             metrics: Metrics::default(),
@@ -83,6 +89,7 @@ impl Plane {
             self.sessions.schemas.forget(&old.name);
             self.shelves.forget(&old.name);
         }
+        self.memory.apply(&snapshot);
         // Last, because it is announced: those who hear of the change are to see it.
         self.fleet.apply(&snapshot);
     }
@@ -130,6 +137,12 @@ async fn finish(plane: Arc<Plane>, patience: Duration) {
     };
     let _ = tokio::time::timeout(patience, empty).await;
     plane.outbox.send(&ToOrchestrator::Drained);
+}
+
+/// A number that no other gateway process of this state folder has: epochs begin anew with every orchestrator.
+fn process_number(epoch: u32) -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs() << 32) | u64::from(epoch)
 }
 
 fn keyring(snapshot: &Snapshot) -> Keyring {

@@ -1,19 +1,26 @@
 //! A plain call: one question, one answer, and nothing on the way.
 //!
-//! For whoever merges several answers, or needs one for itself. It counts, and is sent again where that does no
-//! harm, like any call; only what changes nothing is asked this way.
+//! For whoever merges several answers, or needs one for itself. It counts, is sent again where that does no
+//! harm, and is answered from memory, like any call; only what changes nothing is asked this way.
 
 use bytes::Bytes;
-use omnimind_wire::{Era, Refusal, RpcError, bridge, json::find};
+use omnimind_wire::{Era, Refusal, bridge, json::find};
 use tokio::time::Instant;
 
 use super::{
-    Client, Source,
+    Client, Source, dress,
     meta::{self, Sent},
     schemas,
     tries::{self, Tries, Verdict},
 };
-use crate::upstream::{Call, Failure, Lease};
+use crate::{
+    cache::{
+        Raw,
+        path::{self, Asked, Course, Errand, Waited},
+        report::Wish,
+    },
+    upstream::{Call, Failure, Lease},
+};
 
 /// A connection for a call, which counts from here.
 pub(super) async fn lease(client: &Client, source: &Source, method: &str) -> Result<Lease, Refusal> {
@@ -28,17 +35,73 @@ pub(super) async fn lease(client: &Client, source: &Source, method: &str) -> Res
 /// A plain call for whoever needs a result and nothing on the way: notes are dropped, questions refused.
 /// The result is in the modern form and in the server's own names.
 pub async fn ask(client: &Client, source: &Source, method: &str, params: Bytes) -> Result<Bytes, Failure> {
+    let brought = match path::begin(asked(client, source, method, &params)).await {
+        Course::Hit(hit) => Ok(dress::remaining(hit)),
+        Course::Go(errand) => fetch(client, source, method, &params, errand).await,
+        Course::Wait(waiting) => match waiting.landed().await {
+            Waited::Brought(brought) => brought.map_err(|lost| (lost.era, lost.failure)),
+            Waited::Go(errand) => fetch(client, source, method, &params, *errand).await,
+        },
+    };
+    match brought {
+        Ok(raw) if raw.era == Era::Modern => Ok(raw.result),
+        Ok(raw) => dress::to_modern(method, &raw).map_err(Failure::Rpc),
+        Err((Era::Legacy, Failure::Rpc(error))) => {
+            Err(Failure::Rpc(bridge::error_to_modern(method, Some(&params), error)))
+        }
+        Err((_, failure)) => Err(failure),
+    }
+}
+
+/// Fetches an answer for the memory alone, unless somebody is just fetching it.
+pub(crate) async fn refresh(client: &Client, source: &Source, method: &str, params: &Bytes) {
+    if let Some(errand) = path::ahead(asked(client, source, method, params)).await {
+        // Whether it succeeds shows when somebody wants it.
+        let _ = fetch(client, source, method, params, errand).await;
+    }
+}
+
+fn asked<'a>(client: &'a Client, source: &'a Source, method: &'a str, params: &'a Bytes) -> Asked<'a> {
+    Asked { client, spec: &source.spec, method, params, continues: false, wish: Wish::default() }
+}
+
+/// Asks the server itself; a failure comes with the era it speaks in.
+async fn fetch(
+    client: &Client,
+    source: &Source,
+    method: &str,
+    params: &Bytes,
+    mut errand: Errand,
+) -> Result<Raw, (Era, Failure)> {
+    let mut era = client.era;
+    let outcome = fetched(client, source, method, params, &mut era).await;
+    match outcome {
+        Ok((on, result)) => {
+            schemas::learn(client, &source.spec, method, &result);
+            Ok(errand.landed(&on, &source.spec, &result))
+        }
+        Err(failure) => match errand.failed(era, &failure) {
+            Some(hit) => Ok(dress::remaining(hit)),
+            None => Err((era, failure)),
+        },
+    }
+}
+
+async fn fetched(
+    client: &Client,
+    source: &Source,
+    method: &str,
+    params: &Bytes,
+    era: &mut Era,
+) -> Result<(Lease, Bytes), Failure> {
     let mut on = lease(client, source, "").await?;
     let mut tries = Tries::default();
     loop {
-        let refusal = match ask_on(&on, client, source, method, &params).await {
+        *era = on.negotiated().era;
+        let refusal = match ask_on(&on, client, source, method, params).await {
+            Ok(result) => return Ok((on, result)),
             Err(Failure::Refused(refusal)) => refusal,
-            answered => {
-                if let Ok(result) = &answered {
-                    schemas::learn(client, &source.spec, method, result);
-                }
-                return answered;
-            }
+            Err(failure) => return Err(failure),
         };
         match tries.judge(&source.spec, &refusal) {
             Verdict::Again(pause) => tokio::time::sleep(pause).await,
@@ -59,25 +122,11 @@ async fn ask_on(on: &Lease, client: &Client, source: &Source, method: &str, para
     let call = Call {
         id: Bytes::from_static(b"0"),
         method: method.into(),
-        params: params.clone(),
+        params,
         headers: Vec::new(),
         operator: client.is_operator(),
         idle: Some(source.spec.idle_timeout()),
         deadline: Some(Instant::now() + source.spec.longest()),
     };
-    let outcome = on.call(call).finish().await;
-    if on.negotiated().era == Era::Modern {
-        return outcome;
-    }
-    match outcome {
-        Ok(result) => to_modern(method, on, &result).map_err(Failure::Rpc),
-        Err(Failure::Rpc(error)) => Err(Failure::Rpc(bridge::error_to_modern(method, Some(&params), error))),
-        Err(refused) => Err(refused),
-    }
-}
-
-/// A legacy server's result as a modern client is to see it.
-pub(super) fn to_modern(method: &str, lease: &Lease, result: &[u8]) -> Result<Bytes, RpcError> {
-    let info = find(&lease.negotiated().result, &["serverInfo"]).ok().flatten();
-    bridge::result_to_modern(method, result, info).map_err(|malformed| malformed.rpc_error())
+    on.call(call).finish().await
 }

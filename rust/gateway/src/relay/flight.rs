@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderName, HeaderValue, StatusCode};
 use omnimind_wire::{
-    Era, Refusal, Request, RpcError, bridge,
+    Era, Refusal, Request, RpcError,
     error::{METHOD_NOT_FOUND, http_status_of_modern_error},
     message,
 };
@@ -20,7 +20,8 @@ use tokio::time::Instant;
 
 use super::{
     Client, Route, Source,
-    ask::{lease, to_modern},
+    ask::lease,
+    dress,
     meta::{self, Sent},
     notes, parked, paused,
     rounds::Round,
@@ -28,7 +29,12 @@ use super::{
     tries::{self, Tries, Verdict},
 };
 use crate::{
-    reply::{Outflow, Outgoing, Reply, Shape},
+    cache::{
+        Hit, Raw,
+        path::Errand,
+        report::{How, Wish},
+    },
+    reply::{Outflow, Outgoing},
     session::{Asked, Ticket},
     upstream::{Call, Event, Exchange, Failure, LOST, Lease, Note, Question},
 };
@@ -69,6 +75,9 @@ pub(crate) struct Flight {
     /// The server has asked something in the course of the call: it is not sent anew.
     questioned: bool,
     ended: bool,
+    /// What the memory wants of the answer.
+    errand: Errand,
+    wish: Wish,
 }
 
 /// Whose progress token the notes of a flight carry.
@@ -90,17 +99,39 @@ pub(crate) enum Step {
     Pause,
 }
 
-/// Carries a request to the server it was resolved to.
-pub(crate) async fn fly(client: &Client, route: Route, request: &Request) -> Reply {
-    let id = request.id_raw.clone();
-    match take_off(client, route, request).await {
-        Ok(flight) => Reply::Flow { flow: flow(flight), headers: Vec::new(), shape: Shape::Call },
-        Err(Failure::Refused(refusal)) => Reply::Refused { refusal, id },
-        Err(Failure::Rpc(error)) => super::whole(client.era, &id, Err(error)),
+/// Why a call did not begin, and what may stand in for its answer.
+pub(crate) struct Grounded {
+    pub(crate) failure: Failure,
+    pub(crate) stand_in: Option<Hit>,
+}
+
+/// Begins a call.
+pub(crate) async fn take_off(
+    client: &Client,
+    route: Route,
+    request: &Request,
+    mut errand: Errand,
+    wish: Wish,
+) -> Result<Flight, Grounded> {
+    match prepared(client, &route, request).await {
+        Ok(prepared) => Ok(Flight::begin(client, route, request, prepared, errand, wish)),
+        Err(failure) => {
+            let stand_in = errand.failed(client.era, &failure);
+            Err(Grounded { failure, stand_in })
+        }
     }
 }
 
-async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Flight, Failure> {
+/// What a call needs to begin.
+struct Prepared {
+    ticket: Option<Ticket>,
+    patience: Duration,
+    lease: Lease,
+    params: Bytes,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+async fn prepared(client: &Client, route: &Route, request: &Request) -> Result<Prepared, Failure> {
     let ticket = client.session.as_ref().map(|session| session.begin(&request.id.raw())).transpose()?;
     let patience = meta::patience(Sent::of(request), route.source.spec.longest());
     let lease = lease(client, &route.source, &request.method).await?;
@@ -108,42 +139,7 @@ async fn take_off(client: &Client, route: Route, request: &Request) -> Result<Fl
     let params = meta::upward(client, era, &route.params, Sent::of(request))
         .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
     let headers = schemas::headers(client, &route.source, &lease, &request.method, &params).await?;
-    let method: Arc<str> = request.method.as_str().into();
-    let deadline = Instant::now() + patience;
-    let exchange = lease.call(Call {
-        id: request.id_raw.clone(),
-        method: method.clone(),
-        params: params.clone(),
-        headers: headers.clone(),
-        operator: client.is_operator(),
-        idle: Some(route.source.spec.idle_timeout()),
-        deadline: Some(deadline),
-    });
-    let place = paused::place(client, route.source.spec.kind, &lease);
-    Ok(Flight {
-        client: client.clone(),
-        source: route.source,
-        method,
-        id: request.id_raw.clone(),
-        asked: request.params.clone().unwrap_or_default(),
-        params,
-        headers,
-        lease,
-        exchange,
-        landed: None,
-        deadline,
-        progress: Progress::AsSent,
-        ticket,
-        asked_of_client: Vec::new(),
-        ready: VecDeque::new(),
-        round: None,
-        rounds: 0,
-        place,
-        opened: false,
-        tries: Tries::default(),
-        questioned: false,
-        ended: false,
-    })
+    Ok(Prepared { ticket, patience, lease, params, headers })
 }
 
 /// A flight as a response stream.
@@ -172,6 +168,48 @@ async fn next(mut flight: Box<Flight>) -> Option<(Outgoing, Option<Box<Flight>>)
 }
 
 impl Flight {
+    fn begin(client: &Client, route: Route, request: &Request, prepared: Prepared, errand: Errand, wish: Wish) -> Self {
+        let Prepared { ticket, patience, lease, params, headers } = prepared;
+        let method: Arc<str> = request.method.as_str().into();
+        let deadline = Instant::now() + patience;
+        let exchange = lease.call(Call {
+            id: request.id_raw.clone(),
+            method: method.clone(),
+            params: params.clone(),
+            headers: headers.clone(),
+            operator: client.is_operator(),
+            idle: Some(route.source.spec.idle_timeout()),
+            deadline: Some(deadline),
+        });
+        let place = paused::place(client, route.source.spec.kind, &lease);
+        Self {
+            client: client.clone(),
+            source: route.source,
+            method,
+            id: request.id_raw.clone(),
+            asked: request.params.clone().unwrap_or_default(),
+            params,
+            headers,
+            lease,
+            exchange,
+            landed: None,
+            deadline,
+            progress: Progress::AsSent,
+            ticket,
+            asked_of_client: Vec::new(),
+            ready: VecDeque::new(),
+            round: None,
+            rounds: 0,
+            place,
+            opened: false,
+            tries: Tries::default(),
+            questioned: false,
+            ended: false,
+            errand,
+            wish,
+        }
+    }
+
     /// Sends the call (again).
     pub(crate) fn send(&mut self) {
         self.exchange = self.lease.call(Call {
@@ -265,6 +303,7 @@ impl Flight {
     /// A question of a legacy upstream.
     fn asked(&mut self, question: Question) -> Step {
         self.questioned = true;
+        self.errand.converses();
         if !self.client.can_answer(&question.method, &question.params) {
             refuse(question);
             return Step::Again;
@@ -291,28 +330,41 @@ impl Flight {
 
     /// The upstream's last word.
     async fn land(&mut self, outcome: Result<Bytes, Failure>) {
-        let modern = self.lease.negotiated().era == Era::Modern;
+        let era = self.lease.negotiated().era;
         match outcome {
-            Ok(result) if modern && Round::is_due(&self.method, &result) => match self.client.era {
-                Era::Modern => {
-                    let backend = &self.source.spec.name;
-                    let sealed = state::wrap(&self.client, backend, &self.method, &self.asked, result);
-                    self.end(sealed);
+            Ok(result) if era == Era::Modern && Round::is_due(&self.method, &result) => {
+                self.errand.converses();
+                match self.client.era {
+                    Era::Modern => {
+                        let backend = &self.source.spec.name;
+                        let sealed = state::wrap(&self.client, backend, &self.method, &self.asked, result);
+                        self.end(sealed);
+                    }
+                    Era::Legacy => Round::begin(self, &result),
                 }
-                Era::Legacy => Round::begin(self, &result),
-            },
+            }
             Ok(result) => {
                 schemas::learn(&self.client, &self.source.spec, &self.method, &result);
-                let dressed = self.dressed(result);
-                self.end(dressed);
+                let raw = self.errand.landed(&self.lease, &self.source.spec, &result);
+                self.end_with(self.errand.how, raw);
             }
-            Err(Failure::Rpc(error)) => self.end(Err(self.bridged(error))),
-            Err(Failure::Refused(refusal)) => {
-                if !self.again(&refusal).await {
-                    self.end_refused(&refusal);
+            Err(Failure::Refused(refusal)) if self.again(&refusal).await => {}
+            Err(failure) => {
+                let stand_in = self.errand.failed(era, &failure);
+                let (client, source, method) = (&self.client, &self.source, &self.method);
+                match (stand_in, dress::failure(client, source, method, &self.params, era, failure)) {
+                    (Some(hit), _) => self.end_with(hit.how(), hit.raw),
+                    (None, Failure::Rpc(error)) => self.end(Err(error)),
+                    (None, Failure::Refused(refusal)) => self.end_refused(&refusal),
                 }
             }
         }
+    }
+
+    /// Ends with a result.
+    fn end_with(&mut self, how: How, raw: Raw) {
+        let result = dress::result(&self.client, &self.source, &self.method, raw);
+        self.end(result.map(|result| how.told_to(self.wish, result)));
     }
 
     /// Sends a call anew that failed, if it may be; see [`tries`].
@@ -346,34 +398,6 @@ impl Flight {
         true
     }
 
-    /// A complete result in the client's era and names.
-    fn dressed(&self, result: Bytes) -> Result<Bytes, RpcError> {
-        let result = match (self.client.era, self.lease.negotiated().era) {
-            (Era::Modern, Era::Legacy) => to_modern(&self.method, &self.lease, &result)?,
-            (Era::Legacy, Era::Modern) => {
-                bridge::result_to_legacy(&self.method, &result).map_err(|malformed| malformed.rpc_error())?
-            }
-            _ => result,
-        };
-        Ok(match &self.source.rename {
-            Some(rename) => rename.result(&self.method, result),
-            None => result,
-        })
-    }
-
-    /// An upstream's error in the client's era and names.
-    fn bridged(&self, error: RpcError) -> RpcError {
-        let error = match (self.client.era, self.lease.negotiated().era) {
-            (Era::Modern, Era::Legacy) => bridge::error_to_modern(&self.method, Some(&self.params), error),
-            (Era::Legacy, Era::Modern) => bridge::error_to_legacy(&self.method, error),
-            _ => error,
-        };
-        match &self.source.rename {
-            Some(rename) => rename.error(error),
-            None => error,
-        }
-    }
-
     /// The answer; nothing follows it.
     pub(crate) fn end(&mut self, outcome: Result<Bytes, RpcError>) {
         self.close();
@@ -383,12 +407,7 @@ impl Flight {
     pub(crate) fn end_refused(&mut self, refusal: &Refusal) {
         self.lease.tally().failed();
         self.close();
-        let status = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        let mut error = refusal.rpc_error();
-        if refusal.scope == LOST {
-            error.message.push_str("; nobody can say whether the call ran");
-        }
-        self.ready.push_back(Outgoing::End { status, body: message::error(&self.id, &error) });
+        self.ready.push_back(refused(&self.id, refusal));
     }
 
     /// True once the client wants no answer any more.
@@ -416,6 +435,16 @@ pub(crate) fn end(era: Era, id: &[u8], outcome: Result<Bytes, RpcError>) -> Outg
         Ok(result) => Outgoing::End { status: StatusCode::OK, body: message::result(id, &result) },
         Err(error) => Outgoing::End { status: status(era, &error), body: message::error(id, &error) },
     }
+}
+
+/// A refusal as the last message of a flow.
+pub(crate) fn refused(id: &[u8], refusal: &Refusal) -> Outgoing {
+    let status = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let mut error = refusal.rpc_error();
+    if refusal.scope == LOST {
+        error.message.push_str("; nobody can say whether the call ran");
+    }
+    Outgoing::End { status, body: message::error(id, &error) }
 }
 
 /// The HTTP status of an error: the modern era ties it to the code, the legacy era says 200.

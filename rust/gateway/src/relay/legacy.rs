@@ -15,7 +15,7 @@ use omnimind_wire::{
 use super::{
     Caller, Client, Route, Target, client,
     endpoint::{self, Resolved},
-    flight,
+    launch,
     level::Level,
     paused, state, tries,
 };
@@ -179,7 +179,7 @@ async fn answer(client: &Client, request: &Request) -> Reply {
             super::whole(Era::Legacy, &id, Err(RpcError::new(METHOD_NOT_FOUND, message)))
         }
         _ => match endpoint::resolve(client, request).await {
-            Ok(Resolved::Forward(route)) => flight::fly(client, route, request).await,
+            Ok(Resolved::Forward(route)) => launch::launch(client, route, request).await,
             Ok(Resolved::Answer(result)) => {
                 let result =
                     bridge::result_to_legacy(&request.method, &result).map_err(|malformed| malformed.rpc_error());

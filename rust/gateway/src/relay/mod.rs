@@ -19,8 +19,10 @@
 
 pub mod ask;
 mod client;
+mod dress;
 pub mod endpoint;
 pub mod flight;
+mod launch;
 mod legacy;
 pub mod level;
 pub mod listen;
@@ -41,6 +43,8 @@ use http::{HeaderMap, StatusCode};
 use omnimind_wire::{Era, Message, RpcError, era_of_header, message};
 
 pub use client::Client;
+pub(crate) use schemas::{Schemas, Word, heard_word, known_word};
+pub(crate) use tries::only_reads;
 
 use crate::{
     config::ServerSpec,

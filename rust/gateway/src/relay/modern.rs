@@ -12,7 +12,7 @@ use omnimind_wire::{
 use super::{
     Caller, Client, client,
     endpoint::{self, Resolved},
-    flight, listen, parked,
+    launch, listen, parked,
     state::{self, Held, What},
 };
 use crate::{reply::Reply, upstream::Failure};
@@ -80,7 +80,7 @@ async fn carry(client: &Client, request: &Request) -> Result<Reply, Failure> {
                 let params = Edit::new(&route.params).set(&["requestState"], quote(&own)).finish();
                 route.params = params.map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
             }
-            Ok(flight::fly(client, route, request).await)
+            Ok(launch::launch(client, route, request).await)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Arguments that travel as headers too (`x-mcp-header`): which they are, by server and tool.
 //!
-//! And beside them which tools a trusted server says may run twice.
+//! And beside them what a trusted server says of its tools: which may run twice, which only read.
 //!
 //! Learned from every `tools/list` that passes, and asked for once where a call comes first. Over HTTP a modern
 //! upstream compares header and argument itself and only needs the headers; behind a pipe nobody else would,
@@ -14,7 +14,7 @@ use memchr::memmem;
 use omnimind_wire::{
     Era, MODERN_VERSION, Object, bridge,
     headers::{PARAM_PREFIX, ParamHeader, check_params, mirror_params, param_headers},
-    json::{as_str, elements, find},
+    json::{as_bool, as_str, elements, find},
 };
 use parking_lot::RwLock;
 use tokio::time::Instant;
@@ -40,13 +40,43 @@ type Expected = Arc<[ParamHeader]>;
 type Tools = HashMap<Box<str>, Expected>;
 type Views = HashMap<Box<str>, Tools>;
 /// What trusted servers say of their tools, by server and by whose view of it.
-type Words = HashMap<Box<str>, HashMap<Box<str>, HashMap<Box<str>, bool>>>;
+type Words = HashMap<Box<str>, HashMap<Box<str>, HashMap<Box<str>, Word>>>;
+
+/// What a server says of one tool; what it leaves out is taken for the worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "the protocol's four hints")]
+pub(crate) struct Word {
+    /// It changes nothing.
+    pub(crate) read_only: bool,
+    /// It changes nothing more when repeated.
+    pub(crate) idempotent: bool,
+    /// It may destroy something; means nothing where it only reads.
+    pub(crate) destructive: bool,
+    /// It depends on nothing but the server.
+    pub(crate) closed_world: bool,
+    /// Of all the server says of it.
+    pub(crate) digest: u64,
+}
+
+impl Word {
+    fn read(raw: &[u8]) -> Self {
+        let hint = |name| find(raw, &["annotations", name]).ok().flatten().and_then(as_bool);
+        let digest = blake3::hash(raw);
+        Self {
+            read_only: hint("readOnlyHint") == Some(true),
+            idempotent: hint("idempotentHint") == Some(true),
+            destructive: hint("destructiveHint") == Some(true),
+            closed_world: hint("openWorldHint") == Some(false),
+            digest: digest.as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes),
+        }
+    }
+}
 
 /// Annotated tools, by server and by whose view of it.
 #[derive(Default)]
 pub(crate) struct Schemas {
     servers: RwLock<HashMap<Box<str>, Views>>,
-    repeatable: RwLock<Words>,
+    words: RwLock<Words>,
 }
 
 /// Whose view: all share that of a shared server.
@@ -75,12 +105,12 @@ impl Schemas {
         self.servers.read().get(view.server)?.get(view.whose)?.get(tool).cloned()
     }
 
-    fn may_repeat(&self, view: &View<'_>, tool: &str) -> Option<bool> {
-        self.repeatable.read().get(view.server)?.get(view.whose)?.get(tool).copied()
+    fn word(&self, view: &View<'_>, tool: &str) -> Option<Word> {
+        self.words.read().get(view.server)?.get(view.whose)?.get(tool).copied()
     }
 
-    fn keep_word(&self, view: &View<'_>, tools: impl Iterator<Item = (String, bool)>) {
-        let mut servers = self.repeatable.write();
+    fn keep_words(&self, view: &View<'_>, tools: impl Iterator<Item = (String, Word)>) {
+        let mut servers = self.words.write();
         let views = servers.entry(view.server.into()).or_default();
         if views.len() >= MOST_VIEWS && !views.contains_key(view.whose) {
             views.clear();
@@ -93,10 +123,15 @@ impl Schemas {
         }
     }
 
-    /// Forgets a server: it may say something else from now on.
+    /// Forgets what a server said of its tools: it may say something else from now on.
+    pub(crate) fn forget_words(&self, server: &str) {
+        self.words.write().remove(server);
+    }
+
+    /// Forgets a server.
     pub(crate) fn forget(&self, server: &str) {
         self.servers.write().remove(server);
-        self.repeatable.write().remove(server);
+        self.forget_words(server);
     }
 
     fn keep(&self, view: &View<'_>, tools: Vec<(String, Expected)>) {
@@ -152,7 +187,7 @@ pub(crate) fn learn(client: &Client, spec: &ServerSpec, method: &str, result: &[
     }
     let (schemas, view) = (&client.caller.plane.sessions.schemas, view(client, spec));
     if spec.trusts_annotations() {
-        schemas.keep_word(&view, words(result).into_iter());
+        schemas.keep_words(&view, words(result).into_iter());
     }
     let annotates = memmem::find(result, b"x-mcp-header").is_some();
     match schemas.known(&view) {
@@ -165,24 +200,33 @@ pub(crate) fn learn(client: &Client, spec: &ServerSpec, method: &str, result: &[
 
 /// True if a trusted server says that this call may run twice. Asks it, if it has not said so yet.
 pub(super) async fn is_repeatable(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease, params: &[u8]) -> bool {
-    let (schemas, view) = (&client.caller.plane.sessions.schemas, view(client, spec));
     let Some(tool) = find(params, &["name"]).ok().flatten().and_then(as_str) else { return false };
-    if let Some(word) = schemas.may_repeat(&view, &tool) {
-        return word;
-    }
-    let pages = pages(client, spec, lease);
-    let heard = tokio::time::timeout(LEARNED_IN, pages).await.unwrap_or_default();
-    schemas.keep_word(&view, heard.iter().flat_map(|page| words(page)));
-    schemas.may_repeat(&view, &tool).unwrap_or(false)
+    let word = match known_word(client, spec, &tool) {
+        None => heard_word(client, spec, lease, &tool).await,
+        known => known,
+    };
+    word.is_some_and(|word| word.read_only || word.idempotent)
 }
 
-/// The tools of a list, and whether they may run twice: they only read, or change nothing when repeated.
-fn words(result: &[u8]) -> Vec<(String, bool)> {
+/// What a trusted server said of a tool, if it has spoken of it.
+pub(crate) fn known_word(client: &Client, spec: &ServerSpec, tool: &str) -> Option<Word> {
+    client.caller.plane.sessions.schemas.word(&view(client, spec), tool)
+}
+
+/// Asks a server what it says of a tool; none if it does not list it in time.
+pub(crate) async fn heard_word(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease, tool: &str) -> Option<Word> {
+    let (schemas, view) = (&client.caller.plane.sessions.schemas, view(client, spec));
+    let pages = pages(client, spec, lease);
+    let heard = tokio::time::timeout(LEARNED_IN, pages).await.unwrap_or_default();
+    schemas.keep_words(&view, heard.iter().flat_map(|page| words(page)));
+    schemas.word(&view, tool)
+}
+
+/// The tools of a list, and what is said of them.
+fn words(result: &[u8]) -> Vec<(String, Word)> {
     let tools = find(result, &["tools"]).ok().flatten().and_then(|raw| elements(raw).ok()).unwrap_or_default();
-    let hint = |raw: &[u8], name| find(raw, &["annotations", name]).ok().flatten().is_some_and(|raw| raw == b"true");
-    let word = |raw: &[u8]| hint(raw, "readOnlyHint") || hint(raw, "idempotentHint");
     let named = |raw: &[u8]| find(raw, &["name"]).ok().flatten().and_then(as_str).map(std::borrow::Cow::into_owned);
-    tools.into_iter().filter_map(|raw| Some((named(raw)?, word(raw)))).collect()
+    tools.into_iter().filter_map(|raw| Some((named(raw)?, Word::read(raw)))).collect()
 }
 
 fn view<'a>(client: &'a Client, spec: &'a ServerSpec) -> View<'a> {

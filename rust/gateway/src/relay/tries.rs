@@ -96,7 +96,7 @@ pub(super) fn is_passing(outcome: &Result<Bytes, Failure>) -> bool {
 }
 
 /// The methods that change nothing by what they are.
-pub(super) fn only_reads(method: &str) -> bool {
+pub(crate) fn only_reads(method: &str) -> bool {
     matches!(
         method,
         "tools/list"

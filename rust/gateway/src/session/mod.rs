@@ -46,7 +46,7 @@ pub struct Sessions {
     tombstones: Mutex<Tombstones>,
     pub(crate) parking: Parking,
     pub(crate) paused: Paused,
-    pub(crate) schemas: Schemas,
+    pub(crate) schemas: Arc<Schemas>,
     pub(crate) interests: Arc<Interests>,
 }
 

@@ -1,0 +1,367 @@
+//! The memory of the gateway: what was answered before is answered again, as long as nothing says that it changed.
+//!
+//! ```text
+//! request ─ judge ─ keys ─┬─ hit ───────────────────────────────► answer
+//!                         ├─ being fetched: wait ───────────────► the same answer
+//!                         └─ miss: lead ─► upstream ─► keep ────► answer
+//! a call that may change something: generation + 1 when it is sent, + 1 when it is over
+//! ```
+//!
+//! The rules, ranked. Nothing kept for one principal is found by another: the verified principal is in the [`key`],
+//! except for what a trusted server calls public. Nothing outlives a change: an answer is kept, and a flight joined,
+//! only at the generation at which its call began, and whatever may change something moves the generation. What else
+//! an answer [depends](depends) on is looked at for every hit. And a memory that cannot help does no harm: whatever
+//! goes wrong here is a miss.
+//!
+//! Rooms: [`key`] spells a request, [`policy`] decides what may be kept, [`entry`] is what is kept beside an answer,
+//! [`path`] takes a request through, [`changes`] hears of what is kept that it is old, [`report`] tells clients and
+//! operators what happened.
+
+pub mod changes;
+mod depends;
+mod entry;
+mod key;
+pub(crate) mod path;
+mod policy;
+pub(crate) mod report;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+use omnimind_cache::{
+    Freshness, Key,
+    disk::{Disk, DiskLimits, DiskRefused},
+    flight::Flights,
+    generation::Generation,
+    levels::{self, Found, Level, LevelLimits, Levels},
+};
+use omnimind_wire::Era;
+use parking_lot::RwLock;
+
+use self::{changes::Changes, entry::Head, key::Keys, policy::Scope};
+use crate::{
+    config::{Cache, ServerSpec, Snapshot},
+    relay::Schemas,
+    session::Sessions,
+    upstream::{Change, Failure, Watch},
+};
+
+/// How often entries that have ended are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+/// No larger answer is kept: packing and unpacking one takes the time of many small ones.
+const LARGEST: u64 = 2 << 20;
+/// How often a folder on disk that another gateway holds is tried again.
+const DISK_AGAIN: Duration = Duration::from_secs(2);
+/// Methods and tools of one server that are remembered as never kept.
+const MOST_NEVER_KEPT: usize = 4_096;
+
+/// What one flight brings to all who wait for it.
+type Brought = Result<Raw, Lost>;
+
+/// A call that failed for good.
+#[derive(Debug, Clone)]
+pub(crate) struct Lost {
+    /// The upstream's, in which its error speaks.
+    pub(crate) era: Era,
+    pub(crate) failure: Failure,
+}
+
+/// An upstream's result in its own era and names, without what is between a worker and us.
+#[derive(Debug, Clone)]
+pub(crate) struct Raw {
+    pub(crate) era: Era,
+    /// The server's name and version, raw; may be empty.
+    pub(crate) info: Bytes,
+    pub(crate) result: Bytes,
+}
+
+/// An answer from memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Hit {
+    pub(crate) raw: Raw,
+    pub(crate) level: Level,
+    pub(crate) age_ms: u64,
+    /// What is left of its time; 0 if it is past it.
+    pub(crate) left_ms: u64,
+    /// How long it is past its time.
+    pub(crate) past_ms: u64,
+}
+
+impl Hit {
+    /// What becomes of a request that it answers.
+    pub(crate) fn how(&self) -> report::How {
+        report::How::Hit { level: self.level, age_ms: self.age_ms, stale: self.left_ms == 0 }
+    }
+}
+
+/// Everything remembered, and what is being fetched.
+pub(crate) struct Memory {
+    /// None while the cache is off.
+    levels: ArcSwapOption<Levels>,
+    flights: Flights<(Key, u64), Brought>,
+    shelves: ArcSwap<HashMap<Box<str>, Arc<Shelf>>>,
+    settings: ArcSwap<Cache>,
+    schemas: Arc<Schemas>,
+    changes: Arc<Changes>,
+    /// Why there is no level on disk.
+    disk_off: ArcSwapOption<String>,
+    /// Tells the generations of this process from those of another.
+    process: u64,
+}
+
+/// What is known of one server's answers.
+struct Shelf {
+    spec: Arc<ServerSpec>,
+    digest: [u8; 32],
+    group: u32,
+    catalogue: Generation,
+    data: Generation,
+    never_kept: RwLock<HashSet<u64>>,
+    counts: Counts,
+}
+
+/// What became of requests that might have been answered from memory.
+#[derive(Debug, Default)]
+struct Counts {
+    hits: [AtomicU64; 3],
+    stale: AtomicU64,
+    shared: AtomicU64,
+    misses: AtomicU64,
+    kept: AtomicU64,
+    changes: AtomicU64,
+}
+
+impl Shelf {
+    fn new(version: &str, spec: &Arc<ServerSpec>) -> Arc<Self> {
+        Arc::new(Self {
+            spec: Arc::clone(spec),
+            digest: key::server_digest(version, spec),
+            group: key::group(&spec.name),
+            catalogue: Generation::new(),
+            data: Generation::new(),
+            never_kept: RwLock::default(),
+            counts: Counts::default(),
+        })
+    }
+
+    fn generation(&self, scope: Scope) -> &Generation {
+        match scope {
+            Scope::Catalogue => &self.catalogue,
+            Scope::Data => &self.data,
+        }
+    }
+
+    /// What the server works on may have changed.
+    fn changed(&self) {
+        self.data.advance();
+        self.counts.changes.fetch_add(1, Relaxed);
+    }
+
+    /// Everything may have changed.
+    fn forget(&self) {
+        self.catalogue.advance();
+        self.changed();
+    }
+
+    /// True for a method or tool whose last answer could not be kept: nobody waits for another's then.
+    fn is_never_kept(&self, subject: u64) -> bool {
+        self.never_kept.read().contains(&subject)
+    }
+
+    fn note_kept(&self, subject: u64, kept: bool) {
+        if self.is_never_kept(subject) == kept {
+            let mut never = self.never_kept.write();
+            if kept {
+                never.remove(&subject);
+            } else if never.len() < MOST_NEVER_KEPT {
+                never.insert(subject);
+            }
+        }
+    }
+}
+
+impl Memory {
+    /// An empty memory; `process` is a number that no other gateway process has. Called inside a tokio runtime.
+    pub(crate) fn new(snapshot: &Snapshot, sessions: &Sessions, process: u64) -> Arc<Self> {
+        let memory = Arc::new(Self {
+            levels: ArcSwapOption::empty(),
+            flights: Flights::new(),
+            shelves: ArcSwap::default(),
+            settings: ArcSwap::from_pointee(snapshot.cache.clone()),
+            schemas: Arc::clone(&sessions.schemas),
+            changes: Changes::new(&snapshot.version, sessions),
+            disk_off: ArcSwapOption::empty(),
+            process,
+        });
+        memory.take_shelves(snapshot);
+        memory.open(snapshot);
+        tokio::spawn(sweep(Arc::downgrade(&memory)));
+        memory
+    }
+
+    /// Follows a new configuration. A server that is configured otherwise begins with nothing.
+    pub(crate) fn apply(self: &Arc<Self>, snapshot: &Snapshot) {
+        self.take_shelves(snapshot);
+        if **self.settings.load() != snapshot.cache {
+            self.settings.store(Arc::new(snapshot.cache.clone()));
+            self.levels.store(None);
+            self.open(snapshot);
+        }
+    }
+
+    fn take_shelves(&self, snapshot: &Snapshot) {
+        let old = self.shelves.load();
+        let shelf = |spec: &Arc<ServerSpec>| match old.get(&*spec.name) {
+            Some(shelf) if shelf.spec == *spec => Arc::clone(shelf),
+            _ => Shelf::new(&snapshot.version, spec),
+        };
+        let shelves = snapshot.servers.iter().map(|spec| (spec.name.as_str().into(), shelf(spec))).collect();
+        drop(old);
+        self.shelves.store(Arc::new(shelves));
+    }
+
+    /// Opens the levels. The one on disk may still be another gateway's for a moment.
+    fn open(self: &Arc<Self>, snapshot: &Snapshot) {
+        let settings = &snapshot.cache;
+        if !settings.enabled {
+            return;
+        }
+        let items = usize::try_from(settings.max_items).unwrap_or(usize::MAX);
+        let mut limits = LevelLimits::of(settings.max_bytes, items, settings.compressed_bytes);
+        limits.ram.item_bytes = limits.ram.item_bytes.min(LARGEST);
+        self.levels.store(Some(Arc::new(Levels::new(&limits, None, now_ms()))));
+        if settings.disk_bytes > 0 {
+            let folder = snapshot.state_dir.join("cache");
+            tokio::spawn(open_disk(Arc::downgrade(self), folder, settings.clone(), limits));
+        }
+    }
+
+    fn shelf(&self, server: &str) -> Option<Arc<Shelf>> {
+        self.shelves.load().get(server).cloned()
+    }
+
+    /// An answer that holds, fresh or past its time.
+    async fn look(&self, shelf: &Shelf, keys: &Keys) -> Option<Hit> {
+        for key in [Some(&keys.own), keys.public.as_ref()].into_iter().flatten() {
+            if let Some(hit) = self.look_under(shelf, key).await {
+                return Some(hit);
+            }
+        }
+        None
+    }
+
+    async fn look_under(&self, shelf: &Shelf, key: &Key) -> Option<Hit> {
+        let levels = self.levels.load();
+        let levels = levels.as_ref()?;
+        let now_ms = now_ms();
+        let found = match levels.get(key, now_ms) {
+            Found::Hit(found) => found,
+            Found::Miss => return None,
+            Found::Cold(cold) => {
+                let levels = Arc::clone(levels);
+                tokio::task::spawn_blocking(move || levels.read_cold(cold, now_ms)).await.ok().flatten()?
+            }
+        };
+        let hit = self.held(shelf, found, now_ms);
+        if hit.is_none() {
+            levels.remove(key);
+        }
+        hit
+    }
+
+    /// The answer of an entry, if all that it hangs on is as it was.
+    fn held(&self, shelf: &Shelf, found: levels::Hit, now_ms: u64) -> Option<Hit> {
+        let levels::Hit { entry, freshness, level, .. } = found;
+        let head = Head::unpack(&entry.head)?;
+        let now = shelf.generation(head.scope).now();
+        let of_now =
+            if head.process == self.process { head.generation == now } else { head.depends.is_some() && now == 0 };
+        if !of_now || freshness == Freshness::Expired || !head.depends.as_ref().is_none_or(depends::Depends::holds) {
+            return None;
+        }
+        let counter =
+            if freshness == Freshness::Fresh { &shelf.counts.hits[level as usize] } else { &shelf.counts.stale };
+        counter.fetch_add(1, Relaxed);
+        Some(Hit {
+            raw: Raw { era: head.era, info: head.info, result: entry.body },
+            level,
+            age_ms: now_ms.saturating_sub(entry.life.created_ms),
+            left_ms: entry.life.fresh_until_ms.saturating_sub(now_ms),
+            past_ms: now_ms.saturating_sub(entry.life.fresh_until_ms),
+        })
+    }
+}
+
+/// What an upstream reports moves its generations, before any client hears of it.
+impl Watch for Memory {
+    fn changed(&self, server: &str, _principal: Option<&str>, change: Change) {
+        let Some(shelf) = self.shelf(server) else { return };
+        match change {
+            Change::Tools => {
+                self.schemas.forget_words(server);
+                shelf.catalogue.advance();
+            }
+            Change::Prompts => {
+                shelf.catalogue.advance();
+            }
+            Change::Resources | Change::Updated(_) | Change::Data => shelf.changed(),
+            Change::Lost => shelf.forget(),
+            Change::Restarted => {
+                self.schemas.forget_words(server);
+                shelf.forget();
+            }
+        }
+    }
+}
+
+/// Adds the level on disk, as soon as no other process holds its folder. What was remembered until then is fetched
+/// again.
+async fn open_disk(memory: Weak<Memory>, folder: PathBuf, settings: Cache, limits: LevelLimits) {
+    loop {
+        let (folder, size) = (folder.clone(), DiskLimits::of(settings.disk_bytes));
+        let opened = tokio::task::spawn_blocking(move || Disk::open(&folder, size, now_ms())).await;
+        let Some(memory) = memory.upgrade().filter(|memory| **memory.settings.load() == settings) else { return };
+        let why = match opened {
+            Ok(Ok(disk)) => {
+                memory.levels.store(Some(Arc::new(Levels::new(&limits, Some(disk), now_ms()))));
+                memory.disk_off.store(None);
+                return;
+            }
+            Ok(Err(refused)) => refused,
+            Err(_) => return,
+        };
+        let again = matches!(why, DiskRefused::Locked);
+        memory.disk_off.store(Some(Arc::new(why.to_string())));
+        if !again {
+            return;
+        }
+        drop(memory);
+        tokio::time::sleep(DISK_AGAIN).await;
+    }
+}
+
+/// Takes out what has ended, a little at a time.
+async fn sweep(memory: Weak<Memory>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(memory) = memory.upgrade() else { return };
+        if let Some(levels) = &*memory.levels.load() {
+            levels.sweep(now_ms());
+        }
+    }
+}
+
+/// The wall clock: what is on disk outlives the process.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,369 @@
+//! A request's way through the memory: answered at once, waiting for another's answer, or sent on with an errand.
+//!
+//! Whoever carries a request asks [`begin`] first. With [`Course::Go`] comes an [`Errand`]: what is to be done when
+//! the upstream has answered. Dropping it unfinished (the client went away) hands the lead to the next who
+//! waits, and ends what the call may have changed.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use omnimind_cache::{
+    Entry, Key,
+    flight::{Joined, Landed, Leader, Waiter},
+};
+use omnimind_wire::{
+    Era,
+    error::INVALID_PARAMS,
+    json::{as_str, find},
+};
+
+use super::{
+    Brought, Hit, Lost, Memory, Raw, Shelf,
+    changes::What,
+    entry::Head,
+    key::{self, Keys, Subject},
+    now_ms,
+    policy::{self, Kind, Plan},
+    report::{How, Wish},
+};
+use crate::{
+    config::ServerSpec,
+    relay::{Client, Word, heard_word, known_word, only_reads},
+    upstream::{Failure, Lease},
+};
+
+/// What took so long to make goes to the disk at once.
+const DEAR: Duration = Duration::from_millis(20);
+
+/// A request on its way to a server, in that server's names.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) spec: &'a Arc<ServerSpec>,
+    pub(crate) method: &'a str,
+    /// Empty means absent.
+    pub(crate) params: &'a Bytes,
+    /// It answers questions of an earlier one.
+    pub(crate) continues: bool,
+    /// What the client said about the cache.
+    pub(crate) wish: Wish,
+}
+
+/// What becomes of a request.
+pub(crate) enum Course {
+    /// It is answered.
+    Hit(Hit),
+    /// The same is being fetched for this principal.
+    Wait(Waiting),
+    /// It goes upstream.
+    Go(Errand),
+}
+
+/// A place in the queue for an answer that is being fetched.
+pub(crate) struct Waiting {
+    waiter: Waiter<(Key, u64), Brought>,
+    keeping: Keeping,
+}
+
+/// How a wait ended.
+pub(crate) enum Waited {
+    /// With what another brought.
+    Brought(Brought),
+    /// It is this one's turn.
+    Go(Box<Errand>),
+}
+
+/// What is to be done with the answer to a request that goes upstream.
+pub(crate) struct Errand {
+    keeping: Option<Keeping>,
+    writing: Option<Writing>,
+    stand_in: Option<Hit>,
+    /// What became of the request, for whoever asks.
+    pub(crate) how: How,
+}
+
+/// The duty to keep an answer, and to bring it to those who wait.
+struct Keeping {
+    memory: Arc<Memory>,
+    shelf: Arc<Shelf>,
+    plan: Plan,
+    keys: Keys,
+    subject: u64,
+    /// The generation before the call began.
+    began: u64,
+    leader: Option<Leader<(Key, u64), Brought>>,
+    /// It is a page of a list, asked for by a cursor.
+    is_page: bool,
+    /// The resource it reads.
+    uri: Option<Box<str>>,
+    since: Instant,
+}
+
+/// A call that may change something: the generation moves before it is sent and when it is over.
+struct Writing(Arc<Shelf>);
+
+impl Writing {
+    fn begin(shelf: &Arc<Shelf>) -> Self {
+        shelf.changed();
+        Self(Arc::clone(shelf))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.changed();
+    }
+}
+
+/// How the answer to a request may be kept, and under which keys; or why not.
+pub(super) struct Judged {
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) planned: Result<(Plan, Keys), &'static str>,
+    /// The method and the tool, as one number.
+    pub(super) subject: u64,
+    /// The call may change something.
+    pub(super) writes: bool,
+}
+
+/// Takes a request as far as the memory goes.
+pub(crate) async fn begin(asked: Asked<'_>) -> Course {
+    let memory = &asked.client.caller.plane.memory;
+    let Some(Judged { shelf, planned, subject, writes }) = judge(&asked).await else {
+        return Course::Go(Errand::unkept(How::NotKept("the server is not configured any more")));
+    };
+    let (plan, keys) = match planned {
+        Ok(_) if asked.wish.no_store => return Course::Go(Errand::unkept(How::Bypassed)),
+        Ok(planned) => planned,
+        Err(why) => {
+            let writing = writes.then(|| Writing::begin(&shelf));
+            return Course::Go(Errand { writing, ..Errand::unkept(How::NotKept(why)) });
+        }
+    };
+    let began = shelf.generation(plan.kind.scope()).now();
+    let found = memory.look(&shelf, &keys).await;
+    let stand_in = match found {
+        Some(hit) if hit.left_ms > 0 || hit.past_ms < shelf.spec.cache.stale_ms => return Course::Hit(hit),
+        old => old,
+    };
+    let joins = !shelf.is_never_kept(subject);
+    let keeping = Keeping::new(&asked, shelf, plan, keys, subject, began);
+    if !joins {
+        return Course::Go(Errand { keeping: Some(keeping), stand_in, ..Errand::unkept(How::Missed) });
+    }
+    match memory.flights.join((keys.own, began)) {
+        Joined::Lead(leader) => Course::Go(keeping.lead(leader, stand_in)),
+        Joined::Wait(waiter) => Course::Wait(Waiting { waiter, keeping }),
+    }
+}
+
+/// The errand of a request that nobody waits for; none if its answer is not kept, or just being fetched.
+pub(crate) async fn ahead(asked: Asked<'_>) -> Option<Errand> {
+    let memory = &asked.client.caller.plane.memory;
+    let Judged { shelf, planned, subject, .. } = judge(&asked).await?;
+    let (plan, keys) = planned.ok()?;
+    let began = shelf.generation(plan.kind.scope()).now();
+    let keeping = Keeping::new(&asked, shelf, plan, keys, subject, began);
+    match memory.flights.join((keys.own, began)) {
+        Joined::Lead(leader) => Some(keeping.lead(leader, None)),
+        Joined::Wait(_) => None,
+    }
+}
+
+/// What the memory makes of a request, without looking for an answer.
+pub(super) async fn judge(asked: &Asked<'_>) -> Option<Judged> {
+    let memory = &asked.client.caller.plane.memory;
+    let shelf = memory.shelf(&asked.spec.name)?;
+    let tool = match asked.method {
+        "tools/call" => find(asked.params, &["name"]).ok().flatten().and_then(as_str),
+        _ => None,
+    };
+    let word = match &tool {
+        Some(tool) if asked.spec.trusts_annotations() => word(asked, tool).await,
+        _ => None,
+    };
+    let writes = match asked.method {
+        "tools/call" => !word.is_some_and(|word| word.read_only && !word.destructive),
+        method => !only_reads(method),
+    };
+    let planned = if memory.levels.load().is_none() {
+        Err("the cache is off")
+    } else if asked.continues {
+        Err("it continues an earlier request")
+    } else {
+        let said = tool.as_deref().zip(word);
+        policy::plan(asked.spec, asked.method, said).and_then(|plan| {
+            let subject = Subject {
+                server: &shelf.digest,
+                spec: asked.spec,
+                client: asked.client,
+                method: asked.method,
+                params: asked.params,
+                tool: word.map_or(0, |word| word.digest),
+            };
+            Ok((plan, key::keys(&subject).map_err(|_| "its params cannot be read")?))
+        })
+    };
+    let subject = subject(asked.method, tool.as_deref());
+    Some(Judged { shelf, planned, subject, writes })
+}
+
+fn subject(method: &str, tool: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (method, tool).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What a trusted server says of a tool; it is asked, if it has not said so yet.
+async fn word(asked: &Asked<'_>, tool: &str) -> Option<Word> {
+    if let Some(word) = known_word(asked.client, asked.spec, tool) {
+        return Some(word);
+    }
+    let lease = asked.client.lease(asked.spec, "").await.ok()?;
+    heard_word(asked.client, asked.spec, &lease, tool).await
+}
+
+impl Keeping {
+    fn new(asked: &Asked<'_>, shelf: Arc<Shelf>, plan: Plan, keys: Keys, subject: u64, began: u64) -> Self {
+        let param = |key| find(asked.params, &[key]).ok().flatten();
+        Self {
+            memory: Arc::clone(&asked.client.caller.plane.memory),
+            shelf,
+            plan,
+            keys,
+            subject,
+            began,
+            leader: None,
+            is_page: plan.kind.is_list() && param("cursor").is_some(),
+            uri: if plan.kind == Kind::Resource { param("uri").and_then(as_str).map(Into::into) } else { None },
+            since: Instant::now(),
+        }
+    }
+
+    /// Goes upstream for all who want the same.
+    fn lead(mut self, leader: Leader<(Key, u64), Brought>, stand_in: Option<Hit>) -> Errand {
+        self.shelf.counts.misses.fetch_add(1, Relaxed);
+        self.leader = Some(leader);
+        Errand { keeping: Some(self), writing: None, stand_in, how: How::Missed }
+    }
+
+    /// Keeps an answer, if it may be kept and nothing has changed since the call began. `result` is the answer as
+    /// it came, `raw` what clients may see of it.
+    fn keep(&self, lease: &Lease, raw: &Raw, result: &[u8]) -> bool {
+        let Some(levels) = self.memory.levels.load_full() else { return false };
+        let kept = policy::judge(&self.plan, &self.shelf.spec, raw.era, result, now_ms());
+        self.shelf.note_kept(self.subject, kept.is_some());
+        let Some(kept) = kept else { return false };
+        // Written between the worker's look and now, it would be old already.
+        if !kept.depends.as_ref().is_none_or(super::depends::Depends::holds) {
+            return false;
+        }
+        let key = if kept.public { self.keys.public.unwrap_or(self.keys.own) } else { self.keys.own };
+        let head = Head {
+            era: raw.era,
+            scope: self.plan.kind.scope(),
+            generation: self.began,
+            process: self.memory.process,
+            info: raw.info.clone(),
+            depends: kept.depends,
+        };
+        let entry = Entry { life: kept.life, head: head.pack(), body: raw.result.clone() };
+        if self.since.elapsed() >= DEAR {
+            levels.put_through(&key, self.shelf.group, entry, now_ms());
+        } else {
+            levels.put(&key, self.shelf.group, entry, now_ms());
+        }
+        // A change that came meanwhile has moved the generation, so that the entry is no hit.
+        let holds = self.shelf.generation(self.plan.kind.scope()).now() == self.began;
+        if holds {
+            self.shelf.counts.kept.fetch_add(1, Relaxed);
+            self.follow(lease, Duration::from_millis(kept.life.fresh_until_ms.saturating_sub(kept.life.created_ms)));
+        }
+        holds
+    }
+
+    /// Sees to it that a change of what is kept is heard of. Where it cannot be, its time alone counts.
+    fn follow(&self, lease: &Lease, time: Duration) {
+        let what = match self.plan.kind {
+            Kind::Server => return,
+            Kind::Tool if self.shelf.spec.first_party => What::Data,
+            Kind::Tool | Kind::Tools => What::Tools,
+            Kind::Prompts => What::Prompts,
+            Kind::Resources => What::Resources,
+            Kind::Resource => What::Resource(self.uri.as_deref().unwrap_or_default()),
+        };
+        self.memory.changes.ensure(lease, what, tokio::time::Instant::now() + time);
+    }
+}
+
+impl Keeping {
+    /// A cursor that is refused shows that the list is another by now: none of its pages is good any more.
+    fn drop_pages(&self, failure: &Failure) {
+        if self.is_page && matches!(failure, Failure::Rpc(error) if error.code == INVALID_PARAMS) {
+            self.shelf.generation(self.plan.kind.scope()).advance();
+        }
+    }
+}
+
+impl Waiting {
+    /// Waits for what another brings, or for this one's turn.
+    pub(crate) async fn landed(self) -> Waited {
+        let Self { waiter, keeping } = self;
+        match waiter.await {
+            Landed::Shared(brought) => {
+                keeping.shelf.counts.shared.fetch_add(1, Relaxed);
+                Waited::Brought(brought)
+            }
+            Landed::Lead(leader) => Waited::Go(Box::new(keeping.lead(leader, None))),
+            Landed::Alone => Waited::Go(Box::new(Errand::unkept(How::Missed))),
+        }
+    }
+}
+
+impl Errand {
+    /// Nothing is to be kept, and nothing changes.
+    fn unkept(how: How) -> Self {
+        Self { keeping: None, writing: None, stand_in: None, how }
+    }
+
+    /// The upstream has answered: keeps what may be kept, brings it to those who wait, and hands it back without
+    /// what is between a worker and us.
+    pub(crate) fn landed(&mut self, lease: &Lease, spec: &ServerSpec, result: &Bytes) -> Raw {
+        let agreed = lease.negotiated();
+        let info = find(&agreed.result, &["serverInfo"]).ok().flatten();
+        let info = info.map_or_else(Bytes::new, |info| agreed.result.slice_ref(info));
+        let raw = Raw { era: agreed.era, info, result: policy::without_own(spec, result) };
+        // What the call may have changed is changed before its client hears of it.
+        self.writing = None;
+        let Some(mut keeping) = self.keeping.take() else { return raw };
+        let kept = keeping.keep(lease, &raw, result);
+        self.how = How::Fetched { kept };
+        if let Some(leader) = keeping.leader.take() {
+            if kept { leader.finish(Ok(raw.clone())) } else { leader.abandon() }
+        }
+        raw
+    }
+
+    /// The call has failed for good; `era` is the upstream's. Those who wait learn the same, and an answer past
+    /// its time stands in where the upstream could not be reached.
+    pub(crate) fn failed(&mut self, era: Era, failure: &Failure) -> Option<Hit> {
+        if let Some(mut keeping) = self.keeping.take() {
+            keeping.drop_pages(failure);
+            if let Some(leader) = keeping.leader.take() {
+                leader.finish(Err(Lost { era, failure: failure.clone() }));
+            }
+        }
+        self.writing = None;
+        self.stand_in.take().filter(|_| matches!(failure, Failure::Refused(_)))
+    }
+
+    /// The call turned into a conversation: others fetch for themselves.
+    pub(crate) fn converses(&mut self) {
+        if let Some(leader) = self.keeping.take().and_then(|mut keeping| keeping.leader.take()) {
+            leader.abandon();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! From a resolved request to the beginning of its answer: out of memory, together with others who want the same, or
+//! by a flight of its own.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{HeaderName, HeaderValue};
+use omnimind_wire::{Reason, Refusal, Request, RpcError};
+
+use super::{
+    Client, Route, ask, dress,
+    flight::{Grounded, end, flow, refused, take_off},
+    meta::{self, Sent},
+};
+use crate::{
+    cache::{
+        Hit,
+        path::{self, Asked, Course, Errand, Waited, Waiting},
+        report::{How, Wish},
+    },
+    reply::{Outflow, Outgoing, Reply, Shape, Whole},
+    session::Ticket,
+    upstream::Failure,
+};
+
+type Headers = Vec<(HeaderName, HeaderValue)>;
+
+/// One request with where it goes and what its client wishes of the memory.
+struct Launch {
+    client: Client,
+    route: Route,
+    request: Request,
+    wish: Wish,
+}
+
+/// Answers a request, out of memory or by the server it was resolved to.
+pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> Reply {
+    let own = request.meta.as_deref().filter(|_| request.has_own_meta());
+    let wish = own.map(Wish::read).unwrap_or_default();
+    let continues = request.has_state || request.param("inputResponses").is_some();
+    let (spec, params) = (&route.source.spec, &route.params);
+    match path::begin(Asked { client, spec, method: &request.method, params, continues, wish }).await {
+        Course::Hit(hit) => {
+            if hit.left_ms == 0 {
+                refresh(client, &route, request);
+            }
+            let how = hit.how();
+            let result = dress::hit(client, &route.source, &request.method, hit);
+            whole(
+                end(client.era, &request.id_raw, result.map(|result| how.told_to(wish, result))),
+                how.headers_for(wish),
+            )
+        }
+        Course::Go(errand) => {
+            Launch { client: client.clone(), route, request: request.clone(), wish }.depart(errand).await
+        }
+        Course::Wait(waiting) => {
+            let flow = Launch { client: client.clone(), route, request: request.clone(), wish }.wait(waiting);
+            let flow = Box::pin(stream::once(flow).flatten());
+            Reply::Flow { flow, headers: How::Shared.headers_for(wish), shape: Shape::Call }
+        }
+    }
+}
+
+/// Fetches an answer anew that is past its time, beside the request it still serves.
+fn refresh(client: &Client, route: &Route, request: &Request) {
+    let (client, route, method) = (client.clone(), route.clone(), request.method.clone());
+    tokio::spawn(async move { ask::refresh(&client, &route.source, &method, &route.params).await });
+}
+
+/// A last message as a whole answer.
+fn whole(last: Outgoing, headers: Headers) -> Reply {
+    match last {
+        Outgoing::End { status, body } => Reply::Whole(Whole { status, headers, body }),
+        Outgoing::Message(_) | Outgoing::Event { .. } => Reply::Accepted,
+    }
+}
+
+impl Launch {
+    /// Carries the request to its server.
+    async fn depart(self, errand: Errand) -> Reply {
+        let headers = errand.how.headers_for(self.wish);
+        match take_off(&self.client, self.route.clone(), &self.request, errand, self.wish).await {
+            Ok(flight) => Reply::Flow { flow: flow(flight), headers, shape: Shape::Call },
+            Err(Grounded { stand_in: Some(hit), .. }) => {
+                let headers = hit.how().headers_for(self.wish);
+                whole(self.remembered(hit), headers)
+            }
+            Err(Grounded { failure: Failure::Refused(refusal), .. }) => {
+                Reply::Refused { refusal, id: self.request.id_raw }
+            }
+            Err(Grounded { failure, .. }) => whole(self.failed(failure), headers),
+        }
+    }
+
+    /// Waits for an answer that is being fetched for another request, or fetches it in its place.
+    async fn wait(self, waiting: Waiting) -> Outflow {
+        let id = self.request.id.raw();
+        let ticket = match self.client.session.as_ref().map(|session| session.begin(&id)).transpose() {
+            Ok(ticket) => ticket,
+            Err(failure) => return last(self.failed(failure)),
+        };
+        let patience = meta::patience(Sent::of(&self.request), self.route.source.spec.longest());
+        let waited = tokio::select! {
+            biased;
+            () = Ticket::cancelled(ticket.as_ref()) => return Box::pin(stream::empty()),
+            waited = tokio::time::timeout(patience, waiting.landed()) => waited,
+        };
+        // The flight that may follow has a ticket of its own.
+        drop(ticket);
+        match waited {
+            Ok(Waited::Brought(Ok(raw))) => {
+                let result = dress::result(&self.client, &self.route.source, &self.request.method, raw);
+                last(self.end(How::Shared, result))
+            }
+            Ok(Waited::Brought(Err(lost))) => {
+                let (client, source, method) = (&self.client, &self.route.source, &self.request.method);
+                last(self.failed(dress::failure(client, source, method, &self.route.params, lost.era, lost.failure)))
+            }
+            Ok(Waited::Go(errand)) => {
+                match take_off(&self.client, self.route.clone(), &self.request, *errand, self.wish).await {
+                    Ok(flight) => flow(flight),
+                    Err(grounded) => last(self.failed(grounded.failure)),
+                }
+            }
+            Err(_late) => {
+                let detail = "the same request of another did not finish before the deadline";
+                last(self.failed(Refusal::new(Reason::Deadline, "request", detail).into()))
+            }
+        }
+    }
+
+    fn remembered(&self, hit: Hit) -> Outgoing {
+        let how = hit.how();
+        self.end(how, dress::hit(&self.client, &self.route.source, &self.request.method, hit))
+    }
+
+    fn failed(&self, failure: Failure) -> Outgoing {
+        match failure {
+            Failure::Rpc(error) => end(self.client.era, &self.request.id_raw, Err(error)),
+            Failure::Refused(refusal) => refused(&self.request.id_raw, &refusal),
+        }
+    }
+
+    fn end(&self, how: How, result: Result<Bytes, RpcError>) -> Outgoing {
+        end(self.client.era, &self.request.id_raw, result.map(|result| how.told_to(self.wish, result)))
+    }
+}
+
+fn last(message: Outgoing) -> Outflow {
+    Box::pin(stream::iter([message]))
+}
