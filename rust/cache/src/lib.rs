@@ -10,6 +10,7 @@ pub mod compressed;
 pub mod disk;
 pub mod flight;
 pub mod generation;
+pub mod levels;
 pub mod predict;
 pub mod ram;
 pub mod semantic;
