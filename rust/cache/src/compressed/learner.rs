@@ -3,7 +3,7 @@
 //! Pure bookkeeping. A group collects samples until it has enough, is due, and gives them away to be trained on.
 //! A new dictionary counts if it makes samples it has not seen [`GAIN`] smaller than what was used before; from then
 //! on nothing is collected. Each [`WINDOW`] of packed bytes is compared with what the dictionary did on those samples:
-//! a quarter worse, and the answers have changed, so it collects anew. A training that brought nothing doubles what
+//! a quarter worse and more, and the answers have changed, so it collects anew. A training that brought nothing doubles what
 //! must be packed before the next try, so answers without a pattern cost ever less.
 
 use std::sync::Arc;
@@ -19,6 +19,8 @@ const HELD_OUT: usize = 8;
 const WINDOW: u64 = 512 * 1024;
 /// To wait for as long as the dictionary pays.
 const NOT_AT_ALL: u64 = u64::MAX;
+/// And by how many parts of a thousand of the bodies, so that nothing is learned anew for a trifle.
+const WORSE: u64 = 25;
 /// How much smaller the unseen samples must become, in parts of a hundred.
 pub(super) const GAIN: u64 = 10;
 
@@ -129,7 +131,7 @@ impl Learner {
         }
         let left = self.window.bytes_out * 1_000 / self.window.bytes_in;
         self.window = Window::default();
-        if self.wait_bytes == NOT_AT_ALL && left > self.promised + self.promised / 4 {
+        if self.wait_bytes == NOT_AT_ALL && left > self.promised + self.promised / 4 + WORSE {
             self.wait_bytes = 0;
         }
     }

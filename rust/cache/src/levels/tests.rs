@@ -182,7 +182,7 @@ fn a_removed_or_replaced_or_cleared_entry_is_in_no_level() {
 #[test]
 fn under_load_no_reader_sees_what_was_replaced_removed_or_cleared() {
     let folder = Folder::new("load");
-    let rounds = if std::env::var_os("OMNIMIND_FULL").is_some() { 200_000 } else { 6_000 };
+    let rounds = if std::env::var_os("OMNIMIND_FULL").is_some() { 200_000 } else { 2_500 };
     let levels = levels(16, folder.disk());
     let settled: Vec<AtomicU64> = (0..24).map(|_| AtomicU64::new(0)).collect();
     let done = AtomicBool::new(false);
@@ -244,7 +244,7 @@ fn every_lookup_is_counted_once_at_each_level_it_reached() {
     let folder = Folder::new("stats");
     let levels = levels(50, folder.disk());
     let mut random = 1_u64;
-    let lookups = 20_000;
+    let lookups = 4_000;
     for _ in 0..lookups {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let number = (random >> 33) % 400;
