@@ -56,14 +56,14 @@ CHANGES: dict[str, tuple[str, dict[str, Any], tuple[str, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_commit_of_a_second_instance_makes_an_answer_stale(name: str, tmp_path: Path) -> None:
-    """Whatever it commits: here a row that every such file has, which stays as long as it was."""
+    """Whatever it commits: here a word in capitals, in a row that every such file has."""
     reading, arguments, (writing, written) = CHANGES[name]
     server = built(name, tmp_path)
     do(server, writing, **written)
     stamps = kept(server, reading, **arguments)
     assert holds(kept(server, reading, **arguments)), "reading changes nothing"
     (path,) = {stamp["path"] for stamp in stamps if stamp["path"].endswith(".db")}
-    elsewhere(COMMIT, path, "UPDATE owner SET principal = principal")
+    elsewhere(COMMIT, path, "UPDATE owner SET principal = upper(principal)")
     assert not holds(stamps)
     time.sleep(OLD_S)
     assert holds(kept(server, reading, **arguments))
