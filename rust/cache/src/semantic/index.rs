@@ -73,9 +73,12 @@ impl Index {
         };
         let mut best: Vec<(f32, &Row)> = Vec::with_capacity(N + 1);
         for (row, values) in rows.rows.iter().zip(rows.vectors.chunks_exact(rows.dimensions)) {
+            if row.life.state(now_ms) != Freshness::Fresh {
+                continue;
+            }
             let similarity = vector::cosine(vector, values, row.length);
             let low = if best.len() < N { floor } else { best[N - 1].0 };
-            if similarity < low || row.life.state(now_ms) != Freshness::Fresh || *row.text == *text {
+            if similarity < low || *row.text == *text {
                 continue;
             }
             let at = best.partition_point(|(other, _)| *other >= similarity);

@@ -25,6 +25,9 @@ mod index;
 mod vector;
 mod verify;
 
+#[cfg(test)]
+mod suite;
+
 use std::collections::HashMap;
 
 use parking_lot::{Mutex, RwLock};

@@ -109,3 +109,6 @@ fn bytes(path: &Path) -> Result<Vec<u8>, EncoderRefused> {
 fn unexpected(path: &Path) -> impl Fn(String) -> EncoderRefused {
     |what| EncoderRefused::Unexpected(path.to_owned(), what)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

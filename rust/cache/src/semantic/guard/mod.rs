@@ -88,6 +88,10 @@ fn judge(left: &Reading, right: &Reading) -> Result<Seen, Veto> {
     let (left, right) = (settle(left, right)?, settle(right, left)?);
     same_slots(&left, &right)?;
     same_order(&left, &right)?;
+    let opposed = |one: &Token| right.iter().any(|other| words::opposed(&one.text, &other.text));
+    if left.iter().any(opposed) {
+        return Err(Veto::Slot(Slot::Opposite));
+    }
     let common = longest_common(&left, &right);
     let changes = changes(&left, &right, &common)?;
     let kept: Vec<&Token> = common.iter().map(|(at, _)| &left[*at]).filter(|token| token.kind != Kind::Weak).collect();
@@ -106,7 +110,8 @@ fn settle(of: &Reading, other: &Reading) -> Result<Vec<Token>, Veto> {
             Some(Token { kind: Kind::Slot(Slot::Name), text }) => {
                 Ok(Token { kind: Kind::Slot(Slot::Name), text: text.clone() })
             }
-            Some(_) => Ok(Token { kind: Kind::Word, text: token.text.to_ascii_lowercase() }),
+            // Both have it in the same spelling, or its capital is a change like others.
+            Some(_) => Ok(Token { kind: Kind::Word, text: token.text.clone() }),
             None => Err(Veto::Slot(Slot::Name)),
         }
     };
@@ -130,7 +135,8 @@ fn same_slots(left: &[Token], right: &[Token]) -> Result<(), Veto> {
 /// Words and slots that stand in both texts must stand in the same order, and as often.
 fn same_order(left: &[Token], right: &[Token]) -> Result<(), Veto> {
     let stems = |tokens: &[Token]| -> Vec<String> {
-        tokens.iter().filter(|token| token.kind != Kind::Weak).map(|token| stem(&token.text).to_owned()).collect()
+        let words = tokens.iter().filter(|token| token.kind != Kind::Weak);
+        words.map(|token| stem(&token.text).to_ascii_lowercase()).collect()
     };
     let (left, right) = (stems(left), stems(right));
     let (in_left, in_right): (HashSet<_>, HashSet<_>) = (left.iter().collect(), right.iter().collect());

@@ -129,16 +129,14 @@ impl Reader {
         let literal = !word.is_ascii() || word.bytes().skip(1).any(|byte| byte.is_ascii_uppercase());
         if literal || (word.len() == 1 && small != "a" && small != "i") {
             self.push(Kind::Slot(Slot::Literal), word);
-        } else if let Some((slot, spelling)) = words::slot(&small).filter(|(slot, _)| {
-            !capital || opening || small == "i" || matches!(slot, Slot::Kind | Slot::Time | Slot::Unit)
-        }) {
-            self.push(Kind::Slot(slot), spelling);
-        } else if capital && !opening {
+        } else if capital && !opening && small != "i" {
             self.push(Kind::Slot(Slot::Name), word);
+        } else if capital && small != "i" && !words::opener(&small) {
+            self.push(Kind::Perhaps, word);
+        } else if let Some((slot, spelling)) = words::slot(&small) {
+            self.push(Kind::Slot(slot), spelling);
         } else if words::filler(&small) {
             self.push(Kind::Weak, &small);
-        } else if capital && !words::opener(&small) {
-            self.push(Kind::Perhaps, word);
         } else if !small.is_empty() {
             self.push(Kind::Word, &small);
         }

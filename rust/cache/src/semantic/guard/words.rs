@@ -169,10 +169,26 @@ pub(super) fn slot(word: &str) -> Option<(Slot, &str)> {
 
 /// Whether a word may say nothing.
 pub(super) fn filler(word: &str) -> bool {
-    FILLERS.split(' ').any(|filler| filler == word)
+    FILLERS.split_whitespace().any(|filler| filler == word)
 }
 
 /// Whether a capitalised word at the start of a sentence is an ordinary one.
 pub(super) fn opener(word: &str) -> bool {
-    OPENERS.split(' ').any(|opener| opener == word) || SLOTS.contains_key(word)
+    let name = |slot: &(Slot, &str)| matches!(slot.0, Slot::Kind | Slot::Time | Slot::Unit);
+    OPENERS.split_whitespace().any(|opener| opener == word) || slot(word).is_some_and(|slot| !name(&slot))
+}
+
+/// What turns a word into its opposite.
+const OPPOSING: [&str; 13] =
+    ["un", "in", "im", "il", "ir", "dis", "non", "mis", "de", "anti", "counter", "over", "under"];
+
+/// Whether one word is the other with its meaning turned: `likely`, `unlikely`.
+pub(super) fn opposed(one: &str, other: &str) -> bool {
+    let turned = |word: &str, from: &str| word.strip_suffix(from).is_some_and(|before| OPPOSING.contains(&before));
+    let without = |word: &str| word.strip_suffix("less").map(str::to_owned);
+    let with = |word: &str| word.strip_suffix("ful").map(str::to_owned);
+    turned(one, other)
+        || turned(other, one)
+        || (without(one).is_some() && without(one) == with(other))
+        || (without(other).is_some() && without(other) == with(one))
 }
