@@ -35,7 +35,9 @@ def hit_ratio(policy: str, keys: list[int]) -> float:
 
 def main() -> None:
     """Writes the workloads to a temporary folder and what the reference makes of each to the file of the test."""
-    rows = [f"# {CAPACITY} entries: workload, hit ratio of S3-FIFO, hit ratio of LRU. Made by benches/hit_ratio.py."]
+    rows = [
+        f"# {CAPACITY} entries: workload, hit ratio of S3-FIFO, hit ratio of LRU. Made by benches/hit_ratio.py."
+    ]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([*EXAMPLE, "--write", folder], check=True, cwd=REPOSITORY)
         for trace in sorted(Path(folder).iterdir()):

@@ -1,7 +1,7 @@
 //! What the memory level costs a thread, beside a plain map that holds the same: 10,000 values of 1 KiB, asked for by
 //! Zipf's law (0.99). CPU time of the thread, so that others on the machine do not count; the best and the middle of
 //! all rounds. A figure of one round of this file can be compared with the others of that run only.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss)]
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};

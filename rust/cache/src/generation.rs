@@ -27,17 +27,3 @@ impl Generation {
         self.0.fetch_add(1, Ordering::AcqRel) + 1
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::Generation;
-
-    #[test]
-    fn what_began_before_an_advance_is_told_from_what_began_after_it() {
-        let generation = Generation::new();
-        let began = generation.now();
-        assert_eq!(generation.advance(), began + 1);
-        assert_ne!(generation.now(), began);
-        assert_eq!(generation.now(), generation.now());
-    }
-}

@@ -15,6 +15,7 @@
 //! more for the ghosts of former ones, 16 if it ends.
 
 mod expiry;
+mod few;
 mod ghost;
 mod hasher;
 mod policy;
@@ -24,17 +25,15 @@ mod tally;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use papaya::Equivalent;
-use parking_lot::Mutex;
 
 pub use self::expiry::Expiry;
+use self::few::Few;
 pub use self::hasher::{FirstBytes, KeyHasher};
 pub use self::policy::{Hits, Left, Policy, Queue, Slot};
 use self::room::{Budget, Evicted};
 use self::shard::Shard;
 use self::tally::{Count, Tally};
+use crate::sync::{AtomicUsize, Guard, Index, LocalGuard, Mutex, Ordering};
 use crate::{Freshness, Life};
 
 /// More shards than these bring nothing where it was measured.
@@ -44,6 +43,8 @@ const SHARD_ITEMS: u64 = 4_096;
 const SHARD_BYTES: u64 = 4 << 20;
 /// Ended entries of its shard that an insert takes out on its way.
 const SWEPT_BY_AN_INSERT: usize = 2;
+/// What a thread lets lie about at least, however small the cache.
+const LEFT_BYTES: u64 = 64 << 10;
 
 /// What a cache may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +94,7 @@ pub struct RamStats {
 
 /// The memory level. See the module's documentation for what it promises.
 pub struct Ram<K, V, S> {
-    index: papaya::HashMap<K, Held<V>, S>,
+    index: Index<K, Held<V>, S>,
     hasher: S,
     shards: Box<[Mutex<Shard<K>>]>,
     budget: Budget,
@@ -122,11 +123,11 @@ where
         Self::with_shards(limits, hasher, shards as u32)
     }
 
-    fn with_shards(limits: Limits, hasher: S, shards: u32) -> Self {
+    pub(crate) fn with_shards(limits: Limits, hasher: S, shards: u32) -> Self {
         let bytes = limits.max_bytes / u64::from(shards);
         let items = limits.max_items / shards as usize;
         Self {
-            index: papaya::HashMap::builder().hasher(hasher.clone()).build(),
+            index: Index::with_hasher(hasher.clone()),
             hasher,
             shards: (0..shards).map(|_| Mutex::new(Shard::new(bytes, items))).collect(),
             budget: Budget::default(),
@@ -138,9 +139,8 @@ where
 
     /// The value of a key, unless it has ended.
     #[inline]
-    pub fn get<Q>(&self, key: &Q, now_ms: u64) -> Option<(V, Freshness)>
+    pub fn get(&self, key: &K, now_ms: u64) -> Option<(V, Freshness)>
     where
-        Q: Equivalent<K> + Hash + ?Sized,
         V: Clone,
     {
         self.with(key, now_ms, |value, freshness| (value.clone(), freshness))
@@ -149,10 +149,7 @@ where
     /// Looks at the value of a key, unless it has ended. Nothing that was removed meanwhile, by anybody, is freed
     /// before `look` returns: it must be short.
     #[inline]
-    pub fn with<Q, R>(&self, key: &Q, now_ms: u64, look: impl FnOnce(&V, Freshness) -> R) -> Option<R>
-    where
-        Q: Equivalent<K> + Hash + ?Sized,
-    {
+    pub fn with<R>(&self, key: &K, now_ms: u64, look: impl FnOnce(&V, Freshness) -> R) -> Option<R> {
         let guard = self.index.guard();
         let Some(held) = self.index.get(key, &guard) else {
             self.tally.add(Count::Miss);
@@ -200,16 +197,19 @@ where
             shard.policy.reweigh(slot, weight);
             self.budget.give(before.saturating_sub(weight), 0);
         }
+        let replaced = old.is_some();
         drop(shard);
-        evicted.show(on_evict);
+        if replaced || !evicted.is_empty() {
+            self.see_to(weight, &guard);
+        }
+        for (key, held) in evicted {
+            on_evict(key, &held.value, held.hits.ever());
+        }
         Inserted::Kept
     }
 
     /// Takes a key out; whether it was there.
-    pub fn remove<Q>(&self, key: &Q) -> bool
-    where
-        Q: Equivalent<K> + Hash + ?Sized,
-    {
+    pub fn remove(&self, key: &K) -> bool {
         let guard = self.index.guard();
         self.take_out(key, &guard)
     }
@@ -282,8 +282,16 @@ where
         })
     }
 
-    fn index_hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+    fn index_hash(&self, key: &K) -> u64 {
         self.hasher.hash_one(key)
+    }
+
+    /// About this weight has left. Who looked at it may still do so; what nobody looks at any more is freed in batches,
+    /// here before one is full if it is heavy.
+    fn see_to(&self, weight: u64, guard: &LocalGuard<'_>) {
+        if self.tally.left(weight, (self.limits.max_bytes / 64).max(LEFT_BYTES)) {
+            guard.flush();
+        }
     }
 
     /// By high bits of the hash: the index goes by low ones.
@@ -299,6 +307,3 @@ impl<K, V, S> fmt::Debug for Ram<K, V, S> {
         f.debug_struct("Ram").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

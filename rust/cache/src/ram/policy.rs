@@ -223,19 +223,9 @@ impl<T> Policy<T> {
         Some(Left { item, weight, slot })
     }
 
-    /// What the policy keeps of an entry.
-    pub fn get(&self, slot: Slot) -> Option<&T> {
-        self.nodes.get(slot.index())?.item.as_ref()
-    }
-
-    /// The same, to change.
+    /// What the policy keeps of an entry, to change.
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         self.nodes.get_mut(slot.index())?.item.as_mut()
-    }
-
-    /// The hash it was admitted under.
-    pub fn hash(&self, slot: Slot) -> u64 {
-        self.nodes.get(slot.index()).map_or(0, |node| node.hash)
     }
 
     /// What an entry counts for.
@@ -251,12 +241,6 @@ impl<T> Policy<T> {
             let list = self.list_mut(queue);
             list.weight = list.weight - before + weight;
         }
-    }
-
-    /// All slots in use.
-    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
-        let used = self.nodes.iter().enumerate().filter(|(_, node)| node.item.is_some());
-        used.filter_map(|(index, _)| u32::try_from(index).ok().map(Slot))
     }
 
     /// The queue whose oldest entry is looked at next: main only while it holds more than its nine tenths.

@@ -1,13 +1,10 @@
 //! How room is made: the budget that all shards share, and who leaves when it is used up.
 
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
 
-use papaya::{Equivalent, LocalGuard};
-
-use super::{Held, Limits, Ram, Slot, shard::Shard};
+use super::{Few, Held, Limits, Ram, Slot, shard::Shard};
 use crate::Freshness;
+use crate::sync::{AtomicU64, AtomicUsize, LocalGuard, Ordering, yield_now};
 
 /// What is taken of the limits; never more than they allow.
 #[derive(Debug, Default)]
@@ -37,30 +34,8 @@ impl Budget {
     }
 }
 
-/// Entries that left, to be shown once no lock is held. The first needs no allocation: mostly there is one.
-pub(super) struct Evicted<'g, K, V> {
-    first: Option<(&'g K, &'g Held<V>)>,
-    others: Vec<(&'g K, &'g Held<V>)>,
-}
-
-impl<'g, K, V> Evicted<'g, K, V> {
-    pub(super) fn new() -> Self {
-        Self { first: None, others: Vec::new() }
-    }
-
-    fn push(&mut self, key: &'g K, held: &'g Held<V>) {
-        match self.first {
-            None => self.first = Some((key, held)),
-            Some(_) => self.others.push((key, held)),
-        }
-    }
-
-    pub(super) fn show(self, on_evict: &mut dyn FnMut(&K, &V, u8)) {
-        for (key, held) in self.first.into_iter().chain(self.others) {
-            on_evict(key, &held.value, held.hits.ever());
-        }
-    }
-}
+/// Entries that left, to be shown once no lock is held.
+pub(super) type Evicted<'g, K, V> = Few<(&'g K, &'g Held<V>)>;
 
 impl<K, V, S> Ram<K, V, S>
 where
@@ -100,7 +75,7 @@ where
             match self.index.remove_if(key, |_, held| !held.hits.earned(queue), guard) {
                 Ok(gone) => {
                     if let Some((key, held)) = gone {
-                        evicted.push(key, held);
+                        evicted.push((key, held));
                     }
                     true
                 }
@@ -126,29 +101,25 @@ where
             .filter_map(|other| other.try_lock())
             .any(|mut other| self.evict_one(&mut other, guard, evicted));
         if !done {
-            thread::yield_now();
+            yield_now();
         }
     }
 
     /// Takes a key out that may be there.
-    pub(super) fn take_out<Q>(&self, key: &Q, guard: &LocalGuard<'_>) -> bool
-    where
-        Q: Equivalent<K> + Hash + ?Sized,
-    {
+    pub(super) fn take_out(&self, key: &K, guard: &LocalGuard<'_>) -> bool {
         let mut shard = self.shard(self.index_hash(key)).lock();
         let Some(held) = self.index.remove(key, guard) else { return false };
         let left = shard.forget(held.slot);
-        self.budget.give(left.as_ref().map_or(0, |left| left.weight), 1);
+        let weight = left.as_ref().map_or(0, |left| left.weight);
+        self.budget.give(weight, 1);
         drop(shard);
+        self.see_to(weight, guard);
         true
     }
 
     /// Takes a key out that was seen to have ended, unless a writer is at work in its shard.
     #[cold]
-    pub(super) fn take_ended<Q>(&self, key: &Q, now_ms: u64, guard: &LocalGuard<'_>)
-    where
-        Q: Equivalent<K> + Hash + ?Sized,
-    {
+    pub(super) fn take_ended(&self, key: &K, now_ms: u64, guard: &LocalGuard<'_>) {
         let Some(mut shard) = self.shard(self.index_hash(key)).try_lock() else { return };
         let ended = |_: &K, held: &Held<V>| held.life.state(now_ms) == Freshness::Expired;
         let Ok(Some((_, held))) = self.index.remove_if(key, ended, guard) else { return };

@@ -20,6 +20,8 @@ pub(super) enum Count {
     Hit,
     StaleHit,
     Miss,
+    /// Weight that left and that this thread has not yet seen to.
+    Left,
 }
 
 #[derive(Debug)]
@@ -38,13 +40,28 @@ impl Tally {
 
     #[inline]
     pub(super) fn add(&self, count: Count) {
-        let number = PLACE.try_with(|place| place.0).unwrap_or(ROWS);
-        let Some(cell) = self.rows.get(number.min(ROWS)).and_then(|row| row.0.get(count as usize)) else { return };
-        if number < ROWS {
-            cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        } else {
-            cell.fetch_add(1, Ordering::Relaxed);
+        self.add_to(count, 1);
+    }
+
+    /// Weight left because of this thread; whether that makes `enough` since it last was.
+    pub(super) fn left(&self, weight: u64, enough: u64) -> bool {
+        let Some((cell, sum)) = self.add_to(Count::Left, weight) else { return true };
+        if sum >= enough {
+            cell.store(0, Ordering::Relaxed);
         }
+        sum >= enough
+    }
+
+    #[inline]
+    fn add_to(&self, count: Count, more: u64) -> Option<(&AtomicU64, u64)> {
+        let number = PLACE.try_with(|place| place.0).unwrap_or(ROWS);
+        let cell = self.rows.get(number.min(ROWS))?.0.get(count as usize)?;
+        if number >= ROWS {
+            return Some((cell, cell.fetch_add(more, Ordering::Relaxed).wrapping_add(more)));
+        }
+        let sum = cell.load(Ordering::Relaxed).wrapping_add(more);
+        cell.store(sum, Ordering::Relaxed);
+        Some((cell, sum))
     }
 
     pub(super) fn total(&self, count: Count) -> u64 {

@@ -47,7 +47,7 @@ fn looping() -> Vec<u64> {
 /// What is asked for often is something else every 5,000 requests.
 fn shifting_hot_set() -> Vec<u64> {
     let ranks = Ranks::new(2_000, 0.8);
-    let mut chance = Chance(0x0517F7);
+    let mut chance = Chance(0x5_17F7);
     let hot = |request: usize| (request / 5_000 * 700) as u64;
     (0..REQUESTS).map(|request| scattered(hot(request) + ranks.draw(&mut chance))).collect()
 }
@@ -112,7 +112,7 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+    fn below(&mut self, end: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(end)).unwrap_or(0)
     }
 }
