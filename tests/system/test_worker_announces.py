@@ -15,6 +15,7 @@ import pytest
 from worker_process import Peer, WorkerProcess, connected, worker
 
 from omnimind.servers import ServerContext, build
+from omnimind.servers.database import Databases
 from omnimind.servers.worker import Worker
 
 CHANGED = {"jsonrpc": "2.0", "method": "notifications/omnimind/changed"}
@@ -101,10 +102,9 @@ def test_all_are_told_when_another_process_was_seen_to_write(memory: WorkerProce
             await one.call("store_memory", {"content": "x"})
             await one.call("read_graph")
             await heard(two)
-            for file in (state / "db" / "memory").glob("*.db"):
-                with closing(sqlite3.connect(file)) as other:
-                    other.execute("UPDATE owner SET principal = upper(principal)")
-                    other.commit()
+            with closing(sqlite3.connect(Databases(state / "db" / "memory", ()).path("carol"))) as other:
+                other.execute("UPDATE owner SET principal = upper(principal)")
+                other.commit()
             await one.call("read_graph")
             assert [await heard(peer) for peer in (one, two)] == [1, 1]
             await one.call("read_graph")
