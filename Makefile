@@ -95,7 +95,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-disk
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -157,6 +157,10 @@ bar-hangs:
 	$(FULL) -s tests/chaos/test_hangs.py
 bar-zygote:
 	$(FULL) -s tests/chaos/test_zygote.py
+# The cache's disk level: 600 kills, every flipped bit, every cut, any history; then what it takes.
+bar-cache-disk:
+	OMNIMIND_FULL=1 cargo test --locked --release -p omnimind-cache --lib disk::tests:: -- --nocapture
+	cargo run --locked --release -p omnimind-cache --example disk -- 1024
 
 # Kill -9 of everything under 200 calls a second, written to data/chaos.json and data/chaos.txt.
 KILLS ?= 900

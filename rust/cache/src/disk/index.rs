@@ -1,6 +1,6 @@
 //! Where each key's record is. Looked up without a lock.
 //!
-//! A slot is 16 bytes beside an 8-byte fingerprint: with the table around it, about 50 bytes an entry. It holds
+//! A slot is 16 bytes beside an 8-byte fingerprint: with the table around it, some 50 to 70 bytes an entry. It holds
 //! either a place in the log or the ticket of a put that is still queued. Every change compares first: the writer
 //! publishes a place only over the ticket it was written for, and drops a slot only at the place it knows. So a
 //! removal or a newer put, which change the slot at once, are never undone by something older that ends later.

@@ -225,6 +225,7 @@ impl Disk {
             sealed,
             active,
             batch: writer::Batch::default(),
+            unsynced: Vec::new(),
             syncing: None,
         };
         let writer = std::thread::Builder::new().name("cache-disk".to_owned()).spawn(|| writer.run())?;

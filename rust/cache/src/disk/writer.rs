@@ -1,9 +1,9 @@
 //! The one thread that writes.
 //!
-//! It takes what gathered in up to 5 ms, writes it with one call and publishes the places. A full segment gets its
-//! footer and is synced to the disk beside the work (at most one such sync runs; the next full segment waits for it,
-//! which is what bounds the wear), then the oldest segment goes: its records that were read since they were written
-//! are copied to the new segment, up to half a segment, so that every eviction frees space.
+//! It takes what gathered in up to 5 ms, writes it with one call and publishes the places. It waits for the disk only
+//! where the kernel makes it: a full segment gets its footer and is synced beside the work. Then the oldest segment
+//! goes: its records that were read since they were written are copied to the new segment, up to half a segment, so
+//! that every eviction frees space.
 //!
 //! The first error that writing meets ends the level: it can record no removals any more, so it forgets what it has,
 //! on the disk too if the disk still lets it.
@@ -35,6 +35,8 @@ pub(super) struct Writer {
     pub(super) sealed: VecDeque<Sealed>,
     pub(super) active: Active,
     pub(super) batch: Batch,
+    /// Sealed segments that nobody has begun to sync.
+    pub(super) unsynced: Vec<Arc<segment::Segment>>,
     pub(super) syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -63,7 +65,7 @@ impl Writer {
             }
             self.attempt(Writer::write);
         }
-        self.attempt(|writer| writer.seal().and_then(|()| writer.synced()));
+        self.attempt(Writer::end);
     }
 
     fn attempt(&mut self, step: impl FnOnce(&mut Writer) -> io::Result<()>) {
@@ -148,18 +150,39 @@ impl Writer {
         self.write()?;
         let footer = format::footer(self.active.segment.place(self.active.len), &self.active.lines);
         self.active.segment.write(&footer, self.active.len)?;
-        self.synced()?;
-        let (segment, folder) = (Arc::clone(&self.active.segment), self.folder.clone());
-        let sync = move || segment.sync().and_then(|()| fs::File::open(folder)?.sync_all());
-        self.syncing = Some(std::thread::Builder::new().name("cache-sync".to_owned()).spawn(sync)?);
+        self.unsynced.push(Arc::clone(&self.active.segment));
+        self.sync()?;
         let bytes = u64::from(self.active.len) + footer.len() as u64;
         self.sealed.push_back(Sealed { segment: Arc::clone(&self.active.segment), bytes });
+        Ok(())
+    }
+
+    /// Starts to sync what is sealed, unless that is going on already: then the next call does.
+    fn sync(&mut self) -> io::Result<()> {
+        if self.syncing.as_ref().is_some_and(|sync| !sync.is_finished()) {
+            return Ok(());
+        }
+        self.synced()?;
+        let (segments, folder) = (std::mem::take(&mut self.unsynced), self.folder.clone());
+        let sync = move || {
+            segments.iter().try_for_each(|segment| segment.sync())?;
+            fs::File::open(folder)?.sync_all()
+        };
+        self.syncing = Some(std::thread::Builder::new().name("cache-sync".to_owned()).spawn(sync)?);
         Ok(())
     }
 
     /// Waits for the sync that runs.
     fn synced(&mut self) -> io::Result<()> {
         self.syncing.take().map_or(Ok(()), |sync| sync.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())))
+    }
+
+    /// Seals, and waits until all is on the disk.
+    fn end(&mut self) -> io::Result<()> {
+        self.seal()?;
+        self.synced()?;
+        self.sync()?;
+        self.synced()
     }
 
     fn roll(&mut self) -> io::Result<()> {

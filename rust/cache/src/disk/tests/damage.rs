@@ -115,7 +115,7 @@ fn a_flipped_bit_beyond_the_first_segment_never_brings_an_old_value_back() {
     let expected = write_many(&folder);
     let files = contents(&folder);
     assert!(files.len() > 3, "{}", files.len());
-    let mut dice = Dice(7);
+    let mut dice = Dice::seeded(7);
     for _ in 0..rounds(300, 20_000) {
         let mut damaged = files.clone();
         let file = dice.below(files.len() as u64) as usize;
@@ -209,7 +209,7 @@ fn what_the_machine_lost_when_it_went_down_is_missing_and_no_more() {
 #[test]
 fn files_full_of_anything_are_survived() {
     let folder = Folder::fast();
-    let mut dice = Dice(3);
+    let mut dice = Dice::seeded(3);
     for round in 0..rounds(200, 20_000) {
         let mut bytes: Vec<u8> = (0..dice.below(600)).map(|_| dice.below(256) as u8).collect();
         if round % 2 == 0 && bytes.len() > 40 {

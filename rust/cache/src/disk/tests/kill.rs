@@ -78,9 +78,10 @@ fn expected(of: u64, known: Option<u64>, steps: std::ops::Range<u64>, end: u64) 
     [acknowledged].into_iter().chain(changes(steps.end..end).map(value)).collect()
 }
 
-fn kills(limits: DiskLimits, name: &str, count: usize, seed: u64) {
+fn kills(limits: DiskLimits, name: &str, count: usize, stream: u64) {
     let folder = Folder::new();
-    let mut dice = Dice(seed);
+    let count = number("OMNIMIND_DISK_KILLS").map_or(count, |kills| kills as usize);
+    let mut dice = Dice::seeded(stream);
     let mut known = vec![None; KEYS as usize];
     let (mut first, mut total) = (0, 0);
     for round in 0..count {

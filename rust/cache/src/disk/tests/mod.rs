@@ -1,4 +1,5 @@
-//! What the disk level promises. `OMNIMIND_FULL=1` runs as much of it as the project's bar asks for.
+//! What the disk level promises. `OMNIMIND_FULL=1` runs as much of it as the project's bar asks for;
+//! `OMNIMIND_DISK_KILLS` and `OMNIMIND_DISK_SEED` choose how many kills and which dice.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::print_stderr)]
 
 use std::path::PathBuf;
@@ -59,10 +60,19 @@ fn rounds(normal: usize, full: usize) -> usize {
     if std::env::var_os("OMNIMIND_FULL").is_some() { full } else { normal }
 }
 
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|number| number.parse().unwrap())
+}
+
 /// A reproducible stream of numbers.
 struct Dice(u64);
 
 impl Dice {
+    /// Another stream with every seed.
+    fn seeded(stream: u64) -> Dice {
+        Dice(stream + (number("OMNIMIND_DISK_SEED").unwrap_or_default() << 32))
+    }
+
     fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         xxhash_rust::xxh3::xxh3_64(&self.0.to_le_bytes()) % end

@@ -16,7 +16,7 @@ fn no_reader_ever_sees_what_was_replaced_or_removed_before_it_asked() {
     let floors: Vec<AtomicU64> = (0..KEYS).map(|_| AtomicU64::new(0)).collect();
     let (stop, seen) = (AtomicBool::new(false), AtomicU64::new(0));
     let write = |writer: u64| {
-        let mut dice = Dice(writer);
+        let mut dice = Dice::seeded(writer);
         let mut versions = [0; KEYS as usize];
         while !stop.load(Relaxed) {
             // Each key has one writer.
@@ -36,7 +36,7 @@ fn no_reader_ever_sees_what_was_replaced_or_removed_before_it_asked() {
         }
     };
     let read = |reader: u64| {
-        let mut dice = Dice(100 + reader);
+        let mut dice = Dice::seeded(100 + reader);
         while !stop.load(Relaxed) {
             let number = dice.below(KEYS);
             let floor = floors[number as usize].load(SeqCst);
