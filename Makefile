@@ -89,13 +89,15 @@ lock: $(VENV)/.packages
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 			requirements/contract-$$name.in -o requirements/contract-$$name.txt || exit 1; \
 	done
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-deps requirements/encoder.in -o requirements/encoder.txt
 
 clean:
 	rm -rf $(VENV) .tools target dist data
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-disk
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-disk cache-semantic
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -161,6 +163,15 @@ bar-zygote:
 bar-cache-disk:
 	OMNIMIND_FULL=1 cargo test --locked --release -p omnimind-cache --lib disk::tests:: -- --nocapture
 	cargo run --locked --release -p omnimind-cache --example disk -- 1024
+
+# The semantic level before a tool that knows what each text means; with the vectors of the real encoder too.
+bar-cache-semantic: .tools/encoder/wordllama
+	OMNIMIND_FULL=1 cargo test --locked --quiet --release -p omnimind-cache --lib semantic:: -- --nocapture
+
+# Two data files are read of it; nothing of it is run, so nothing it needs is installed.
+.tools/encoder/wordllama: requirements/encoder.txt | $(VENV)/.packages
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .tools/encoder -r $<
+	@touch $@
 
 # Kill -9 of everything under 200 calls a second, written to data/chaos.json and data/chaos.txt.
 KILLS ?= 900
