@@ -114,7 +114,9 @@ fn try_all(change: fn(&Model), expected: fn(Option<u64>) -> bool) {
             change(&model);
             let seen = model.get(KEY);
             assert!(expected(seen), "right after the change: {seen:?}");
-            movers.into_iter().for_each(|mover| mover.join().unwrap());
+            for mover in movers {
+                mover.join().unwrap();
+            }
             let left = model.get(KEY);
             assert!(expected(left), "when all had ended: {left:?}");
         },

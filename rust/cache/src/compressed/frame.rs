@@ -9,8 +9,8 @@
 
 use bytes::Bytes;
 
-use super::MAGIC;
-
+/// Every frame begins so.
+const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
 /// A block holds at most so much, in every frame.
 const BLOCK_BYTES: usize = 128 * 1024;
 const BLOCK_HEAD_BYTES: usize = 3;

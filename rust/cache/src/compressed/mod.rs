@@ -46,9 +46,6 @@ pub const SMALL: usize = 2 * 1024;
 /// Bodies above this many bytes are kept as they are.
 pub const LARGEST: usize = 256 * 1024;
 
-/// The four first bytes of every frame; those kept with a dictionary are kept without.
-const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
-
 /// How a body is kept. The numbers stand in records on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -57,7 +54,7 @@ pub enum Codec {
     Plain = 0,
     /// One zstd frame, made without a dictionary.
     Zstd = 1,
-    /// A checksum of the body, and a zstd frame without its first four bytes, made with a dictionary.
+    /// A checksum of the body, and a zstd frame made with a dictionary.
     Dictionary = 2,
     /// The length of the body, and an lz4 block.
     Lz4 = 3,
@@ -141,12 +138,11 @@ impl Packer {
                 self.inflate(length, |context, body| context.decompress(body, kept).ok())
             }
             Codec::Dictionary => {
-                let (check, rest) = kept.split_first_chunk::<4>()?;
-                let frame = [&MAGIC, rest].concat();
-                let dictionary = self.dictionaries.find(get_dict_id_from_frame(&frame)?.get())?;
-                let length = self.recorded(&frame)?;
+                let (check, frame) = kept.split_first_chunk::<4>()?;
+                let dictionary = self.dictionaries.find(get_dict_id_from_frame(frame)?.get())?;
+                let length = self.recorded(frame)?;
                 self.inflate(length, |context, body| {
-                    context.decompress_using_ddict(body, &frame, &dictionary.unpacking).ok()
+                    context.decompress_using_ddict(body, frame, &dictionary.unpacking).ok()
                 })
                 .filter(|body| checksum(body) == *check)
             }
@@ -185,7 +181,7 @@ impl Packer {
         let frame =
             self.compress(body, |context, frame| context.compress_using_cdict(frame, body, &dictionary.packing).ok())?;
         self.dictionaries.packed(dictionary.group, body.len(), frame.len().min(body.len()));
-        let bytes = [&checksum(body), frame.strip_prefix(&MAGIC)?].concat();
+        let bytes = [&checksum(body), &frame[..]].concat();
         dictionary.need_until(until_ms);
         worth(bytes.len(), body.len()).then(|| Packed { codec: Codec::Dictionary, bytes: bytes.into() })
     }

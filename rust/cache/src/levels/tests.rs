@@ -24,8 +24,8 @@ fn key(number: u64) -> Key {
 /// Of about 700 bytes, unlike any other, and packing well.
 fn entry(number: u64, until_ms: u64) -> Entry {
     let life = Life { created_ms: 0, fresh_until_ms: until_ms, stale_until_ms: until_ms };
-    let body: String = (0..20).map(|line| format!("{{\"row\":{line},\"of\":{number},\"name\":\"a\"}}")).collect();
-    Entry { life, head: Bytes::from(format!("head {number}")), body: body.into() }
+    let rows: Vec<String> = (0..20).map(|row| format!("{{\"row\":{row},\"of\":{number},\"name\":\"a\"}}")).collect();
+    Entry { life, head: Bytes::from(format!("head {number}")), body: rows.concat().into() }
 }
 
 /// Room for `warm` entries in L1, and for many packed ones.
@@ -42,8 +42,8 @@ impl Folder {
         Self(folder)
     }
 
-    fn disk(&self) -> Option<Disk> {
-        Some(Disk::open(&self.0, DiskLimits::of(1 << 24), 0).unwrap())
+    fn disk(&self) -> Disk {
+        Disk::open(&self.0, DiskLimits::of(1 << 24), 0).unwrap()
     }
 }
 
@@ -104,7 +104,7 @@ fn an_entry_nobody_asked_for_just_goes() {
 #[test]
 fn the_disk_answers_the_next_run_with_dictionaries_and_frames() {
     let folder = Folder::new("run");
-    let first = levels(100, folder.disk());
+    let first = levels(100, Some(folder.disk()));
     for number in 0..2_000 {
         put_and_ask(&first, number, HOUR);
     }
@@ -116,7 +116,7 @@ fn the_disk_answers_the_next_run_with_dictionaries_and_frames() {
     first.put_through(&key(6_000), SERVER, long.clone(), 0);
     drop(first);
 
-    let second = levels(100, folder.disk());
+    let second = levels(100, Some(folder.disk()));
     let small = second.get_blocking(&key(5_000), 1).unwrap();
     assert_eq!((small.level, &small.entry, small.frame), (Level::Disk, &entry(5_000, HOUR), None));
     let hit = second.get_blocking(&key(6_000), 1).unwrap();
@@ -131,7 +131,7 @@ fn the_disk_answers_the_next_run_with_dictionaries_and_frames() {
 #[test]
 fn no_level_gives_what_has_ended() {
     let folder = Folder::new("end");
-    let levels = levels(50, folder.disk());
+    let levels = levels(50, Some(folder.disk()));
     for number in 0..3 {
         put_and_ask(&levels, number, 1_000);
         levels.put_through(&key(number + 10), SERVER, entry(number + 10, 1_000), 0);
@@ -148,7 +148,7 @@ fn no_level_gives_what_has_ended() {
 #[test]
 fn a_removed_or_replaced_or_cleared_entry_is_in_no_level() {
     let folder = Folder::new("remove");
-    let levels = levels(50, folder.disk());
+    let levels = levels(50, Some(folder.disk()));
     let everywhere = |number| {
         levels.put_through(&key(number), SERVER, entry(number, HOUR), 0);
         assert!(levels.get_blocking(&key(number), 0).is_some());
@@ -183,7 +183,7 @@ fn a_removed_or_replaced_or_cleared_entry_is_in_no_level() {
 fn under_load_no_reader_sees_what_was_replaced_removed_or_cleared() {
     let folder = Folder::new("load");
     let rounds = if std::env::var_os("OMNIMIND_FULL").is_some() { 200_000 } else { 2_500 };
-    let levels = levels(16, folder.disk());
+    let levels = levels(16, Some(folder.disk()));
     let settled: Vec<AtomicU64> = (0..24).map(|_| AtomicU64::new(0)).collect();
     let done = AtomicBool::new(false);
     let numbered = |name: u64, version: u64| {
@@ -231,7 +231,9 @@ fn under_load_no_reader_sees_what_was_replaced_removed_or_cleared() {
             }
         });
         writer.join().unwrap();
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
         filler.join().unwrap();
     });
     let stats = levels.stats();
@@ -242,7 +244,7 @@ fn under_load_no_reader_sees_what_was_replaced_removed_or_cleared() {
 #[test]
 fn every_lookup_is_counted_once_at_each_level_it_reached() {
     let folder = Folder::new("stats");
-    let levels = levels(50, folder.disk());
+    let levels = levels(50, Some(folder.disk()));
     let mut random = 1_u64;
     let lookups = 4_000;
     for _ in 0..lookups {
@@ -262,7 +264,7 @@ fn every_lookup_is_counted_once_at_each_level_it_reached() {
 fn the_disk_is_spared_beyond_its_hourly_bytes() {
     let folder = Folder::new("wear");
     let limits = LevelLimits { written_per_hour: 40_000, ..LevelLimits::of(1 << 24, 1_000, 1 << 22) };
-    let levels = Levels::new(&limits, folder.disk(), 0);
+    let levels = Levels::new(&limits, Some(folder.disk()), 0);
     (0..500).for_each(|number| _ = levels.put_through(&key(number), SERVER, entry(number, 2 * HOUR), 0));
     levels.flush();
     let stats = levels.stats();
