@@ -97,7 +97,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-disk cache-semantic
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-predict cache-disk cache-semantic
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -159,6 +159,9 @@ bar-hangs:
 	$(FULL) -s tests/chaos/test_hangs.py
 bar-zygote:
 	$(FULL) -s tests/chaos/test_zygote.py
+# Recorded sequences played again: what is asked ahead, what of it is used, what is wasted; and hostile calls.
+bar-cache-predict:
+	OMNIMIND_FULL=1 cargo test --locked --release -p omnimind-cache --lib predict:: -- --nocapture
 # The cache's disk level: 600 kills, every flipped bit, every cut, any history; then what it takes.
 bar-cache-disk:
 	OMNIMIND_FULL=1 cargo test --locked --release -p omnimind-cache --lib disk::tests:: -- --nocapture

@@ -1,8 +1,9 @@
-//! What prediction may cost: at most a tenth of the tool time is wasted, at most two calls a session run ahead.
+//! What prediction may cost: less than a tenth of the tool time is wasted, at most two calls a session run ahead.
 //!
 //! A predicted call is *open* from its issue until it was used or wasted. An open call counts as wasted from the start,
 //! at what it is expected to cost or has cost: so the share holds even if none of them is ever asked for, and a new one
-//! is admitted only if it would hold then too. With no tool time seen there is nothing to take a share of, and nothing
+//! is admitted only if it would hold then too. A call may fill the share only as far as it is likely: what is left is kept
+//! for surer ones. With no tool time seen there is nothing to take a share of, and nothing
 //! is issued. What was counted leaves after the window (five minutes, in ten steps), so a principal that guessed badly
 //! gets its chance again.
 //!
@@ -85,6 +86,7 @@ pub(super) struct Intent {
     pub(super) server: u32,
     pub(super) fingerprint: u64,
     pub(super) cost_ms: f64,
+    pub(super) probability: f64,
 }
 
 impl Budget {
@@ -108,11 +110,12 @@ impl Budget {
         }
         let (useful, wasted) = self.steps.iter().fold((0.0, 0.0), |sum, step| (sum.0 + step.0, sum.1 + step.1));
         let lost = wasted + self.at_risk_ms() + intent.cost_ms;
-        if lost > self.limits.wasted_share * (useful + lost) || self.open.len() >= OPEN {
+        let share = self.limits.wasted_share * intent.probability.clamp(0.0, 1.0);
+        if lost > share * (useful + lost) || self.open.len() >= OPEN {
             self.stats.over_budget += 1;
             return Err(Refused::OverBudget);
         }
-        let Intent { ticket, session, server, fingerprint, cost_ms } = intent;
+        let Intent { ticket, session, server, fingerprint, cost_ms, .. } = intent;
         let open =
             Open { ticket, session, server, fingerprint, cost_ms, issued_ms: now_ms, until_ms: None, claimed: false };
         self.open.push(open);
@@ -253,5 +256,133 @@ impl PredictStats {
         self.useful_ms += other.useful_ms;
         self.wasted_ms += other.wasted_ms;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COST_MS: f64 = 10.0;
+
+    fn intent(number: u64, session: u64) -> Intent {
+        Intent { ticket: Ticket(number), session, server: 1, fingerprint: number, cost_ms: COST_MS, probability: 1.0 }
+    }
+
+    /// A budget over which so much tool time has passed.
+    fn after(worked_ms: f64) -> Budget {
+        let mut budget = Budget::new(BudgetLimits::default());
+        budget.worked(worked_ms, 1_000_000);
+        budget
+    }
+
+    #[test]
+    fn with_no_tool_time_there_is_nothing_to_take_a_share_of() {
+        assert_eq!(after(0.0).begin(intent(1, 1), 1_000_000), Err(Refused::OverBudget));
+        assert_eq!(after(114.0).begin(intent(1, 1), 1_000_000), Err(Refused::OverBudget));
+        assert_eq!(after(116.0).begin(intent(1, 1), 1_000_000), Ok(()));
+    }
+
+    #[test]
+    fn a_third_call_of_a_session_waits_until_one_has_landed_and_other_sessions_do_not() {
+        let mut budget = after(10_000.0);
+        assert_eq!([1, 2, 3].map(|number| budget.begin(intent(number, 1), 1_000_000).is_ok()), [true, true, false]);
+        assert_eq!(budget.begin(intent(4, 2), 1_000_000), Ok(()));
+        assert_eq!(budget.finished(Ticket(1), COST_MS, 1_000_100), Some(1_005_100));
+        assert_eq!(budget.begin(intent(5, 1), 1_000_100), Ok(()));
+    }
+
+    #[test]
+    fn however_bad_the_guesses_less_than_a_tenth_is_wasted_and_the_budget_recovers() {
+        let mut budget = after(0.0);
+        let mut now_ms = 1_000_000;
+        for number in 0..2_000 {
+            now_ms += 1_000;
+            budget.worked(COST_MS, now_ms);
+            if budget.begin(intent(number, number), now_ms).is_ok() {
+                budget.finished(Ticket(number), COST_MS, now_ms + 10);
+            }
+            let stats = budget.stats;
+            assert!(stats.wasted_ms <= 0.081 * (stats.useful_ms + stats.wasted_ms), "{stats:?}");
+        }
+        assert!(budget.stats.wasted > 150, "it went on trying: {:?}", budget.stats);
+        budget.lose(1e6);
+        assert_eq!(budget.begin(intent(9_001, 1), now_ms), Err(Refused::OverBudget));
+        now_ms += 330_000;
+        budget.worked(1_000.0, now_ms);
+        assert_eq!(budget.begin(intent(9_002, 1), now_ms), Ok(()));
+    }
+
+    #[test]
+    fn a_doubtful_call_may_fill_less_of_the_budget_than_a_sure_one() {
+        let doubtful = |number| Intent { probability: 0.5, ..intent(number, number) };
+        let mut budget = after(1_000.0);
+        let issued = (0..20).filter(|number| budget.begin(doubtful(*number), 1_000_000).is_ok()).count();
+        assert_eq!(issued, 4);
+        assert_eq!(budget.begin(intent(30, 30), 1_000_000), Ok(()));
+    }
+
+    #[test]
+    fn an_answer_is_used_within_its_probation_and_wasted_after() {
+        let mut budget = after(10_000.0);
+        for number in [1, 2] {
+            budget.begin(intent(number, 1), 1_000_000).unwrap();
+            budget.finished(Ticket(number), COST_MS, 1_000_010);
+        }
+        assert_eq!(budget.arrived(1, Some(1), 1_005_010).used, Some(Ticket(1)));
+        assert_eq!(budget.arrived(1, Some(1), 1_005_010).used, None, "once");
+        assert_eq!(budget.arrived(1, Some(2), 1_005_011).used, None);
+        assert_eq!((budget.stats.used, budget.stats.wasted), (1, 1));
+    }
+
+    #[test]
+    fn a_call_in_flight_is_joined_by_its_own_and_overtaken_by_another() {
+        let mut budget = after(10_000.0);
+        budget.begin(intent(1, 1), 1_000_000).unwrap();
+        budget.begin(intent(2, 1), 1_000_000).unwrap();
+        budget.begin(intent(3, 2), 1_000_000).unwrap();
+        let joined = budget.arrived(1, Some(1), 1_000_001);
+        assert_eq!(joined, Arrival { used: Some(Ticket(1)), cancel: Vec::new() });
+        let overtaken = budget.arrived(1, Some(99), 1_000_002);
+        assert_eq!(
+            overtaken,
+            Arrival { used: None, cancel: vec![Ticket(2)] },
+            "not what is waited for, not another session's"
+        );
+        budget.cancelled(Ticket(2), 2.0, 1_000_002);
+        budget.finished(Ticket(1), COST_MS, 1_000_010);
+        assert_eq!((budget.stats.used, budget.stats.cancelled, budget.stats.wasted_ms), (1, 1, 2.0));
+    }
+
+    #[test]
+    fn a_write_makes_answers_on_probation_worthless_and_calls_in_flight_are_to_be_cancelled() {
+        let mut budget = after(10_000.0);
+        budget.begin(intent(1, 1), 1_000_000).unwrap();
+        budget.finished(Ticket(1), COST_MS, 1_000_010);
+        budget.begin(intent(2, 1), 1_000_020).unwrap();
+        budget.begin(Intent { server: 2, ..intent(3, 1) }, 1_000_020).unwrap();
+        assert_eq!(budget.wrote(1, 1_000_030), [Ticket(2)]);
+        assert_eq!(budget.arrived(1, Some(1), 1_000_031).used, None);
+        assert_eq!(budget.stats.wasted, 1);
+    }
+
+    #[test]
+    fn a_call_that_never_reports_back_is_given_up() {
+        let mut budget = after(10_000.0);
+        budget.begin(intent(1, 1), 1_000_000).unwrap();
+        budget.turn(1_061_000);
+        assert_eq!(budget.stats.cancelled, 1);
+        assert_eq!(budget.finished(Ticket(1), COST_MS, 1_061_000), None);
+    }
+
+    #[test]
+    fn a_clock_that_goes_backwards_does_no_harm() {
+        let mut budget = after(10_000.0);
+        budget.begin(intent(1, 1), 1_000_000).unwrap();
+        budget.turn(5);
+        budget.finished(Ticket(1), f64::NAN, 5);
+        budget.worked(f64::INFINITY, 6);
+        assert_eq!(budget.arrived(1, Some(1), 7).used, Some(Ticket(1)));
+        assert!(budget.stats.useful_ms.is_finite());
     }
 }

@@ -134,7 +134,8 @@ impl Mind {
         now_ms: u64,
     ) -> Result<(), Refused> {
         let &Prediction { server, fingerprint, cost_ms, .. } = wanted;
-        self.budget.begin(Intent { ticket, session, server, fingerprint, cost_ms }, now_ms)
+        let probability = f64::from(wanted.probability);
+        self.budget.begin(Intent { ticket, session, server, fingerprint, cost_ms, probability }, now_ms)
     }
 
     /// What the tool is, and what it takes.

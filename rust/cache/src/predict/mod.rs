@@ -28,6 +28,12 @@ mod session;
 mod value;
 mod view;
 
+#[cfg(test)]
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+mod replay;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,7 +74,8 @@ impl Default for PredictLimits {
 /// What predicted calls of one principal may cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BudgetLimits {
-    /// The share of tool time that may be wasted.
+    /// The share of tool time that may be wasted. The default stays below the tenth that is promised, because what a
+    /// call will cost is an estimate.
     pub wasted_share: f64,
     /// Calls in flight a session.
     pub in_flight: usize,
@@ -80,7 +87,7 @@ pub struct BudgetLimits {
 
 impl Default for BudgetLimits {
     fn default() -> Self {
-        Self { wasted_share: 0.1, in_flight: 2, window_ms: 300_000, probation_ms: 5_000 }
+        Self { wasted_share: 0.08, in_flight: 2, window_ms: 300_000, probation_ms: 5_000 }
     }
 }
 

@@ -16,6 +16,8 @@ const AHEAD: u8 = 2;
 const STEP: u64 = 1_000_000;
 /// Rules that one value may suggest.
 const SUGGESTIONS: usize = 6;
+/// Scalars of one result that are taken for the source of a value, were there more equal ones.
+const MATCHES: usize = 4;
 /// Scalars that are searched for within a longer text.
 const WITHIN: usize = 96;
 const WITHIN_BYTES: usize = 3;
@@ -66,7 +68,7 @@ impl Rule {
     }
 
     pub(super) fn chance(&self) -> f32 {
-        (self.hits + 0.3) / (self.tries + 0.8)
+        (self.hits + 0.3) / (self.tries + 1.2)
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -166,12 +168,18 @@ pub(super) fn suggest(session: &Session, tool: Symbol, name: &Arc<str>, value: &
 }
 
 fn copies(call: &Call, value: &Value, rules: &mut Vec<Rule>) {
+    let mut found = 0;
     for leaf in call.view.leaves() {
+        if found == MATCHES {
+            break;
+        }
         if value.is(leaf.digest) {
+            found += 1;
             rules.extend(picks(call, leaf).into_iter().map(|pick| Rule::new(pick, Form::Plain, value)));
         } else if View::is_text(leaf)
             && let Some(base) = beneath(value, call.view.text_of(leaf), &call.arguments)
         {
+            found += 1;
             rules.extend(picks(call, leaf).into_iter().map(|pick| Rule::new(pick, Form::Beneath(base.clone()), value)));
         }
     }

@@ -10,6 +10,8 @@ use super::view::{Leaf, Path, Status, View, step};
 
 const TOOLS: usize = 6;
 const RECENT: usize = 16;
+/// Lists of one result in which places are remembered.
+const LISTS: usize = 16;
 
 /// One call that was answered.
 #[derive(Debug)]
@@ -61,9 +63,10 @@ impl Session {
             for leaf in view.leaves() {
                 let Some(place) = leaf.place else { continue };
                 if copies(value, leaf, view, arguments) {
-                    match used.iter_mut().find(|(path, _)| *path == leaf.path) {
-                        Some((_, at)) => *at = place,
-                        None => used.push((leaf.path, place)),
+                    if let Some((_, at)) = used.iter_mut().find(|(path, _)| *path == leaf.path) {
+                        *at = place;
+                    } else if used.len() < LISTS {
+                        used.push((leaf.path, place));
                     }
                 }
             }
