@@ -183,3 +183,26 @@ fn a_segment_of_another_version_is_ignored_and_deleted() {
     assert_eq!(disk.get_blocking(&key(1), NOW), None);
     assert!(!path.exists() && segment::path(&folder.0, 2).exists());
 }
+
+#[test]
+fn limits_that_do_not_fit_together_are_made_to_fit() {
+    let odd = |bytes| DiskLimits { max_bytes: bytes, segment_bytes: bytes, item_bytes: bytes, queue_bytes: 1 << 20 };
+    for limits in
+        [odd(0), odd(1 << 20), odd(u64::MAX), DiskLimits::of(0), DiskLimits::of(100 << 20), DiskLimits::of(1 << 50)]
+    {
+        let fitted = limits.fitted();
+        assert!(
+            fitted.item_bytes * 4 <= fitted.segment_bytes && fitted.segment_bytes * 4 <= fitted.max_bytes,
+            "{limits:?}"
+        );
+        assert!(
+            fitted.segment_bytes <= 64 << 20 && fitted.item_bytes >= 1 << 10 || limits.item_bytes == 0,
+            "{limits:?}"
+        );
+        let folder = Folder::fast();
+        let disk = Disk::open(&folder.0, limits, NOW).unwrap();
+        disk.put(&key(1), record(1, 1, 500));
+        disk.flush();
+        assert_eq!(disk.get_blocking(&key(1), NOW).is_some(), limits.item_bytes > 0);
+    }
+}

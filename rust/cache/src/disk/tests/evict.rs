@@ -127,6 +127,7 @@ fn a_reader_keeps_what_it_found_while_its_segment_goes() {
     drop(disk);
     let disk = Disk::open(&folder.0, TINY, NOW).unwrap();
     let file = File::open(segment::path(&folder.0, 1)).unwrap();
+    file.sync_all().unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
     let Found::Cold(cold) = disk.get(&key(0), NOW) else {
         eprintln!("SKIPPED: this file system keeps all in memory");

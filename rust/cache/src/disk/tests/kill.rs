@@ -106,7 +106,7 @@ fn kills(limits: DiskLimits, name: &str, count: usize, stream: u64) {
         // The next child must not use a version again that this one may have used.
         first = end;
     }
-    eprintln!("{count} kills of a {name} disk: {total} changes acknowledged, none lost, none wrong");
+    eprintln!("{count} kills of a {name} disk: {total} changes acknowledged, none undone");
 }
 
 #[test]
