@@ -66,7 +66,8 @@ async fn one_subscription_serves_all_and_grows_with_what_is_kept() {
     let (double, log, changes) = (serve(false, MODERN, agree), Arc::<Log>::default(), changes());
     let fleet = stranger(&double, &log);
     let lease = shared(&fleet, "s", "ann", Era::Modern).await.unwrap();
-    assert_eq!(changes.ensure(&lease, What::Tools, soon()), Hold::Opening);
+    let hold = changes.ensure(&lease, What::Tools, soon());
+    assert_eq!((hold, hold.most_ms(60_000), hold.most_ms(50)), (Hold::Opening, 10_000, 50));
     heard(&changes, &lease, What::Tools).await;
     for _ in 0..100 {
         let other = shared(&fleet, "s", "ann", Era::Modern).await.unwrap();
@@ -93,6 +94,9 @@ async fn one_subscription_serves_all_and_grows_with_what_is_kept() {
         (&json!(true), 50)
     );
     until("the earlier ones are let go", || asked(&double, "notifications/cancelled").len() == listens.len() - 1).await;
+    let methods: Vec<Value> = double.heard.lock().iter().map(|message| message["method"].clone()).collect();
+    let order = ["subscriptions/listen", "subscriptions/listen", "notifications/cancelled"];
+    assert_eq!(methods[..3], order, "the next one is open before");
     assert_eq!(log.take(), [], "there was no gap");
 }
 
@@ -170,7 +174,8 @@ async fn a_server_that_refuses_is_asked_once_also_on_its_next_connection() {
     for _ in 0..3 {
         let lease = shared(&fleet, "s", "ann", Era::Modern).await.unwrap();
         until("it is known to refuse", || changes.ensure(&lease, What::Tools, soon()) == Hold::Deaf).await;
-        assert_eq!(changes.ensure(&lease, What::Resource("a:b"), soon()), Hold::Deaf);
+        let hold = changes.ensure(&lease, What::Resource("a:b"), soon());
+        assert_eq!((hold, hold.most_ms(60_000)), (Hold::Deaf, 60_000), "its time alone counts");
         lease.call(tool("1", &json!({}))).finish().await.unwrap_err();
     }
     assert_eq!(asked(&double, "subscriptions/listen").len(), 1);
@@ -333,7 +338,8 @@ async fn what_another_connection_hears_as_well_is_not_lost() {
     let mut gone = one.notes();
     drop(one);
     pass(Duration::from_secs(50)).await;
-    assert!(gone.recv().await.is_none(), "the first connection is closed");
+    let closed = tokio::time::timeout(Duration::from_secs(5), gone.recv()).await;
+    assert!(closed.expect("it ends").is_none(), "the first connection is closed");
     sleep(Duration::from_millis(20)).await;
     assert_eq!(log.take(), []);
     drop(two);

@@ -45,6 +45,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const FAILURES: u32 = 3;
 /// A server answers within this.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer may be kept whose changes could be heard of and are not.
+const UNHEARD_MS: u64 = 10_000;
 /// How often is looked for wishes whose time is over.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -68,14 +70,23 @@ pub enum What<'a> {
 pub enum Hold {
     /// A change is heard, as of now.
     Heard,
-    /// The server is being asked. A change before it has agreed is not heard: what was answered until then is no
-    /// safer than with [`Hold::Deaf`].
+    /// The server is being asked. A change before it has agreed is not heard.
     Opening,
     /// A change is not heard, and will not be. What is kept lives by its time alone.
     Deaf,
-    /// There is no room to hear of one more resource ([`Changes::MOST_URIS`] a connection). As a server that says what
-    /// changes may let its answers live long, this one is to be kept no longer than [`Changes::UNHEARD_MS`].
+    /// There is no room to hear of one more resource ([`Changes::MOST_URIS`] a connection).
     Full,
+}
+
+impl Hold {
+    /// How much of the time an answer is given it may be kept. A server that says what changes may let its answers
+    /// live long, so what is not heard of all the same is asked for again before long.
+    pub fn most_ms(self, given_ms: u64) -> u64 {
+        match self {
+            Self::Heard | Self::Deaf => given_ms,
+            Self::Opening | Self::Full => given_ms.min(UNHEARD_MS),
+        }
+    }
 }
 
 /// The gateway's own subscriptions.
@@ -100,8 +111,6 @@ struct Kept {
 impl Changes {
     /// Resources that are subscribed to on one connection at most.
     pub const MOST_URIS: usize = wishes::MOST_URIS;
-    /// How long an answer may be kept that would be heard of if there were room.
-    pub const UNHEARD_MS: u64 = 10_000;
 
     /// None yet; `version` is ours.
     pub fn new(version: &str, sessions: &Sessions) -> Arc<Self> {
