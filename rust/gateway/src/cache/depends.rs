@@ -4,7 +4,7 @@
 //! one that is another, or was written since, makes the answer a miss. A time stamp has the resolution of the kernel's tick,
 //! so a worker says nothing of a file that was written a moment before; such an answer is not kept.
 
-use std::os::unix::fs::MetadataExt;
+use std::{fs::Metadata, os::unix::fs::MetadataExt};
 
 use omnimind_wire::{
     Object,
@@ -18,8 +18,18 @@ pub(crate) const MOST: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct File {
     path: String,
-    /// None: there was none.
-    was: Option<Stamp>,
+    was: Was,
+}
+
+/// What was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Was {
+    /// Nothing.
+    Missing,
+    /// Nothing, or a file without a byte: the journal of a database, which readers lay out and writers remove.
+    Empty,
+    /// A file or a folder.
+    There(Stamp),
 }
 
 /// What tells that a file is the same and unchanged.
@@ -47,7 +57,7 @@ impl Depends {
 
     /// True while all of it is as it was. Asks the file system.
     pub(crate) fn holds(&self) -> bool {
-        self.0.iter().all(|file| Stamp::of(&file.path) == Some(file.was))
+        self.0.iter().all(|file| file.was.still(&file.path))
     }
 
     /// Appends it, to be read by [`Self::unpack`].
@@ -56,8 +66,12 @@ impl Depends {
         for file in &self.0 {
             out.extend_from_slice(&u32::try_from(file.path.len()).unwrap_or(0).to_le_bytes());
             out.extend_from_slice(file.path.as_bytes());
-            out.push(u8::from(file.was.is_some()));
-            if let Some(was) = file.was {
+            out.push(match file.was {
+                Was::Missing => 0,
+                Was::There(_) => 1,
+                Was::Empty => 2,
+            });
+            if let Was::There(was) = file.was {
                 out.extend_from_slice(&was.inode.to_le_bytes());
                 out.extend_from_slice(&was.size.to_le_bytes());
                 out.extend_from_slice(&was.mtime_ns.to_le_bytes());
@@ -74,19 +88,25 @@ impl Depends {
     }
 }
 
+impl Was {
+    /// True while it is so; false also where that cannot be told.
+    fn still(self, path: &str) -> bool {
+        match (self, std::fs::metadata(path)) {
+            (Self::There(was), Ok(found)) => was == Stamp::of(&found),
+            (Self::Empty, Ok(found)) => found.is_file() && found.len() == 0,
+            (Self::Missing | Self::Empty, Err(error)) => error.kind() == std::io::ErrorKind::NotFound,
+            (Self::Missing, Ok(_)) | (Self::There(_), Err(_)) => false,
+        }
+    }
+}
+
 impl Stamp {
-    /// The stamp of what is at a path now; `Some(None)` if there is nothing, none if that cannot be told.
-    #[allow(clippy::option_option, reason = "nothing there and nothing known are two things")]
-    fn of(path: &str) -> Option<Option<Self>> {
-        match std::fs::metadata(path) {
-            Ok(found) => Some(Some(Self {
-                inode: found.ino(),
-                size: found.size(),
-                mtime_ns: nanoseconds(found.mtime(), found.mtime_nsec()),
-                ctime_ns: nanoseconds(found.ctime(), found.ctime_nsec()),
-            })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(None),
-            Err(_) => None,
+    fn of(found: &Metadata) -> Self {
+        Self {
+            inode: found.ino(),
+            size: found.size(),
+            mtime_ns: nanoseconds(found.mtime(), found.mtime_nsec()),
+            ctime_ns: nanoseconds(found.ctime(), found.ctime_nsec()),
         }
     }
 }
@@ -98,8 +118,12 @@ fn nanoseconds(seconds: i64, rest: i64) -> i64 {
 fn file(raw: &[u8]) -> Option<File> {
     let said = Object::parse(raw).ok()?;
     let path = said.get_str("path").filter(|path| path.starts_with('/'))?.into_owned();
-    if said.get("missing").and_then(as_bool) == Some(true) {
-        return Some(File { path, was: None });
+    let is = |word| said.get(word).and_then(as_bool) == Some(true);
+    if is("missing") {
+        return Some(File { path, was: Was::Missing });
+    }
+    if is("empty") {
+        return Some(File { path, was: Was::Empty });
     }
     let was = Stamp {
         inode: said.get("inode").and_then(as_u64)?,
@@ -107,7 +131,7 @@ fn file(raw: &[u8]) -> Option<File> {
         mtime_ns: said.get("mtime_ns").and_then(as_i64)?,
         ctime_ns: said.get("ctime_ns").and_then(as_i64)?,
     };
-    Some(File { path, was: Some(was) })
+    Some(File { path, was: Was::There(was) })
 }
 
 fn unpacked(raw: &mut &[u8]) -> Option<File> {
@@ -116,8 +140,9 @@ fn unpacked(raw: &mut &[u8]) -> Option<File> {
     *raw = raw.get(length..)?;
     let path = std::str::from_utf8(path).ok()?.to_owned();
     let was = match take::<1>(raw)?[0] {
-        0 => None,
-        _ => Some(Stamp {
+        0 => Was::Missing,
+        2 => Was::Empty,
+        _ => Was::There(Stamp {
             inode: u64::from_le_bytes(take(raw)?),
             size: u64::from_le_bytes(take(raw)?),
             mtime_ns: i64::from_le_bytes(take(raw)?),
@@ -187,8 +212,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_empty_may_come_and_go_but_not_be_filled() {
+        let folder = folder("empty");
+        let path = folder.join("a");
+        let depends = Depends::read(format!(r#"[{{"path":{path:?},"empty":true}}]"#).as_bytes()).unwrap();
+        assert!(depends.holds());
+        fs::write(&path, "").unwrap();
+        assert!(depends.holds());
+        fs::write(&path, "x").unwrap();
+        assert!(!depends.holds());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(!depends.holds());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn it_survives_being_packed() {
-        let raw = br#"[{"path":"/a","inode":1,"size":2,"mtime_ns":-3,"ctime_ns":4},{"path":"/b","missing":true}]"#;
+        let raw = br#"[{"path":"/a","inode":1,"size":2,"mtime_ns":-3,"ctime_ns":4},{"path":"/b","missing":true},
+            {"path":"/c","empty":true}]"#;
         let depends = Depends::read(raw).unwrap();
         let mut packed = Vec::new();
         depends.pack(&mut packed);
