@@ -27,6 +27,8 @@ mod verify;
 
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

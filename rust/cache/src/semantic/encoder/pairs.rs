@@ -132,14 +132,13 @@ impl Pairs {
     }
 
     fn spell(&self, character: char, pieces: &mut Vec<u32>) {
-        match self.characters.get(&character) {
-            Some(token) => pieces.push(*token),
-            None => {
-                let mut bytes = [0; 4];
-                let bytes = character.encode_utf8(&mut bytes).bytes();
-                pieces.extend(bytes.filter_map(|byte| self.bytes.get(usize::from(byte))));
-            }
+        if let Some(token) = self.characters.get(&character) {
+            pieces.push(*token);
+            return;
         }
+        let mut bytes = [0; 4];
+        let bytes = character.encode_utf8(&mut bytes).bytes();
+        pieces.extend(bytes.filter_map(|byte| self.bytes.get(usize::from(byte))));
     }
 
     /// Merges neighbours by rank. `next[i]` and `before[i]` chain the pieces that are left; a piece that was merged

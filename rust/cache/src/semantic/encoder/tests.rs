@@ -109,9 +109,7 @@ fn pairs_are_merged_by_rank_and_unknown_characters_are_bytes() {
 #[test]
 fn a_table_or_a_description_of_another_form_is_refused_with_the_reason() {
     let table_of = |head: Value, data: &[u8]| Table::read(&with_head(&head, data)).err().unwrap();
-    let good = |name: &str, dtype: &str, shape: &[usize], offsets: [usize; 2]| {
-        json!({name: {"dtype": dtype, "shape": shape, "data_offsets": offsets}})
-    };
+    let good = |name: &str, dtype: &str, shape: &[usize], offsets: [usize; 2]| json!({name: {"dtype": dtype, "shape": shape, "data_offsets": offsets}});
     let bad = [
         table_of(good("other", "F16", &[2, 4], [0, 16]), &[0; 16]),
         table_of(good("embedding.weight", "F32", &[2, 4], [0, 32]), &[0; 32]),

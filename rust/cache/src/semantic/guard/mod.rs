@@ -24,7 +24,7 @@ const MOST_CHANGES: usize = 4;
 const MOST_CHANGED: usize = 8;
 
 /// What carries meaning by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Slot {
     /// A number, in figures or words; an ordinal.
     Number,
@@ -85,6 +85,8 @@ fn judge(left: &Reading, right: &Reading) -> Result<Seen, Veto> {
     if left.tokens.len().max(right.tokens.len()) > LONGEST {
         return Err(Veto::TooLong);
     }
+    // One order of the two, so that nothing below can depend on which was asked first.
+    let (left, right) = if left.tokens <= right.tokens { (left, right) } else { (right, left) };
     let (left, right) = (settle(left, right)?, settle(right, left)?);
     same_slots(&left, &right)?;
     same_order(&left, &right)?;
@@ -216,3 +218,6 @@ fn digest(parts: &[&[&Token]]) -> Digest {
     }
     xxh3_64(&bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::mem;
 use super::{Slot, words};
 
 /// What a word is to the guard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// It must be the same in both texts, at its place among the others.
     Slot(Slot),
@@ -21,7 +21,7 @@ pub(super) enum Kind {
 }
 
 /// One word, sign or quotation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) text: String,
@@ -38,20 +38,17 @@ impl Reading {
         let mut reader = Reader { tokens: Vec::new(), opening: true };
         let mut rest = text.trim_start();
         while let Some(first) = rest.chars().next() {
-            rest = match quotation(rest, first) {
-                Some(end) => {
-                    reader.push(Kind::Slot(Slot::Quoted), &rest[..end]);
-                    &rest[end..]
-                }
-                None => {
-                    let inner = &rest[first.len_utf8()..];
-                    let end = inner.find(|sign: char| sign.is_whitespace() || DOUBLE.contains(sign));
-                    let end = end.map_or(rest.len(), |end| end + first.len_utf8());
-                    reader.chunk(&rest[..end]);
-                    &rest[end..]
-                }
-            }
-            .trim_start();
+            let end = if let Some(end) = quotation(rest, first) {
+                reader.push(Kind::Slot(Slot::Quoted), &rest[..end]);
+                end
+            } else {
+                let inner = &rest[first.len_utf8()..];
+                let end = inner.find(|sign: char| sign.is_whitespace() || DOUBLE.contains(sign));
+                let end = end.map_or(rest.len(), |end| end + first.len_utf8());
+                reader.chunk(&rest[..end]);
+                end
+            };
+            rest = rest[end..].trim_start();
         }
         reader.courtesies();
         Self { tokens: reader.tokens }
