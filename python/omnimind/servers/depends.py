@@ -124,6 +124,13 @@ def file(path: str | os.PathLike[str]) -> None:
         evidence.add(stamp_at(os.fspath(path)))
 
 
+def empty(path: str) -> None:
+    """The answer depends on there being no file at this path, or one without a byte; `unsure` if it is not so."""
+    evidence = _evidence.get()
+    if evidence is not None and evidence.is_open:
+        evidence.add({"path": path, "empty": True} if _is_empty(path) and _is_text(path) else None)
+
+
 def opened(descriptor: int, path: str | None = None) -> None:
     """The same of a file or folder that is open; it must lie at this path if one is given."""
     evidence = _evidence.get()
@@ -167,11 +174,18 @@ def _stamp_of(descriptor: int, path: str | None) -> Stamp | None:
     }
 
 
-def _is_young(facts: os.stat_result, now_ns: int) -> bool:
-    """Whether another change could still leave these very times. A future time is young: clocks are set back.
-    An empty file is not: its size says all of it."""
-    if stat.S_ISREG(facts.st_mode) and facts.st_size == 0:
+def _is_empty(path: str) -> bool:
+    try:
+        facts = os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
         return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_size == 0
+
+
+def _is_young(facts: os.stat_result, now_ns: int) -> bool:
+    """Whether another change could still leave these very times. A future time is young: clocks are set back."""
     changed_ns = max(facts.st_mtime_ns, facts.st_ctime_ns)
     in_seconds = facts.st_ctime_ns % _SECOND_NS == 0  # ext4 with small inodes counts no less
     return now_ns - changed_ns < (_YOUNG_IN_SECONDS_NS if in_seconds else _YOUNG_NS)

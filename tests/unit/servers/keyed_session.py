@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,11 +57,15 @@ def holds(stamps: Stamps) -> bool:
         try:
             found = os.stat(stamp["path"])
         except FileNotFoundError:
-            if not stamp.get("missing"):
+            if not (stamp.get("missing") or stamp.get("empty")):
                 return False
             continue
         if stamp.get("missing"):
             return False
+        if stamp.get("empty"):
+            if found.st_size or not stat.S_ISREG(found.st_mode):
+                return False
+            continue
         now = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if now != (stamp["inode"], stamp["size"], stamp["mtime_ns"], stamp["ctime_ns"]):
             return False

@@ -74,7 +74,8 @@ def test_an_answer_about_files_ends_with_a_change_of_them(
     files: MCPServer, root: Path, tool: str, arguments: dict[str, Any], change: Callable[[Path], object]
 ) -> None:
     stamps = kept(files, tool, **arguments)
-    assert holds(kept(files, tool, **arguments)), "reading changes nothing"
+    kept(files, tool, **arguments)
+    assert holds(stamps), "reading changes nothing"
     change(root)
     assert not holds(stamps)
 
@@ -174,7 +175,8 @@ def test_an_answer_about_commits_ends_when_a_name_means_another(
 ) -> None:
     (scratch.path / "untracked").touch()
     stamps = kept(git, tool, repo_path=str(scratch.path), **arguments)
-    assert holds(kept(git, tool, repo_path=str(scratch.path), **arguments)), "reading changes nothing"
+    kept(git, tool, repo_path=str(scratch.path), **arguments)
+    assert holds(stamps), "reading changes nothing"
     change(scratch)
     assert not holds(stamps)
 
@@ -283,7 +285,8 @@ def test_a_log_that_grows_turns_or_joins_ends_what_was_found(tmp_path: Path) -> 
             while any(path.suffix[1:].isdigit() for path in (tmp_path / "logs").iterdir()):
                 time.sleep(0.01)  # a segment waits to be packed
             stamps = kept(server, "search_logs", **asked)
-            assert holds(kept(server, "search_logs", **asked)), "reading changes nothing"
+            kept(server, "search_logs", **asked)
+            assert holds(stamps), "reading changes nothing"
             other.write(7, "another log says something")
             assert holds(stamps), "which is nothing to this answer"
             change()

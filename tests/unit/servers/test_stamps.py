@@ -149,12 +149,26 @@ def test_what_is_not_there_is_noticed_when_it_comes(tmp_path: Path) -> None:
     assert not holds([stamp])
 
 
-def test_what_was_changed_a_moment_ago_has_no_stamp_unless_it_is_empty(tmp_path: Path) -> None:
+def test_what_was_changed_a_moment_ago_has_no_stamp(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("one")
-    (tmp_path / "empty").touch()
     assert stamp_at(str(tmp_path / "file")) is None
     assert stamp_at(str(tmp_path)) is None
-    assert stamp_at(str(tmp_path / "empty")) is not None
+
+
+def test_an_empty_journal_may_come_and_go_and_not_be_filled(tmp_path: Path, evidence: Evidence) -> None:
+    depends.rests_on(FILES)
+    journal = tmp_path / "shop.db-wal"
+    depends.empty(str(journal))
+    stamps = evidence.stamps()
+    assert stamps == [{"path": str(journal), "empty": True}]
+    journal.touch()
+    assert holds(stamps)
+    depends.empty(str(journal))
+    assert evidence.stamps() == stamps
+    journal.write_text("x")
+    assert not holds(stamps)
+    depends.empty(str(journal))
+    assert evidence.stamps() is None
 
 
 def test_a_file_that_a_link_leads_to_has_no_stamp(tmp_path: Path) -> None:

@@ -81,9 +81,9 @@ class Access:
         """
         path = os.path.join(self.place.root, self.place.relative)
         depends.file(path)
-        depends.file(f"{path}-wal")
+        depends.empty(f"{path}-wal")
         replaced = spot is not None and _identity(path) != spot.identity
-        if replaced or len(self.shelf.folders) > 1 or _has_content(f"{path}-wal"):
+        if replaced or len(self.shelf.folders) > 1:
             depends.unsure()
 
     def _reader(self, spot: Spot | None) -> sqlite3.Connection:
@@ -91,9 +91,6 @@ class Access:
         try:
             self._prepare(connection, _FOR_READING)
             if depends.wanted():
-                self._patiently(
-                    connection, "SELECT 1 FROM sqlite_master LIMIT 1"
-                )  # SQLite lays out a WAL now
                 self._note(spot)
             _connect(connection, self._patiently(connection, "BEGIN", _VIRTUAL_TABLES))
         except BaseException:
@@ -238,13 +235,6 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _has_content(journal: str) -> bool:
-    try:
-        return os.lstat(journal).st_size > 0
-    except FileNotFoundError:
-        return False
 
 
 def bound_memory() -> None:
