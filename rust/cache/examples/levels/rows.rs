@@ -9,6 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use omnimind_cache::disk::{Disk, DiskLimits};
 use omnimind_cache::levels::{Found, Hit, Level, LevelLimits, Levels};
+use omnimind_cache::predict::{Caller, Observed, PredictLimits, Predictor};
 use omnimind_cache::{Entry, Key, Life};
 use rustix::fs::{Advice, fadvise};
 use serde::Serialize;
@@ -94,14 +95,40 @@ fn semantic(_setup: &Setup) -> Measured {
     })
 }
 
-#[allow(clippy::unnecessary_wraps)] // a row like the others
-fn predictive(_setup: &Setup) -> Measured {
-    Ok(Row {
-        level: "predictive",
-        once_named: "100 ms",
-        off: Some("it asks ahead for sessions, there is none"),
-        ..Row::default()
-    })
+/// What it takes to learn from a call and to say what comes next: folders are listed, their files read in order.
+fn predictive(setup: &Setup) -> Measured {
+    const FILES: usize = 8;
+    let predictor = Predictor::new(PredictLimits::default());
+    let caller = Caller { principal: 1, session: 1 };
+    let listing = (0..FILES).map(|file| format!("\"file-{file}.rs\"")).collect::<Vec<_>>().join(",");
+    let listing = format!(r#"{{"structuredContent":{{"files":[{listing}],"more":false}}}}"#);
+    let mut times = Vec::with_capacity(setup.entries);
+    let mut expected = 0;
+    for call in 0..setup.entries {
+        let (folder, file) = (call / (FILES + 1), call % (FILES + 1));
+        let (tool, arguments, result) = match file.checked_sub(1) {
+            None => ("list", format!(r#"{{"path":"/{folder}"}}"#), listing.as_str()),
+            Some(file) => ("read", format!(r#"{{"path":"/{folder}/file-{file}.rs"}}"#), r#"{"content":[]}"#),
+        };
+        let (arguments, result) = (arguments.as_bytes(), Some(result.as_bytes()));
+        let call = Observed {
+            server: SERVER,
+            tool,
+            arguments,
+            read_only: true,
+            ok: true,
+            result,
+            took_ms: 10.0,
+            cached: false,
+        };
+        let start = Instant::now();
+        expected += predictor.observe(caller, &call, NOW).len();
+        times.push(start.elapsed());
+    }
+    if expected < setup.entries / 2 {
+        return Err("the predictive level expects nothing".into());
+    }
+    Ok(Row { level: "predictive", once_named: "100 ms", warm: Spread::of(times), ..Row::default() })
 }
 
 /// Puts results, and asks for each once.

@@ -301,7 +301,7 @@ fn noise() -> impl Strategy<Value = Noise> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("OMNIMIND_FULL").is_some() { 5_000 } else { 150 }))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("OMNIMIND_FULL").is_some() { 5_000 } else { 40 }))]
 
     #[test]
     fn whatever_is_said_every_prediction_is_an_object_for_a_tool_that_was_seen_and_tickets_add_up(
