@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::{Arc, Weak, atomic::Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::{fs, io};
 
@@ -35,8 +35,8 @@ pub(super) struct Writer {
     pub(super) sealed: VecDeque<Sealed>,
     pub(super) active: Active,
     pub(super) batch: Batch,
-    /// Sealed segments that nobody has begun to sync.
-    pub(super) unsynced: Vec<Arc<segment::Segment>>,
+    /// Sealed segments that nobody has begun to sync. What is evicted before its turn is not kept open for it.
+    pub(super) unsynced: Vec<Weak<segment::Segment>>,
     pub(super) syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -150,7 +150,7 @@ impl Writer {
         self.write()?;
         let footer = format::footer(self.active.segment.place(self.active.len), &self.active.lines);
         self.active.segment.write(&footer, self.active.len)?;
-        self.unsynced.push(Arc::clone(&self.active.segment));
+        self.unsynced.push(Arc::downgrade(&self.active.segment));
         self.sync()?;
         let bytes = u64::from(self.active.len) + footer.len() as u64;
         self.sealed.push_back(Sealed { segment: Arc::clone(&self.active.segment), bytes });
@@ -165,7 +165,7 @@ impl Writer {
         self.synced()?;
         let (segments, folder) = (std::mem::take(&mut self.unsynced), self.folder.clone());
         let sync = move || {
-            segments.iter().try_for_each(|segment| segment.sync())?;
+            segments.iter().filter_map(Weak::upgrade).try_for_each(|segment| segment.sync())?;
             fs::File::open(folder)?.sync_all()
         };
         self.syncing = Some(std::thread::Builder::new().name("cache-sync".to_owned()).spawn(sync)?);

@@ -189,6 +189,17 @@ fn a_missing_piece_of_the_log_is_the_end_of_memory() {
 }
 
 #[test]
+fn a_segment_that_was_only_begun_costs_nothing() {
+    let folder = Folder::fast();
+    let expected = write(&folder, ONE_FILE, true);
+    let header = format::SegmentHeader { number: 2, boot: [0; 16] }.encode();
+    for len in [0, 3, 8, 39] {
+        fs::write(segment::path(&folder.0, 2), &header[..len]).unwrap();
+        assert_eq!(survives(&folder, ONE_FILE, &[&expected], &format!("{len} bytes")), 4);
+    }
+}
+
+#[test]
 fn what_the_machine_lost_when_it_went_down_is_missing_and_no_more() {
     let folder = Folder::fast();
     write(&folder, ONE_FILE, false);
