@@ -14,7 +14,8 @@
 //! show nothing to a client: no answer says how small it was kept. On disk they are files of their owner alone.
 //! Clearing a group forgets its dictionary too.
 //!
-//! Cost on a body of 1 KB: about 3 µs to pack, 1 µs to unpack; `cargo run --release -p omnimind-cache --example levels`.
+//! Cost on a body of 1.4 KB, on a busy machine: 5.5 µs of CPU to pack, 2.2 µs to unpack; what it is on another shows
+//! `cargo run --release -p omnimind-cache --example levels`.
 
 mod dictionaries;
 mod dictionary;
