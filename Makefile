@@ -75,6 +75,7 @@ fmt:
 bench: $(VENV)/.extension target/release/omnimind-load
 	@mkdir -p data
 	cargo bench --quiet -p omnimind-limits
+	cargo bench --quiet -p omnimind-cache --bench cache
 	$(PYTEST) benches/python --benchmark-only --benchmark-json=data/benchmarks.json
 	$(BIN)/python -m benches.passthrough --json data/passthrough.json
 

@@ -15,14 +15,15 @@ use rustix::time::{ClockId, clock_gettime};
 
 const ITEMS: usize = 10_000;
 const BODY: usize = 1_024;
-const ROUNDS: usize = 21;
-const CALLS: usize = 100_000;
+const ROUNDS: usize = 101;
+const CALLS: usize = 20_000;
 const FOREVER: Life = Life { created_ms: 0, fresh_until_ms: u64::MAX, stale_until_ms: u64::MAX };
 
 type Value = Arc<[u8]>;
 type Cache = Ram<Key, Value, KeyHasher>;
 
 fn main() {
+    bytes_an_entry();
     let threads = [1, 4];
     let wanted = zipf(ITEMS, CALLS);
     let keys: Arc<[Key]> = wanted.iter().map(|rank| key(*rank)).collect();
@@ -63,19 +64,38 @@ fn main() {
     inserts();
 }
 
+/// What the system gives the process for entries whose values weigh nothing. Run first, while nothing is free to reuse.
+fn bytes_an_entry() {
+    const MANY: usize = 250_000;
+    let cache: Ram<Key, (), KeyHasher> =
+        Ram::new(Limits { max_bytes: u64::MAX, max_items: MANY, item_bytes: 1 }, KeyHasher);
+    let before = resident_bytes();
+    for number in 0..2 * MANY {
+        cache.insert(key(number), (), 1, FOREVER, &mut |_, (), _| {});
+    }
+    let held = resident_bytes() - before;
+    println!("{MANY} entries without values, twice as many seen: {:.0} bytes each", held / MANY as f64);
+}
+
+fn resident_bytes() -> f64 {
+    let sizes = std::fs::read_to_string("/proc/self/statm").unwrap();
+    sizes.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4_096.0
+}
+
 fn inserts() {
     let shared = value();
-    let fresh: Vec<Key> = (0..CALLS * (ROUNDS + 1)).map(|number| key(ITEMS + number)).collect();
+    // They come again only when the cache has long forgotten them.
+    let fresh: Vec<Key> = (0..CALLS * 5).map(|number| key(ITEMS + number)).collect();
     let cache = full();
-    let mut rounds = fresh.chunks(CALLS);
+    let mut rounds = fresh.chunks(CALLS).cycle();
     report_here("insert and evict", || {
         for key in rounds.next().unwrap_or_default() {
             cache.insert(*key, Arc::clone(&shared), BODY as u64, FOREVER, &mut |_, _, _| {});
         }
     });
     let index = papaya_full();
-    let mut rounds = fresh.chunks(CALLS);
-    let mut old = (0..ITEMS).map(key).chain(fresh.iter().copied());
+    let mut rounds = fresh.chunks(CALLS).cycle();
+    let mut old = (0..ITEMS).map(key).chain(fresh.iter().copied().cycle());
     report_here("papaya alone: insert one, remove one", || {
         for key in rounds.next().unwrap_or_default() {
             let guard = index.guard();
@@ -84,8 +104,8 @@ fn inserts() {
         }
     });
     let mut map: HashMap<Key, Value, KeyHasher> = (0..ITEMS).map(|rank| (key(rank), value())).collect();
-    let mut rounds = fresh.chunks(CALLS);
-    let mut old = (0..ITEMS).map(key).chain(fresh.iter().copied());
+    let mut rounds = fresh.chunks(CALLS).cycle();
+    let mut old = (0..ITEMS).map(key).chain(fresh.iter().copied().cycle());
     report_here("plain map: insert one, remove one", || {
         for key in rounds.next().unwrap_or_default() {
             map.insert(*key, Arc::clone(&shared));

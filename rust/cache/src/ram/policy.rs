@@ -9,7 +9,10 @@
 //!
 //! The policy keeps what it needs of an entry (`T`: its key, or the entry itself) in a slab with the queues linked
 //! through it: no allocation for an entry in a full cache, removal from anywhere in constant time.
-//! Cost: 40 bytes an entry beside `T`, and 8 to 16 bytes for each fingerprint.
+//! An index over it is another's: [`Ram`](super::Ram) has one that readers find entries in without a lock, the Python
+//! face one for a single thread.
+//!
+//! Cost: 32 bytes an entry beside `T`, and what the ghost costs.
 //!
 //! Source: Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023.
 
@@ -112,6 +115,7 @@ pub struct Policy<T> {
     ghost: Ghost,
     /// What small may hold before the first eviction: weight, and entries.
     small_at_first: (u64, usize),
+    /// Somebody had to leave since it was empty.
     full: bool,
 }
 
@@ -220,6 +224,7 @@ impl<T> Policy<T> {
             node.newer = self.free;
             self.free = slot.0;
         }
+        self.full &= !self.is_empty();
         Some(Left { item, weight, slot })
     }
 

@@ -5,6 +5,7 @@
 //! additions. A number is given back through a lock when its thread ends, so its next holder sees all that was
 //! counted. Cost: 64 bytes a row.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,8 +55,8 @@ impl Tally {
 
     #[inline]
     fn add_to(&self, count: Count, more: u64) -> Option<(&AtomicU64, u64)> {
-        let number = PLACE.try_with(|place| place.0).unwrap_or(ROWS);
-        let cell = self.rows.get(number.min(ROWS))?.0.get(count as usize)?;
+        let number = number();
+        let cell = self.rows.get(number)?.0.get(count as usize)?;
         if number >= ROWS {
             return Some((cell, cell.fetch_add(more, Ordering::Relaxed).wrapping_add(more)));
         }
@@ -77,7 +78,25 @@ struct Numbers {
 static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { free: BinaryHeap::new(), next: 0 });
 
 thread_local! {
+    /// The number of this thread, in reach without a look at whether it is still there.
+    static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
     static PLACE: Place = Place::take();
+}
+
+/// A thread that has not counted yet.
+const UNKNOWN: usize = usize::MAX;
+
+#[inline]
+fn number() -> usize {
+    let number = NUMBER.get();
+    if number == UNKNOWN { first_number() } else { number }
+}
+
+#[cold]
+fn first_number() -> usize {
+    let number = PLACE.try_with(|place| place.0).unwrap_or(ROWS).min(ROWS);
+    NUMBER.set(number);
+    number
 }
 
 /// The number of a thread, given back when it ends.
@@ -94,6 +113,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        // What else ends with this thread may still count: in the row that is everybody's.
+        NUMBER.set(ROWS);
         NUMBERS.lock().free.push(Reverse(self.0));
     }
 }

@@ -1,5 +1,6 @@
 //! What one caller may rely on.
 
+use std::collections::HashMap;
 use std::hash::RandomState;
 use std::sync::{Arc, OnceLock};
 
@@ -162,4 +163,40 @@ fn what_began_before_an_advance_is_told_from_what_began_after_it() {
     assert_eq!(generation.advance(), began + 1);
     assert_ne!(generation.now(), began);
     assert_eq!(generation.now(), generation.now());
+}
+
+#[test]
+fn with_room_for_everything_it_is_a_map_with_ends() {
+    let ram = items(usize::MAX);
+    let mut map = HashMap::new();
+    let mut mixed = 1_u64;
+    for now in 1_000..31_000 {
+        mixed = mixed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        let (key, chance) = (mixed >> 33 & 127, mixed >> 40 & 1_023);
+        match chance % 8 {
+            0 => drop((ram.remove(&key), map.remove(&key))),
+            1..4 => {
+                let life = Life { created_ms: now, fresh_until_ms: now + chance * 9, stale_until_ms: now + chance * 9 };
+                ram.insert(key, now, chance, life, &mut |_, _, _| {});
+                map.insert(key, (now, now + chance * 9));
+            }
+            4 => drop(ram.sweep(now, 2)),
+            _ => {
+                let expected = map.get(&key).filter(|(_, ends)| *ends > now).map(|(value, _)| *value);
+                assert_eq!(ram.get(&key, now).map(|(value, _)| value), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_smallest_caches_work_too() {
+    for room in 0..4 {
+        let ram = items(room);
+        for key in 0..50 {
+            let kept = put(&ram, key % 5, key % 3, FOREVER) == Inserted::Kept;
+            assert_eq!((kept, ram.get(&(key % 5), 0).is_some()), (room > 0, room > 0));
+            assert!(ram.len() <= room);
+        }
+    }
 }

@@ -109,7 +109,7 @@ pub(crate) mod sync {
 }
 
 fn runs() -> usize {
-    if std::env::var_os("OMNIMIND_FULL").is_some() { 50_000 } else { 400 }
+    if std::env::var_os("OMNIMIND_FULL").is_some() { 10_000 } else { 300 }
 }
 
 #[test]
