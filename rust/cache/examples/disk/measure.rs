@@ -18,48 +18,48 @@ const BODY: usize = 1_024;
 const NOW: u64 = 1;
 const FOREVER: Life = Life { created_ms: 0, fresh_until_ms: u64::MAX, stale_until_ms: u64::MAX };
 const WARM: usize = 100_000;
-const COLD: usize = 2_000;
+const COLD: usize = 500;
 
 /// The middle and the hundredth slowest of many.
 #[derive(Debug, Clone, Copy)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// Half were faster.
-    pub p50: Duration,
+    pub(crate) p50: Duration,
     /// Of a hundred, one was slower.
-    pub p99: Duration,
+    pub(crate) p99: Duration,
 }
 
 /// What the level takes.
 #[derive(Debug)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Entries that were put.
-    pub entries: u64,
+    pub(crate) entries: u64,
     /// Until all were in the file, by entry.
-    pub put: Duration,
+    pub(crate) put: Duration,
     /// CPU of all threads, by entry.
-    pub put_cpu: Duration,
+    pub(crate) put_cpu: Duration,
     /// A lookup that the page cache answers.
-    pub get: Spread,
+    pub(crate) get: Spread,
     /// CPU of the asking thread, on average.
-    pub get_cpu: Duration,
+    pub(crate) get_cpu: Duration,
     /// A lookup that the disk answers.
-    pub cold: Spread,
+    pub(crate) cold: Spread,
     /// The same number of bytes read from the same files with nothing around it, page cache dropped.
-    pub raw: Spread,
+    pub(crate) raw: Spread,
     /// Start, by GB of files, from the page cache.
-    pub start: Duration,
+    pub(crate) start: Duration,
     /// The same with the page cache dropped.
-    pub start_cold: Duration,
+    pub(crate) start_cold: Duration,
     /// CPU of the start, by GB.
-    pub start_cpu: Duration,
+    pub(crate) start_cpu: Duration,
     /// Of files, by byte of heads and bodies.
-    pub space: f64,
+    pub(crate) space: f64,
     /// Memory that a start takes, by entry.
-    pub ram_bytes: f64,
+    pub(crate) ram_bytes: f64,
 }
 
 /// Puts so many bytes into a new level in the folder, and measures.
-pub fn measure(folder: &Path, bytes: u64) -> Result<Figures, Box<dyn Error>> {
+pub(crate) fn measure(folder: &Path, bytes: u64) -> Result<Figures, Box<dyn Error>> {
     let (entries, limits) = (bytes / BODY as u64, DiskLimits::of(bytes * 2));
     let disk = Disk::open(folder, limits, NOW)?;
     let (put, put_cpu) = timed(ClockId::ProcessCPUTime, || fill(&disk, entries));
