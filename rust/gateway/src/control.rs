@@ -11,7 +11,7 @@ use rustix::event::EventfdFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::config::Snapshot;
+use crate::{cache::EncoderFiles, config::Snapshot};
 
 /// State of a server, as the orchestrator's life cycle names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -42,6 +42,34 @@ pub struct Start {
     pub snapshot: Snapshot,
     /// The listening sockets, in the order of their descriptors.
     pub listeners: Vec<ListenerSpec>,
+    /// What reads texts for the semantic level.
+    #[serde(default)]
+    pub encoder: EncoderSpec,
+}
+
+/// The encoder of the semantic level, or why there is none.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncoderSpec {
+    /// Its files.
+    Files(EncoderFiles),
+    /// Why there is none.
+    Off(String),
+}
+
+impl Default for EncoderSpec {
+    fn default() -> Self {
+        Self::Off("no encoder was named".to_owned())
+    }
+}
+
+impl From<EncoderSpec> for Result<EncoderFiles, String> {
+    fn from(spec: EncoderSpec) -> Self {
+        match spec {
+            EncoderSpec::Files(files) => Ok(files),
+            EncoderSpec::Off(why) => Err(why),
+        }
+    }
 }
 
 /// One listening socket.
@@ -92,6 +120,14 @@ pub enum FromOrchestrator {
         /// What is still open after this is given up.
         timeout_ms: u64,
     },
+    /// Something about what is remembered.
+    Cache {
+        /// Echoed in the answer.
+        request: u64,
+        /// What.
+        #[serde(flatten)]
+        ask: CacheAsk,
+    },
     /// Asks for numbers.
     Stats {
         /// Echoed in the answer.
@@ -118,6 +154,30 @@ impl FromOrchestrator {
         }
         serde_json::from_slice(message)
     }
+}
+
+/// What an operator wants of the cache.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub enum CacheAsk {
+    /// How full it is, and what it did.
+    Stats,
+    /// Forget.
+    Flush {
+        /// What one server answered; all if there is none.
+        #[serde(default)]
+        server: Option<String>,
+    },
+    /// Say what would become of a request.
+    Explain {
+        /// The server whose pass-through it would come to; the aggregate if there is none.
+        #[serde(default)]
+        server: Option<String>,
+        /// Whose request it would be.
+        principal: String,
+        /// The request, JSON-RPC.
+        message: serde_json::Value,
+    },
 }
 
 /// A server changed its state.
@@ -228,6 +288,13 @@ pub enum ToOrchestrator {
         child: u64,
         /// How that shows.
         reason: String,
+    },
+    /// What an operator asked of the cache.
+    Cache {
+        /// As asked.
+        request: u64,
+        /// The answer.
+        answer: serde_json::Value,
     },
     /// Nothing is open any more, or the time of the drain is over. For the process around the plane: it can end.
     Drained,

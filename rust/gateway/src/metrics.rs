@@ -151,6 +151,7 @@ impl Metrics {
             let ready = u8::from(matches!(server.state, State::Ready | State::Degraded));
             let _ = writeln!(text, "omnimind_server_ready{{server=\"{}\"}} {ready}", server.spec.name);
         }
+        plane.memory.render(&mut text);
         let counts = plane.fleet.counts();
         head(&mut text, "omnimind_server_calls_total", "counter", "Calls by server.");
         for count in &counts {
@@ -181,7 +182,7 @@ impl Metrics {
     }
 }
 
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+pub(crate) fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 

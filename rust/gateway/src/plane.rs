@@ -16,11 +16,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     aggregate::Shelves,
-    cache::Memory,
+    cache::{EncoderFiles, Memory},
     config::{Kind, Snapshot},
-    control::{FromOrchestrator, Outbox, Start, State, ToOrchestrator},
+    control::{CacheAsk, FromOrchestrator, Outbox, Start, State, ToOrchestrator},
     edge::{self, Doors, Tokens},
     metrics::Metrics,
+    relay,
     session::Sessions,
     upstream::Fleet,
 };
@@ -55,8 +56,19 @@ pub struct Plane {
 impl Plane {
     /// A plane without listeners. Called inside a tokio runtime.
     pub fn new(epoch: u32, snapshot: Snapshot, outbox: Arc<Outbox>) -> Self {
+        let none = Err("no encoder was named".to_owned());
+        Self::with_encoder(epoch, snapshot, outbox, none)
+    }
+
+    /// A plane that can read texts for the semantic level, or says why it cannot.
+    fn with_encoder(
+        epoch: u32,
+        snapshot: Snapshot,
+        outbox: Arc<Outbox>,
+        encoder: Result<EncoderFiles, String>,
+    ) -> Self {
         let sessions = Sessions::new();
-        let memory = Memory::new(&snapshot, &sessions, process_number(epoch));
+        let memory = Memory::new(&snapshot, &sessions, process_number(epoch), encoder);
         Self {
             fleet: Fleet::new(epoch, &snapshot, outbox.clone(), memory.clone()),
             sessions,
@@ -117,6 +129,13 @@ impl Plane {
                 self.doors.close_all();
                 tokio::spawn(finish(Arc::clone(self), Duration::from_millis(timeout_ms)));
             }
+            FromOrchestrator::Cache { request, ask } => {
+                let plane = Arc::clone(self);
+                tokio::spawn(async move {
+                    let answer = operate(&plane, ask).await;
+                    plane.outbox.send(&ToOrchestrator::Cache { request, answer });
+                });
+            }
             FromOrchestrator::Stats { request } => self.outbox.send(&self.metrics.stats(request, self)),
         }
         Ok(())
@@ -137,6 +156,23 @@ async fn finish(plane: Arc<Plane>, patience: Duration) {
     };
     let _ = tokio::time::timeout(patience, empty).await;
     plane.outbox.send(&ToOrchestrator::Drained);
+}
+
+/// Does what an operator wants of the cache.
+async fn operate(plane: &Arc<Plane>, ask: CacheAsk) -> serde_json::Value {
+    match ask {
+        CacheAsk::Stats => plane.memory.stats(),
+        CacheAsk::Flush { server } => {
+            let flushed = plane.memory.flush(server.as_deref());
+            serde_json::json!({"flushed": flushed})
+        }
+        CacheAsk::Explain { server, principal, message } => {
+            let Some(principal) = plane.tokens.load().named(&principal) else {
+                return serde_json::json!({"error": format!("there is no principal {principal}")});
+            };
+            relay::explain(plane, principal, server.as_deref(), &message).await
+        }
+    }
 }
 
 /// A number that no other gateway process of this state folder has: epochs begin anew with every orchestrator.
@@ -197,7 +233,7 @@ impl Gateway {
             .build()?;
         let outbox = Arc::new(Outbox::new()?);
         let inside = runtime.enter();
-        let plane = Arc::new(Plane::new(start.epoch, start.snapshot, outbox));
+        let plane = Arc::new(Plane::with_encoder(start.epoch, start.snapshot, outbox, start.encoder.into()));
         for (spec, descriptor) in start.listeners.iter().zip(listeners) {
             plane.doors.open(&plane, &spec.name, descriptor)?;
         }

@@ -14,13 +14,17 @@
 //! goes wrong here is a miss.
 //!
 //! Rooms: [`key`] spells a request, [`policy`] decides what may be kept, [`entry`] is what is kept beside an answer,
-//! [`path`] takes a request through, [`changes`] hears of what is kept that it is old, [`report`] tells clients and
-//! operators what happened.
+//! [`path`] takes a request through, [`changes`] hears of what is kept that it is old, [`report`] tells clients what
+//! happened, [`operate`] is the operator's hand on it. Two levels guess: [`meaning`] finds the same question in other words, [`ahead`] asks what
+//! will be asked.
 
+mod ahead;
 pub mod changes;
 mod depends;
 mod entry;
 mod key;
+mod meaning;
+mod operate;
 pub(crate) mod path;
 mod policy;
 pub(crate) mod report;
@@ -30,7 +34,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -46,14 +50,17 @@ use omnimind_cache::{
 };
 use omnimind_wire::Era;
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 
-use self::{changes::Changes, entry::Head, key::Keys, policy::Scope};
+pub use self::meaning::EncoderFiles;
+use self::{ahead::Ahead, changes::Changes, entry::Head, key::Keys, meaning::Meaning, policy::Scope};
 use crate::{
     config::{Cache, ServerSpec, Snapshot},
     relay::Schemas,
     session::Sessions,
     upstream::{Change, Failure, Watch},
 };
+pub(crate) use ahead::Seen;
 
 /// How often entries that have ended are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -94,12 +101,18 @@ pub(crate) struct Hit {
     pub(crate) left_ms: u64,
     /// How long it is past its time.
     pub(crate) past_ms: u64,
+    /// It answered another wording, alike by so many thousandths.
+    pub(crate) likeness_milli: Option<u16>,
 }
 
 impl Hit {
     /// What becomes of a request that it answers.
     pub(crate) fn how(&self) -> report::How {
-        report::How::Hit { level: self.level, age_ms: self.age_ms, stale: self.left_ms == 0 }
+        let (level, age_ms) = (self.level, self.age_ms);
+        match self.likeness_milli {
+            Some(likeness_milli) => report::How::Alike { likeness_milli, age_ms },
+            None => report::How::Hit { level, age_ms, stale: self.left_ms == 0 },
+        }
     }
 }
 
@@ -112,6 +125,8 @@ pub(crate) struct Memory {
     settings: ArcSwap<Cache>,
     schemas: Arc<Schemas>,
     changes: Arc<Changes>,
+    meaning: Meaning,
+    ahead: Ahead,
     /// Why there is no level on disk.
     disk_off: ArcSwapOption<String>,
     /// Tells the generations of this process from those of another.
@@ -126,6 +141,10 @@ struct Shelf {
     catalogue: Generation,
     data: Generation,
     never_kept: RwLock<HashSet<u64>>,
+    /// Real calls on their way to the server.
+    in_flight: AtomicUsize,
+    /// A real call comes: what was asked ahead makes way.
+    wanted: Notify,
     counts: Counts,
 }
 
@@ -149,6 +168,8 @@ impl Shelf {
             catalogue: Generation::new(),
             data: Generation::new(),
             never_kept: RwLock::default(),
+            in_flight: AtomicUsize::new(0),
+            wanted: Notify::new(),
             counts: Counts::default(),
         })
     }
@@ -166,10 +187,20 @@ impl Shelf {
         self.counts.changes.fetch_add(1, Relaxed);
     }
 
+    /// A real call is on its way to the server.
+    fn is_busy(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0
+    }
+
     /// Everything may have changed.
     fn forget(&self) {
         self.catalogue.advance();
         self.changed();
+    }
+
+    fn count(&self, hit: &Hit) {
+        let counter = if hit.left_ms > 0 { &self.counts.hits[hit.level as usize] } else { &self.counts.stale };
+        counter.fetch_add(1, Relaxed);
     }
 
     /// True for a method or tool whose last answer could not be kept: nobody waits for another's then.
@@ -191,7 +222,13 @@ impl Shelf {
 
 impl Memory {
     /// An empty memory; `process` is a number that no other gateway process has. Called inside a tokio runtime.
-    pub(crate) fn new(snapshot: &Snapshot, sessions: &Sessions, process: u64) -> Arc<Self> {
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        sessions: &Sessions,
+        process: u64,
+        encoder: Result<EncoderFiles, String>,
+    ) -> Arc<Self> {
+        let (ahead, seen) = Ahead::new();
         let memory = Arc::new(Self {
             levels: ArcSwapOption::empty(),
             flights: Flights::new(),
@@ -199,12 +236,15 @@ impl Memory {
             settings: ArcSwap::from_pointee(snapshot.cache.clone()),
             schemas: Arc::clone(&sessions.schemas),
             changes: Changes::new(&snapshot.version, sessions),
+            meaning: Meaning::new(encoder),
+            ahead,
             disk_off: ArcSwapOption::empty(),
             process,
         });
         memory.take_shelves(snapshot);
         memory.open(snapshot);
         tokio::spawn(sweep(Arc::downgrade(&memory)));
+        tokio::spawn(ahead::learn(Arc::downgrade(&memory), seen));
         memory
     }
 
@@ -249,6 +289,10 @@ impl Memory {
         self.shelves.load().get(server).cloned()
     }
 
+    fn shelf_of(&self, group: u32) -> Option<Arc<Shelf>> {
+        self.shelves.load().values().find(|shelf| shelf.group == group).cloned()
+    }
+
     /// An answer that holds, fresh or past its time.
     async fn look(&self, shelf: &Shelf, keys: &Keys) -> Option<Hit> {
         for key in [Some(&keys.own), keys.public.as_ref()].into_iter().flatten() {
@@ -288,15 +332,13 @@ impl Memory {
         if !of_now || freshness == Freshness::Expired || !head.depends.as_ref().is_none_or(depends::Depends::holds) {
             return None;
         }
-        let counter =
-            if freshness == Freshness::Fresh { &shelf.counts.hits[level as usize] } else { &shelf.counts.stale };
-        counter.fetch_add(1, Relaxed);
         Some(Hit {
             raw: Raw { era: head.era, info: head.info, result: entry.body },
             level,
             age_ms: now_ms.saturating_sub(entry.life.created_ms),
             left_ms: entry.life.fresh_until_ms.saturating_sub(now_ms),
             past_ms: now_ms.saturating_sub(entry.life.fresh_until_ms),
+            likeness_milli: None,
         })
     }
 }

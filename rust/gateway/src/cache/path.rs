@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use omnimind_cache::{
-    Entry, Key,
+    Entry, Key, Life,
     flight::{Joined, Landed, Leader, Waiter},
 };
 use omnimind_wire::{
@@ -23,9 +23,11 @@ use omnimind_wire::{
 
 use super::{
     Brought, Hit, Lost, Memory, Raw, Shelf,
+    ahead::PROBATION_MS,
     changes::What,
     entry::Head,
     key::{self, Keys, Subject},
+    meaning::{self, Meant, Question},
     now_ms,
     policy::{self, Kind, Plan},
     report::{How, Wish},
@@ -51,6 +53,20 @@ pub(crate) struct Asked<'a> {
     pub(crate) continues: bool,
     /// What the client said about the cache.
     pub(crate) wish: Wish,
+}
+
+impl<'a> Asked<'a> {
+    /// What its answer depends on, with these params.
+    pub(super) fn subject(&self, shelf: &'a Shelf, params: &'a Bytes, word: Option<Word>) -> Subject<'a> {
+        Subject {
+            server: &shelf.digest,
+            spec: self.spec,
+            client: self.client,
+            method: self.method,
+            params,
+            tool: word.map_or(0, |word| word.digest),
+        }
+    }
 }
 
 /// What becomes of a request.
@@ -82,6 +98,8 @@ pub(crate) struct Errand {
     keeping: Option<Keeping>,
     writing: Option<Writing>,
     stand_in: Option<Hit>,
+    busy: Option<Busy>,
+    since: Instant,
     /// What became of the request, for whoever asks.
     pub(crate) how: How,
 }
@@ -100,7 +118,19 @@ struct Keeping {
     is_page: bool,
     /// The resource it reads.
     uri: Option<Box<str>>,
-    since: Instant,
+    /// The text that may be asked in other words.
+    question: Option<Question>,
+    /// Nobody has asked for it yet.
+    guessed: bool,
+}
+
+/// A real call on its way: what was asked ahead makes way for it.
+struct Busy(Arc<Shelf>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
 }
 
 /// A call that may change something: the generation moves before it is sent and when it is over.
@@ -125,6 +155,8 @@ pub(super) struct Judged {
     pub(super) planned: Result<(Plan, Keys), &'static str>,
     /// The method and the tool, as one number.
     pub(super) subject: u64,
+    /// What a trusted server says of the tool.
+    pub(super) word: Option<Word>,
     /// The call may change something.
     pub(super) writes: bool,
 }
@@ -132,43 +164,62 @@ pub(super) struct Judged {
 /// Takes a request as far as the memory goes.
 pub(crate) async fn begin(asked: Asked<'_>) -> Course {
     let memory = &asked.client.caller.plane.memory;
-    let Some(Judged { shelf, planned, subject, writes }) = judge(&asked).await else {
+    let Some(Judged { shelf, planned, subject, word, writes }) = judge(&asked).await else {
         return Course::Go(Errand::unkept(How::NotKept("the server is not configured any more")));
     };
     let (plan, keys) = match planned {
-        Ok(_) if asked.wish.no_store => return Course::Go(Errand::unkept(How::Bypassed)),
+        Ok(_) if asked.wish.no_store => return Course::Go(Errand::unkept(How::Bypassed).real(&shelf)),
         Ok(planned) => planned,
         Err(why) => {
             let writing = writes.then(|| Writing::begin(&shelf));
-            return Course::Go(Errand { writing, ..Errand::unkept(How::NotKept(why)) });
+            return Course::Go(Errand { writing, ..Errand::unkept(How::NotKept(why)).real(&shelf) });
         }
     };
     let began = shelf.generation(plan.kind.scope()).now();
     let found = memory.look(&shelf, &keys).await;
     let stand_in = match found {
-        Some(hit) if hit.left_ms > 0 || hit.past_ms < shelf.spec.cache.stale_ms => return Course::Hit(hit),
+        Some(hit) if hit.left_ms > 0 || hit.past_ms < shelf.spec.cache.stale_ms => {
+            shelf.count(&hit);
+            return Course::Hit(hit);
+        }
         old => old,
     };
-    let joins = !shelf.is_never_kept(subject);
-    let keeping = Keeping::new(&asked, shelf, plan, keys, subject, began);
+    let question = match (memory.levels.load_full(), word) {
+        (Some(levels), Some(word)) if plan.kind == Kind::Tool => {
+            memory.look_by_meaning(&asked, &shelf, &levels, word, began).await
+        }
+        _ => Meant::Nothing,
+    };
+    let question = match question {
+        Meant::Hit(hit) => return Course::Hit(hit),
+        Meant::Ask(question) => Some(question),
+        Meant::Nothing => None,
+    };
+    let joins = question.is_none() && !shelf.is_never_kept(subject);
+    let keeping = Keeping { question, ..Keeping::new(&asked, Arc::clone(&shelf), plan, keys, subject, began) };
     if !joins {
-        return Course::Go(Errand { keeping: Some(keeping), stand_in, ..Errand::unkept(How::Missed) });
+        shelf.counts.misses.fetch_add(1, Relaxed);
+        return Course::Go(Errand { keeping: Some(keeping), stand_in, ..Errand::unkept(How::Missed).real(&shelf) });
     }
     match memory.flights.join((keys.own, began)) {
-        Joined::Lead(leader) => Course::Go(keeping.lead(leader, stand_in)),
+        Joined::Lead(leader) => Course::Go(Errand { stand_in, ..keeping.lead(leader).real(&shelf) }),
         Joined::Wait(waiter) => Course::Wait(Waiting { waiter, keeping }),
     }
 }
 
-/// The errand of a request that nobody waits for; none if its answer is not kept, or just being fetched.
-pub(crate) async fn ahead(asked: Asked<'_>) -> Option<Errand> {
+/// The errand of a request that nobody waits for; none if its answer is not kept, or just being fetched. One that
+/// is only guessed is none either if there is an answer, and what it brings is kept for a probation.
+pub(crate) async fn ahead(asked: Asked<'_>, guessed: bool) -> Option<Errand> {
     let memory = &asked.client.caller.plane.memory;
     let Judged { shelf, planned, subject, .. } = judge(&asked).await?;
     let (plan, keys) = planned.ok()?;
     let began = shelf.generation(plan.kind.scope()).now();
-    let keeping = Keeping::new(&asked, shelf, plan, keys, subject, began);
+    if guessed && (shelf.is_never_kept(subject) || memory.look(&shelf, &keys).await.is_some()) {
+        return None;
+    }
+    let keeping = Keeping { guessed, ..Keeping::new(&asked, shelf, plan, keys, subject, began) };
     match memory.flights.join((keys.own, began)) {
-        Joined::Lead(leader) => Some(keeping.lead(leader, None)),
+        Joined::Lead(leader) => Some(keeping.lead(leader)),
         Joined::Wait(_) => None,
     }
 }
@@ -196,19 +247,12 @@ pub(super) async fn judge(asked: &Asked<'_>) -> Option<Judged> {
     } else {
         let said = tool.as_deref().zip(word);
         policy::plan(asked.spec, asked.method, said).and_then(|plan| {
-            let subject = Subject {
-                server: &shelf.digest,
-                spec: asked.spec,
-                client: asked.client,
-                method: asked.method,
-                params: asked.params,
-                tool: word.map_or(0, |word| word.digest),
-            };
+            let subject = asked.subject(&shelf, asked.params, word);
             Ok((plan, key::keys(&subject).map_err(|_| "its params cannot be read")?))
         })
     };
     let subject = subject(asked.method, tool.as_deref());
-    Some(Judged { shelf, planned, subject, writes })
+    Some(Judged { shelf, planned, subject, word, writes })
 }
 
 fn subject(method: &str, tool: Option<&str>) -> u64 {
@@ -239,24 +283,30 @@ impl Keeping {
             leader: None,
             is_page: plan.kind.is_list() && param("cursor").is_some(),
             uri: if plan.kind == Kind::Resource { param("uri").and_then(as_str).map(Into::into) } else { None },
-            since: Instant::now(),
+            question: None,
+            guessed: false,
         }
     }
 
     /// Goes upstream for all who want the same.
-    fn lead(mut self, leader: Leader<(Key, u64), Brought>, stand_in: Option<Hit>) -> Errand {
-        self.shelf.counts.misses.fetch_add(1, Relaxed);
+    fn lead(mut self, leader: Leader<(Key, u64), Brought>) -> Errand {
+        if !self.guessed {
+            self.shelf.counts.misses.fetch_add(1, Relaxed);
+        }
         self.leader = Some(leader);
-        Errand { keeping: Some(self), writing: None, stand_in, how: How::Missed }
+        Errand { keeping: Some(self), ..Errand::unkept(How::Missed) }
     }
 
     /// Keeps an answer, if it may be kept and nothing has changed since the call began. `result` is the answer as
     /// it came, `raw` what clients may see of it.
-    fn keep(&self, lease: &Lease, raw: &Raw, result: &[u8]) -> bool {
+    fn keep(&self, lease: &Lease, raw: &Raw, result: &[u8], took: Duration) -> bool {
         let Some(levels) = self.memory.levels.load_full() else { return false };
         let kept = policy::judge(&self.plan, &self.shelf.spec, raw.era, result, now_ms());
         self.shelf.note_kept(self.subject, kept.is_some());
-        let Some(kept) = kept else { return false };
+        let Some(mut kept) = kept else { return false };
+        let time_ms = kept.life.fresh_until_ms.saturating_sub(kept.life.created_ms);
+        let heard_ms = self.heard_for_ms(lease, time_ms);
+        kept.life = shortened(kept.life, if self.guessed { heard_ms.min(PROBATION_MS) } else { heard_ms });
         // Written between the worker's look and now, it would be old already.
         if !kept.depends.as_ref().is_none_or(super::depends::Depends::holds) {
             return false;
@@ -271,7 +321,7 @@ impl Keeping {
             depends: kept.depends,
         };
         let entry = Entry { life: kept.life, head: head.pack(), body: raw.result.clone() };
-        if self.since.elapsed() >= DEAR {
+        if took >= DEAR {
             levels.put_through(&key, self.shelf.group, entry, now_ms());
         } else {
             levels.put(&key, self.shelf.group, entry, now_ms());
@@ -280,22 +330,27 @@ impl Keeping {
         let holds = self.shelf.generation(self.plan.kind.scope()).now() == self.began;
         if holds {
             self.shelf.counts.kept.fetch_add(1, Relaxed);
-            self.follow(lease, Duration::from_millis(kept.life.fresh_until_ms.saturating_sub(kept.life.created_ms)));
+            if let Some(question) = &self.question
+                && let Some(answer) = meaning::said(&raw.result)
+            {
+                self.memory.meaning.learn(question, answer, Some((key, kept.life)));
+            }
         }
         holds
     }
 
-    /// Sees to it that a change of what is kept is heard of. Where it cannot be, its time alone counts.
-    fn follow(&self, lease: &Lease, time: Duration) {
+    /// Sees to it that a change of what is kept is heard of; how long it may be kept, as things are.
+    fn heard_for_ms(&self, lease: &Lease, time_ms: u64) -> u64 {
         let what = match self.plan.kind {
-            Kind::Server => return,
+            Kind::Server => return time_ms,
             Kind::Tool if self.shelf.spec.first_party => What::Data,
             Kind::Tool | Kind::Tools => What::Tools,
             Kind::Prompts => What::Prompts,
             Kind::Resources => What::Resources,
             Kind::Resource => What::Resource(self.uri.as_deref().unwrap_or_default()),
         };
-        self.memory.changes.ensure(lease, what, tokio::time::Instant::now() + time);
+        let until = tokio::time::Instant::now() + Duration::from_millis(time_ms);
+        self.memory.changes.ensure(lease, what, until).most_ms(time_ms)
     }
 }
 
@@ -308,6 +363,12 @@ impl Keeping {
     }
 }
 
+/// A life of at most so many milliseconds.
+fn shortened(life: Life, most_ms: u64) -> Life {
+    let less_ms = life.fresh_until_ms.saturating_sub(life.created_ms).saturating_sub(most_ms);
+    Life { fresh_until_ms: life.fresh_until_ms - less_ms, stale_until_ms: life.stale_until_ms - less_ms, ..life }
+}
+
 impl Waiting {
     /// Waits for what another brings, or for this one's turn.
     pub(crate) async fn landed(self) -> Waited {
@@ -317,8 +378,11 @@ impl Waiting {
                 keeping.shelf.counts.shared.fetch_add(1, Relaxed);
                 Waited::Brought(brought)
             }
-            Landed::Lead(leader) => Waited::Go(Box::new(keeping.lead(leader, None))),
-            Landed::Alone => Waited::Go(Box::new(Errand::unkept(How::Missed))),
+            Landed::Lead(leader) => {
+                let shelf = Arc::clone(&keeping.shelf);
+                Waited::Go(Box::new(keeping.lead(leader).real(&shelf)))
+            }
+            Landed::Alone => Waited::Go(Box::new(Errand::unkept(How::Missed).real(&keeping.shelf))),
         }
     }
 }
@@ -326,7 +390,20 @@ impl Waiting {
 impl Errand {
     /// Nothing is to be kept, and nothing changes.
     fn unkept(how: How) -> Self {
-        Self { keeping: None, writing: None, stand_in: None, how }
+        Self { keeping: None, writing: None, stand_in: None, busy: None, since: Instant::now(), how }
+    }
+
+    /// That of a real call: guesses make way.
+    fn real(mut self, shelf: &Arc<Shelf>) -> Self {
+        shelf.in_flight.fetch_add(1, Relaxed);
+        shelf.wanted.notify_waiters();
+        self.busy = Some(Busy(Arc::clone(shelf)));
+        self
+    }
+
+    /// How long ago it set out.
+    pub(crate) fn took(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// The upstream has answered: keeps what may be kept, brings it to those who wait, and hands it back without
@@ -338,8 +415,9 @@ impl Errand {
         let raw = Raw { era: agreed.era, info, result: policy::without_own(spec, result) };
         // What the call may have changed is changed before its client hears of it.
         self.writing = None;
+        self.busy = None;
         let Some(mut keeping) = self.keeping.take() else { return raw };
-        let kept = keeping.keep(lease, &raw, result);
+        let kept = keeping.keep(lease, &raw, result, self.since.elapsed());
         self.how = How::Fetched { kept };
         if let Some(leader) = keeping.leader.take() {
             if kept { leader.finish(Ok(raw.clone())) } else { leader.abandon() }

@@ -48,6 +48,13 @@ pub(crate) enum How {
         /// It is past its time.
         stale: bool,
     },
+    /// Answered with what was said to the same question in other words.
+    Alike {
+        /// How alike, in thousandths.
+        likeness_milli: u16,
+        /// How old the answer is.
+        age_ms: u64,
+    },
     /// Answered by what another request fetched.
     Shared,
     /// Nothing was found; it goes upstream.
@@ -69,9 +76,9 @@ impl How {
         if wish.report { self.headers() } else { Vec::new() }
     }
 
-    /// A result that tells it to a client that wants to know.
+    /// A result that tells it to a client that wants to know. That the question was another is told unasked.
     pub(crate) fn told_to(self, wish: Wish, result: Bytes) -> Bytes {
-        if wish.report { self.told(result) } else { result }
+        if wish.report || matches!(self, Self::Alike { .. }) { self.told(result) } else { result }
     }
 
     /// What becomes of a fetched answer is not known when the headers are sent.
@@ -86,6 +93,10 @@ impl How {
                     Level::Disk => "omnimind; hit; detail=disk",
                 }
             }
+            Self::Alike { age_ms, .. } => {
+                headers.push((AGE, HeaderValue::from(age_ms / 1_000)));
+                "omnimind; hit; detail=semantic"
+            }
             Self::Shared => "omnimind; fwd=miss; collapsed",
             Self::Missed | Self::Fetched { .. } => "omnimind; fwd=miss",
             Self::Bypassed => "omnimind; fwd=request",
@@ -99,6 +110,10 @@ impl How {
         let said = match self {
             Self::Hit { level, age_ms, stale } => {
                 serde_json::json!({"hit": true, "level": level.name(), "ageMs": age_ms, "stale": stale})
+            }
+            Self::Alike { likeness_milli, age_ms } => {
+                let similarity = f64::from(likeness_milli) / 1_000.0;
+                serde_json::json!({"hit": true, "level": "semantic", "similarity": similarity, "ageMs": age_ms})
             }
             Self::Shared => serde_json::json!({"hit": false, "shared": true}),
             Self::Missed => serde_json::json!({"hit": false}),

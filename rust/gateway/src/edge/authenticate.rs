@@ -29,6 +29,12 @@ impl Tokens {
         Self { known, anyone: (!auth.required).then(|| Arc::new(Principal::local())) }
     }
 
+    /// The principal of this name, for an operator who asks about it.
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<Principal>> {
+        let mut principals = self.anyone.iter().chain(self.known.iter().map(|(_, principal)| principal));
+        principals.find(|principal| &*principal.name == name).cloned()
+    }
+
     /// The caller, from its `Authorization` header.
     ///
     /// # Errors

@@ -55,9 +55,17 @@ pub async fn ask(client: &Client, source: &Source, method: &str, params: Bytes) 
 
 /// Fetches an answer for the memory alone, unless somebody is just fetching it.
 pub(crate) async fn refresh(client: &Client, source: &Source, method: &str, params: &Bytes) {
-    if let Some(errand) = path::ahead(asked(client, source, method, params)).await {
+    if let Some(errand) = path::ahead(asked(client, source, method, params), false).await {
         // Whether it succeeds shows when somebody wants it.
         let _ = fetch(client, source, method, params, errand).await;
+    }
+}
+
+/// Fetches an answer that is only guessed to be wanted; true if it came.
+pub(crate) async fn prefetch(client: &Client, source: &Source, method: &str, params: &Bytes) -> bool {
+    match path::ahead(asked(client, source, method, params), true).await {
+        Some(errand) => fetch(client, source, method, params, errand).await.is_ok(),
+        None => false,
     }
 }
 

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Hit, Raw,
+        Hit, Raw, Seen,
         path::Errand,
         report::{How, Wish},
     },
@@ -346,6 +346,15 @@ impl Flight {
             Ok(result) => {
                 schemas::learn(&self.client, &self.source.spec, &self.method, &result);
                 let raw = self.errand.landed(&self.lease, &self.source.spec, &result);
+                self.client.caller.plane.memory.saw(|| Seen {
+                    client: self.client.clone(),
+                    spec: Arc::clone(&self.source.spec),
+                    method: Arc::clone(&self.method),
+                    params: self.params.clone(),
+                    result: raw.result.clone(),
+                    took: self.errand.took(),
+                    cached: false,
+                });
                 self.end_with(self.errand.how, raw);
             }
             Err(Failure::Refused(refusal)) if self.again(&refusal).await => {}

@@ -1,6 +1,8 @@
 //! From a resolved request to the beginning of its answer: out of memory, together with others who want the same, or
 //! by a flight of its own.
 
+use std::{sync::Arc, time::Duration};
+
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue};
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Hit,
+        Hit, Seen,
         path::{self, Asked, Course, Errand, Waited, Waiting},
         report::{How, Wish},
     },
@@ -43,6 +45,15 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
             if hit.left_ms == 0 {
                 refresh(client, &route, request);
             }
+            client.caller.plane.memory.saw(|| Seen {
+                client: client.clone(),
+                spec: Arc::clone(&route.source.spec),
+                method: request.method.as_str().into(),
+                params: route.params.clone(),
+                result: hit.raw.result.clone(),
+                took: Duration::ZERO,
+                cached: true,
+            });
             let how = hit.how();
             let result = dress::hit(client, &route.source, &request.method, hit);
             whole(

@@ -21,6 +21,7 @@ pub mod ask;
 mod client;
 mod dress;
 pub mod endpoint;
+mod explain;
 pub mod flight;
 mod launch;
 mod legacy;
@@ -43,6 +44,7 @@ use http::{HeaderMap, StatusCode};
 use omnimind_wire::{Era, Message, RpcError, era_of_header, message};
 
 pub use client::Client;
+pub(crate) use explain::explain;
 pub(crate) use schemas::{Schemas, Word, heard_word, known_word};
 pub(crate) use tries::only_reads;
 
