@@ -12,6 +12,7 @@ mod samples;
 mod packing;
 mod rows;
 mod spread;
+mod words;
 
 use std::error::Error;
 use std::path::PathBuf;

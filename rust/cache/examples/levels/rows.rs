@@ -16,15 +16,16 @@ use serde::Serialize;
 
 use crate::samples::{Chance, result};
 use crate::spread::Spread;
+use crate::words;
 
 pub(crate) type Measured = Result<Row, Box<dyn Error>>;
 
 /// In the order of the table.
-pub(crate) const ROWS: [fn(&Setup) -> Measured; 5] = [ram, disk, compressed, semantic, predictive];
+pub(crate) const ROWS: [fn(&Setup) -> Measured; 5] = [ram, disk, compressed, words::row, predictive];
 
-const NOW: u64 = 1;
+pub(crate) const NOW: u64 = 1;
 const SERVER: u32 = 1;
-const FOREVER: Life = Life { created_ms: 0, fresh_until_ms: u64::MAX, stale_until_ms: u64::MAX };
+pub(crate) const FOREVER: Life = Life { created_ms: 0, fresh_until_ms: u64::MAX, stale_until_ms: u64::MAX };
 const MEMORY: u64 = 1 << 30;
 /// Entries in L1 where another level is to answer.
 const FEW: usize = 16;
@@ -83,16 +84,6 @@ fn disk(setup: &Setup) -> Measured {
     let cold = lookups(&levels, setup.entries, COLD, Level::Disk, &files)?;
     let device = device(&files, bytes / 100)?;
     Ok(Row { level: "SSD", once_named: "100 µs", warm, cold, device, off: None })
-}
-
-#[allow(clippy::unnecessary_wraps)] // a row like the others
-fn semantic(_setup: &Setup) -> Measured {
-    Ok(Row {
-        level: "semantic",
-        once_named: "10 ms",
-        off: Some("it answers for tools that are named, none is"),
-        ..Row::default()
-    })
 }
 
 /// What it takes to learn from a call and to say what comes next: folders are listed, their files read in order.
@@ -182,7 +173,7 @@ fn find(levels: &Levels, key: &Key) -> Option<Hit> {
     }
 }
 
-fn key(number: usize) -> Key {
+pub(crate) fn key(number: usize) -> Key {
     let mut chance = Chance::new(number as u64 + 1_000);
     std::array::from_fn(|_| u8::try_from(chance.below(256)).unwrap_or_default())
 }

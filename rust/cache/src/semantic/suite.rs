@@ -93,32 +93,9 @@ impl Meanings {
             "find the",
             "the",
         ];
-        const HOW: [&str; 12] = [
-            "wooden",
-            "plain",
-            "painted",
-            "spare",
-            "rented",
-            "folding",
-            "striped",
-            "padded",
-            "framed",
-            "engraved",
-            "varnished",
-            "borrowed",
-        ];
-        const WHAT: [&str; 10] =
-            ["tents", "lamps", "rugs", "pens", "canoes", "drums", "ladders", "crates", "stools", "kites"];
-        const WHERE: [&str; 8] = [
-            "in the cellar",
-            "on the pier",
-            "in the barn",
-            "at the fair",
-            "in the attic",
-            "on the ferry",
-            "in the shed",
-            "at the mill",
-        ];
+        const HOW: [&str; 8] = ["wooden", "plain", "painted", "spare", "rented", "folding", "striped", "padded"];
+        const WHAT: [&str; 8] = ["tents", "lamps", "rugs", "pens", "canoes", "drums", "ladders", "crates"];
+        const WHERE: [&str; 5] = ["in the cellar", "on the pier", "in the barn", "at the fair", "in the attic"];
         let thing =
             [HOW[dice.below(HOW.len())], WHAT[dice.below(WHAT.len())], WHERE[dice.below(WHERE.len())]].join(" ");
         let end = ["", "", " please", "?"][dice.below(4)];
@@ -153,12 +130,12 @@ struct Run<'a> {
     tally: Tally,
 }
 
-const LIFE_MS: u64 = 1_000;
+const LIFE_MS: u64 = 300;
 
 impl<'a> Run<'a> {
     fn new(encoder: &'a dyn Encoder, seed: u64) -> Self {
         Self {
-            semantic: Semantic::new(SemanticLimits { max_bytes: 512 << 10 }),
+            semantic: Semantic::new(SemanticLimits { max_bytes: 128 << 10 }),
             encoder,
             meanings: Meanings::new(),
             exact: HashMap::new(),
@@ -235,6 +212,7 @@ impl<'a> Run<'a> {
 
     /// Trust is built up, then abused, in several orders; then all at once.
     fn all(&mut self, rounds: u64, everyday: u64) {
+        let (same, other) = (pairs(SAME), pairs(OTHER));
         self.pairs(OTHER, false, false);
         for round in 0..rounds {
             self.everyday(everyday);
@@ -245,11 +223,11 @@ impl<'a> Run<'a> {
             self.pairs(SAME, true, true);
             self.generation = self.generation.wrapping_add(u8::from(round % 3 == 2));
             for _ in 0..everyday / 3 {
-                let data = if self.dice.below(2) == 0 { OTHER } else { SAME };
-                let pairs = pairs(data);
+                let paraphrase = self.dice.below(2) == 0;
+                let pairs = if paraphrase { &same } else { &other };
                 let [_, left, right] = pairs[self.dice.below(pairs.len())];
                 let text = if self.dice.below(2) == 0 { left } else { right };
-                self.ask(text, data == SAME);
+                self.ask(text, paraphrase);
                 self.everyday(1);
             }
         }
@@ -284,7 +262,7 @@ fn full() -> bool {
 fn no_answer_to_another_question_is_served_in_any_order() {
     let encoders: [(&str, Option<&dyn Encoder>); 2] =
         [("hashed", Some(&Hashed)), ("installed", installed().map(|encoder| encoder as &dyn Encoder))];
-    let (seeds, rounds, everyday) = if full() { (10, 20, 6_000) } else { (1, 2, 3_000) };
+    let (seeds, rounds, everyday) = if full() { (10, 20, 6_000) } else { (1, 2, 2_200) };
     for (name, encoder) in encoders.into_iter().filter_map(|(name, encoder)| Some((name, encoder?))) {
         let (mut served, mut wrong) = (0, 0);
         for seed in 1..=seeds {

@@ -4,7 +4,7 @@
 //! lists are English, with the negations of a few more languages; a text in a language they do not know is left to
 //! [`verify`](super::super::verify), which knows none at all and needs none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::Slot;
@@ -167,15 +167,18 @@ pub(super) fn slot(word: &str) -> Option<(Slot, &str)> {
     exact.or_else(singular)
 }
 
+static WEAK: LazyLock<HashSet<&'static str>> = LazyLock::new(|| FILLERS.split_whitespace().collect());
+static ORDINARY: LazyLock<HashSet<&'static str>> = LazyLock::new(|| OPENERS.split_whitespace().collect());
+
 /// Whether a word may say nothing.
 pub(super) fn filler(word: &str) -> bool {
-    FILLERS.split_whitespace().any(|filler| filler == word)
+    WEAK.contains(word)
 }
 
 /// Whether a capitalised word at the start of a sentence is an ordinary one.
 pub(super) fn opener(word: &str) -> bool {
     let name = |slot: &(Slot, &str)| matches!(slot.0, Slot::Kind | Slot::Time | Slot::Unit);
-    OPENERS.split_whitespace().any(|opener| opener == word) || slot(word).is_some_and(|slot| !name(&slot))
+    ORDINARY.contains(word) || slot(word).is_some_and(|slot| !name(&slot))
 }
 
 /// What turns a word into its opposite.
