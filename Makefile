@@ -86,7 +86,7 @@ wheel: $(VENV)/.packages
 lock: $(VENV)/.packages
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--group dev --group test pyproject.toml -o requirements/dev.txt
-	for name in node legacy servers check supervisors; do \
+	for name in node legacy servers check supervisors caches; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 			requirements/contract-$$name.in -o requirements/contract-$$name.txt || exit 1; \
 	done
@@ -98,7 +98,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-predict cache-disk cache-semantic
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-predict cache-disk cache-semantic cache-python
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -177,12 +177,19 @@ bar-cache-semantic: .tools/encoder/wordllama
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .tools/encoder -r $<
 	@touch $@
 
+# `omnimind.Cache` beside dict and the caches of other packages, in one process; the bar is the same run.
+bar-cache-python: bench-cache
+
 # Kill -9 of everything under 200 calls a second, written to data/chaos.json and data/chaos.txt.
 KILLS ?= 900
 SEEDS ?= 1 2 3
 .PHONY: chaos supervisors
 chaos: $(VENV)/.extension tools
 	$(BIN)/python -m tests.chaos.storm --kills $(KILLS) $(SEEDS:%=--seed %) --json data/chaos.json
+
+.PHONY: bench-cache
+bench-cache: $(VENV)/.extension
+	$(BIN)/python -m benches.bench_cache --json data/bench-cache.json
 
 # The same small server kept alive by supervisord, by circus and by us.
 supervisors: $(VENV)/.extension

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
     from mcp.server.lowlevel import Server
 
-__all__ = ["__version__", "serve"]
+    from omnimind.cache import Cache
+
+__all__ = ["Cache", "__version__", "serve"]
 
 
 def serve(
@@ -59,7 +61,11 @@ def serve(
     front.serve(server, port, host, name, None if state is None else Path(state), auth, json_logs)
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> Any:
+    if name == "Cache":
+        from importlib import import_module
+
+        return import_module("omnimind.cache").Cache
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 

@@ -1,13 +1,22 @@
-"""The Rust parts of OmniMind: the data plane, the token bucket and the counting of tokens.
+"""The Rust parts of OmniMind: the data plane, the cache, the token bucket and the counting of tokens.
 
-Everything crosses as bytes and numbers. Importing this module starts no thread.
+Everything crosses as bytes and numbers, but what a `Cache` keeps by reference. Importing this module starts no
+thread.
 """
 
-from typing import Literal, final
+from collections.abc import Callable
+from types import GenericAlias
+from typing import Any, Generic, Literal, Self, TypeVar, final, overload
 
-__all__ = ["Gateway", "LineMatcher", "Refusal", "TokenBucket", "__version__", "count_tokens"]
+from typing_extensions import disjoint_base
+
+__all__ = ["Cache", "Gateway", "LineMatcher", "Refusal", "TokenBucket", "__version__", "count_tokens"]
 
 __version__: str
+
+_K = TypeVar("_K", str, bytes)
+_V = TypeVar("_V")
+_D = TypeVar("_D")
 
 def count_tokens(text: str) -> int:
     """The tokens of a text in the vocabulary `o200k_base`, exactly.
@@ -15,6 +24,80 @@ def count_tokens(text: str) -> int:
     The first call unpacks the vocabulary (tens of milliseconds). Runs without the interpreter. Raises
     UnicodeEncodeError for a text with lone surrogates.
     """
+
+@disjoint_base
+class Cache(Generic[_K, _V]):
+    """Values under keys that are `str` or `bytes`; what `omnimind.Cache` is made of.
+
+    With `compressed_bytes` or `folder` values are bytes in levels, else objects by reference. No method runs foreign
+    code while the cache is in use; none but those that may wait for a disk lets other threads run.
+    """
+
+    def __new__(
+        cls,
+        *,
+        max_bytes: int,
+        max_items: int,
+        ttl_s: float | None = None,
+        stale_s: float | None = None,
+        weigher: Callable[[_V], int] | None = None,
+        codec: tuple[Callable[[Any], bytes], Callable[[bytes], Any]] | None = None,
+        compressed_bytes: int | None = None,
+        folder: str | None = None,
+        disk_bytes: int = 0,
+    ) -> Self: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+    @overload
+    def get(self, key: _K, /) -> _V | None: ...
+    @overload
+    def get(self, key: _K, default: _D, /) -> _V | _D:
+        """The value of a key while it is fresh, else the default."""
+
+    def look(self, key: _K) -> tuple[_V, bool] | None:
+        """A value that may be stale, and whether it is fresh."""
+
+    def set(
+        self,
+        key: _K,
+        value: _V,
+        *,
+        ttl_s: float | None = None,
+        stale_s: float | None = None,
+        weight: int | None = None,
+    ) -> bool:
+        """Keep a value, in place of the one the key had. False if it is too heavy: then the key has none.
+
+        `ttl_s` and `stale_s` are the cache's own unless given; infinity is for ever. `weight` is for values by
+        reference.
+        """
+
+    def delete(self, key: _K) -> bool:
+        """Take a key out of all levels; whether it was there."""
+
+    def clear(self) -> None:
+        """Take everything out of all levels."""
+
+    def flush(self) -> None:
+        """Wait until what was set is in the files of the disk level, if there is one."""
+
+    def close(self) -> None:
+        """Let go of everything in memory; write what is queued for the disk and give the folder back.
+
+        With levels below memory every later call of another method raises ValueError.
+        """
+
+    def __getitem__(self, key: _K, /) -> _V: ...
+    def __setitem__(self, key: _K, value: _V, /) -> None: ...
+    def __delitem__(self, key: _K, /) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __len__(self) -> int:
+        """Entries in memory."""
+
+    @property
+    def _generation(self) -> int: ...
+    @property
+    def _no_disk(self) -> str | None: ...
+    def _counts(self) -> dict[str, dict[str, Any]]: ...
 
 @final
 class Gateway:

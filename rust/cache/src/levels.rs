@@ -185,14 +185,13 @@ impl Levels {
 
     /// Looks a key up.
     pub fn get(&self, key: &Key, now_ms: u64) -> Found {
-        self.get_in_ram(key, now_ms).map_or_else(|| self.get_below(key, now_ms), Found::Hit)
+        let hit = |entry: &Entry, freshness| Hit { entry: entry.clone(), freshness, level: Level::Ram, frame: None };
+        self.with_ram(key, now_ms, hit).map_or_else(|| self.get_below(key, now_ms), Found::Hit)
     }
 
-    /// The first half of [`get`](Self::get): looks a key up in L1, which takes no time worth mentioning.
-    pub fn get_in_ram(&self, key: &Key, now_ms: u64) -> Option<Hit> {
-        let look =
-            |warm: &Warm, freshness| Hit { entry: warm.entry.clone(), freshness, level: Level::Ram, frame: None };
-        self.warm.with(key, now_ms, look)
+    /// The first half of [`get`](Self::get): looks at the entry in L1, without sharing its bytes. `look` must be short.
+    pub fn with_ram<R>(&self, key: &Key, now_ms: u64, look: impl FnOnce(&Entry, Freshness) -> R) -> Option<R> {
+        self.warm.with(key, now_ms, |warm, freshness| look(&warm.entry, freshness))
     }
 
     /// Looks a key up; waits for the disk where it has to.

@@ -1,8 +1,10 @@
 //! The rim: `omnimind._core`. Conversions only; what it does is in the crates below.
 //!
 //! Everything crosses as bytes and numbers, once: a start message, control messages, descriptors. No Python
-//! object lives in the data plane and no Python runs there, so nothing here waits for the interpreter.
+//! object lives in the data plane and no Python runs there, so nothing here waits for the interpreter. The one place
+//! that keeps Python objects is `cache`, for Python programs.
 
+mod cache;
 mod gateway;
 mod limits;
 mod lines;
@@ -15,6 +17,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<gateway::Gateway>()?;
+    cache::register(module)?;
     lines::register(module)?;
     limits::register(module)?;
     tokens::register(module)

@@ -1,0 +1,275 @@
+"""`Cache`: the typed class over `omnimind._core.Cache`, which keeps the values.
+
+What is here is what needs no speed: settings, loading with one caller for many, memoizing. A hit in memory
+never comes through this module: `get`, `cache[key]` and `set` are the core's own.
+
+Levels, in the order they are looked at: `ram`, `compressed` (packed memory), `disk`. With `ram` alone values are
+kept by reference, any object; with a level below they are bytes, or what a codec turns into bytes, and each hit
+is a copy of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any, Final, Literal, NamedTuple, ParamSpec, Self, TypeVar
+
+from omnimind import _core
+from omnimind.cache.flights import Flights, Landed
+from omnimind.cache.memo import memoized
+from omnimind.cache.results import LevelStats
+
+Level = Literal["ram", "compressed", "disk"]
+LEVELS: Final[tuple[Level, ...]] = ("ram", "compressed", "disk")
+MAX_BYTES: Final = 64 * 1024 * 1024
+DISK_BYTES: Final = 1024 * 1024 * 1024
+RAM_ITEMS: Final = 1_000
+DISK_ITEMS: Final = 10_000
+
+K = TypeVar("K", str, bytes)
+V = TypeVar("V")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Codec(NamedTuple):
+    """How values become bytes for the levels below memory, and come back."""
+
+    dumps: Callable[[Any], bytes]
+    loads: Callable[[bytes], Any]
+
+
+def _pack(value: Any) -> bytes:
+    import msgpack
+
+    packed: bytes = msgpack.packb(value, strict_types=True)
+    return packed
+
+
+def _unpack(packed: bytes) -> Any:
+    import msgpack
+
+    return msgpack.unpackb(packed, strict_map_key=False)
+
+
+MSGPACK: Final = Codec(_pack, _unpack)
+"""Plain data: None, bool, int, float, str, bytes, lists and dicts of them. What is not raises TypeError."""
+
+
+class Cache(_core.Cache[K, V]):
+    """A cache of bounded size, safe from any thread.
+
+    Keys are `str` or `bytes`. The bounds are `max_bytes`, of the values as they are weighed, and `max_items`,
+    whichever is reached first; then S3-FIFO decides who leaves. A value heavier than an eighth of `max_bytes` is
+    not kept. `ttl_s` is how long a value is fresh, `stale_s` how much longer `get_or_load` may give it to
+    others while one caller loads it anew.
+
+    A value weighs its length if it is `bytes` or `str`, else what `weigher` says, else its `__sizeof__`.
+    `levels` below `"ram"` keep bytes: `"compressed"` up to `compressed_bytes` packed (default: `max_bytes`),
+    `"disk"` in `folder`, up to `disk_bytes`, for the next process too. A folder serves one process at a time; a
+    second one warns, works without, and says so in `stats()`.
+    """
+
+    __slots__ = ("_flights", "_levels")
+
+    _flights: Flights[V]
+    _levels: tuple[Level, ...]
+
+    def __new__(
+        cls,
+        levels: Sequence[Level] = ("ram",),
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_items: int | None = None,
+        ttl_s: float | None = None,
+        stale_s: float | None = None,
+        weigher: Callable[[V], int] | None = None,
+        codec: Codec | None = None,
+        compressed_bytes: int | None = None,
+        folder: str | os.PathLike[str] | None = None,
+        disk_bytes: int = DISK_BYTES,
+    ) -> Self:
+        """Make an empty cache, or open what the folder holds. Raises ValueError for settings that do not fit."""
+        chosen = _checked(levels, weigher, codec, compressed_bytes, folder)
+        below = len(chosen) > 1
+        if max_items is None:
+            max_items = DISK_ITEMS if "disk" in chosen else RAM_ITEMS
+        packed = (
+            (max_bytes if compressed_bytes is None else compressed_bytes) if "compressed" in chosen else 0
+        )
+        cache = super().__new__(
+            cls,
+            max_bytes=max_bytes,
+            max_items=max_items,
+            ttl_s=ttl_s,
+            stale_s=stale_s,
+            weigher=weigher,
+            codec=codec,
+            compressed_bytes=packed if below else None,
+            folder=None if folder is None else os.fspath(folder),
+            disk_bytes=disk_bytes,
+        )
+        cache._levels = chosen
+        cache._flights = Flights()
+        if cache._no_disk is not None:
+            warnings.warn(
+                f"the cache works without its disk level: {cache._no_disk}", RuntimeWarning, stacklevel=2
+            )
+        return cache
+
+    def stats(self) -> dict[str, LevelStats]:
+        """What each level did and holds, by its name."""
+        counted = self._counts()
+        found: dict[str, LevelStats] = {level: LevelStats(**counted[level]) for level in self._levels}
+        if self._no_disk is not None:
+            found["disk"] = found["disk"]._replace(off=self._no_disk)
+        return found
+
+    def get_or_load(
+        self,
+        key: K,
+        loader: Callable[[], V],
+        *,
+        ttl_s: float | None = None,
+        stale_s: float | None = None,
+        weight: int | None = None,
+    ) -> V:
+        """The value of a key, loaded if there is none: by one thread or task, while all others wait for it.
+
+        An exception of the loader goes to all who wait, and is not kept. While a stale value is there, one caller
+        loads and the others get the stale one. What was loaded is given back but not kept if the key was set,
+        or anything was deleted, meanwhile.
+        """
+        found = self.look(key)
+        if found is not None and found[1]:
+            return found[0]
+        flight = (key, self._generation)
+        if found is not None:
+            if not self._flights.lead(flight):
+                return found[0]
+        elif (waiter := self._flights.join(flight)) is not None:
+            try:
+                waiter.wait()
+            except BaseException:
+                self._flights.leave(flight, waiter)
+                raise
+            if isinstance(waiter.outcome, Landed):
+                return waiter.outcome.result()
+            self._flights.take_over(flight)
+        with self._flights.leading(flight) as lands:
+            if found is None and (again := self._just_landed(key)) is not None:
+                return lands(again[0])
+            value = loader()
+            self._keep(flight, key, value, ttl_s, stale_s, weight)
+            return lands(value)
+
+    async def aget_or_load(
+        self,
+        key: K,
+        loader: Callable[[], Awaitable[V]],
+        *,
+        ttl_s: float | None = None,
+        stale_s: float | None = None,
+        weight: int | None = None,
+    ) -> V:
+        """As `get_or_load`, with a loader to await; asyncio only.
+
+        If the task that loads is cancelled, one that waits loads instead. Threads and tasks, of any loop, wait for each
+        other; a key that tasks load is not for `get_or_load` in the thread of their loop, which would stop it.
+        """
+        import asyncio
+
+        found = self.look(key)
+        if found is not None and found[1]:
+            return found[0]
+        flight = (key, self._generation)
+        if found is not None:
+            if not self._flights.lead(flight):
+                return found[0]
+        elif (waiter := self._flights.join(flight, asyncio.get_running_loop())) is not None:
+            try:
+                await waiter.arrive()
+            except BaseException:
+                self._flights.leave(flight, waiter)
+                raise
+            if isinstance(waiter.outcome, Landed):
+                return waiter.outcome.result()
+            self._flights.take_over(flight)
+        with self._flights.leading(flight) as lands:
+            if found is None and (again := self._just_landed(key)) is not None:
+                return lands(again[0])
+            value = await loader()
+            self._keep(flight, key, value, ttl_s, stale_s, weight)
+            return lands(value)
+
+    def memoize(
+        self,
+        *,
+        key: Callable[P, str | bytes] | None = None,
+        ttl_s: float | None = None,
+        stale_s: float | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """A decorator for functions and coroutine functions: equal calls are answered from the cache.
+
+        Equal means: the same arguments given in the same way. They must be plain (None, bool, int, float, str, bytes,
+        tuples, lists and dicts of them), else the call raises TypeError; with `key`, a function of the arguments, they
+        may be anything, and calls are equal if their keys are, whatever function they are of. The decorated function
+        has `key_of(...)`, the key of a call, to delete it by.
+        """
+        return lambda function: memoized(self, function, key, ttl_s, stale_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether what it keeps is there for the next process too."""
+        return "disk" in self._levels
+
+    def _just_landed(self, key: K) -> tuple[V, bool] | None:
+        """What another caller loaded between this one's look and its lead."""
+        return self.look(key) if key in self else None
+
+    def _keep(
+        self,
+        flight: tuple[K, int],
+        key: K,
+        value: V,
+        ttl_s: float | None,
+        stale_s: float | None,
+        weight: int | None,
+    ) -> None:
+        if self._generation == flight[1] and key not in self:
+            self.set(key, value, ttl_s=ttl_s, stale_s=stale_s, weight=weight)
+
+
+def _checked(
+    levels: Sequence[Level],
+    weigher: object,
+    codec: object,
+    compressed_bytes: int | None,
+    folder: object,
+) -> tuple[Level, ...]:
+    """The levels in their order, if the settings fit them."""
+    unknown = [level for level in levels if level not in LEVELS]
+    if unknown:
+        raise ValueError(f"unknown level {unknown[0]!r}; there are {', '.join(LEVELS)}")
+    if "ram" not in levels:
+        raise ValueError("the first level is always 'ram': what is found below comes up to it")
+    if ("disk" in levels) != (folder is not None):
+        raise ValueError("the level 'disk' and a folder belong together")
+    if compressed_bytes is not None and "compressed" not in levels:
+        raise ValueError("compressed_bytes is for the level 'compressed'")
+    below = any(level in levels for level in ("compressed", "disk"))
+    if codec is not None and not below:
+        raise ValueError("a codec is for levels below 'ram', which keeps values by reference")
+    if weigher is not None and below:
+        raise ValueError("levels below 'ram' weigh their values themselves: they are bytes")
+    return tuple(level for level in LEVELS if level in levels)
