@@ -13,28 +13,65 @@ from collections.abc import Sequence
 
 import pygit2
 
+from omnimind.cache import Cache
 from omnimind.servers.git import limits
 
 _KINDS = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
 _NAMES = {number: name for name, number in _KINDS.items()}
 _HEAD_BYTES = 64
+_KEPT_BYTES = 8 * 1024 * 1024
+_KEPT_OBJECTS = 20_000
+_KEPT_EACH = 256  # the key and the pair
 _FIRST = 100
 """Asked before libgit2's own backends."""
 
 
-def stand_before(repo: pygit2.Repository, folders: Sequence[str]) -> None:
+Inflated = tuple[int, bytes]
+"""The kind and the content of an object."""
+Kept = Cache[str, Inflated]
+"""Objects as they were inflated, by the file they came from as it was then: a folder of a stranger may hold anything
+under any id."""
+
+
+def kept() -> Kept:
+    """A place for the objects that calls come back to."""
+    return Cache(max_bytes=_KEPT_BYTES, max_items=_KEPT_OBJECTS, weigher=lambda one: len(one[1]) + _KEPT_EACH)
+
+
+def stand_before(repo: pygit2.Repository, folders: Sequence[str], known: Kept) -> None:
     """Read the loose objects of these folders, and write new ones into the first."""
-    repo.odb.add_backend(_Loose(folders), _FIRST)
+    repo.odb.add_backend(_Loose(folders, known), _FIRST)
 
 
 class _Loose(pygit2.OdbBackend):
     """The calls that pygit2 makes of a backend; KeyError means that another may have the object."""
 
-    def __init__(self, folders: Sequence[str]) -> None:
+    def __init__(self, folders: Sequence[str], known: Kept) -> None:
         super().__init__()
         self._folders = tuple(folders)
+        self._known = known
 
-    def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
+    def read_cb(self, oid: pygit2.Oid) -> Inflated:
+        key = self._key(oid)
+        known = self._known.get(key)
+        if known is None:
+            known = self._read(oid)
+            self._known.set(key, known)
+        return known
+
+    def _key(self, oid: pygit2.Oid) -> str:
+        """The file that has the object, as it is now. A file that changes before it is read is read as it is then,
+        and found no more under this key."""
+        for folder in self._folders:
+            path = _path(folder, oid)
+            try:
+                found = os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{path}"
+        raise KeyError(str(oid))
+
+    def _read(self, oid: pygit2.Oid) -> Inflated:
         raw = self._raw(oid)
         kind, size, start = self._head(oid, raw)
         inflating = zlib.decompressobj()

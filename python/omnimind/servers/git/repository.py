@@ -51,6 +51,7 @@ class Repositories:
 
     roots: Roots
     _writers: dict[str, threading.Lock] = field(default_factory=dict)
+    _objects: objects.Kept = field(default_factory=objects.kept)
 
     @contextmanager
     def opened(self, path: str, *, change: bool = False) -> Iterator[Opened]:
@@ -65,7 +66,7 @@ class Repositories:
             repo = pygit2.Repository(layout.opened, RepositoryOpenFlag.NO_SEARCH)
             try:
                 _refuse_other_places(repo, layout, place.shown)
-                objects.stand_before(repo, layout.objects)
+                objects.stand_before(repo, layout.objects, self._objects)
                 yield Opened(repo, layout, self.roots, place.shown)
             finally:
                 repo.free()

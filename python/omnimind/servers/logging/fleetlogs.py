@@ -13,7 +13,7 @@ from pathlib import Path
 
 from omnimind.servers.logging import lines
 from omnimind.servers.logging.lines import Block, place, read_place
-from omnimind.servers.logging.parts import Part, Parts
+from omnimind.servers.logging.parts import Heads, Part, Parts
 from omnimind.servers.logging.record import Chunk
 from omnimind.servers.logging.wanted import Budget, Wanted
 
@@ -55,10 +55,10 @@ class FleetLog:
     """A place was given whose part is removed by now."""
 
     @classmethod
-    def of(cls, folder: Path, name: str, spool: Path) -> FleetLog:
+    def of(cls, folder: Path, name: str, spool: Path, heads: Heads) -> FleetLog:
         """The log of this name, held as it is now."""
         file = "events.jsonl" if name == EVENTS else f"{name}.log"
-        return cls(name, Parts(folder / file, spool), name == EVENTS)
+        return cls(name, Parts(folder / file, spool, heads), name == EVENTS)
 
     @property
     def key(self) -> str:

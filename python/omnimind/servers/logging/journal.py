@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import functools
 import os
 import re
 from collections.abc import Iterator
@@ -43,8 +42,8 @@ class JournalError(Problem):
     """The library refused, for what it says."""
 
 
-@functools.cache
 def _library() -> ctypes.CDLL | None:
+    """The library; the loader keeps it once it is loaded."""
     try:
         library = ctypes.CDLL(LIBRARY, use_errno=False)
     except OSError:

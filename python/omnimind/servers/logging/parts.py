@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from omnimind.cache import Cache
 from omnimind.logfiles import segments
 from omnimind.servers import depends
 from omnimind.servers.problem import Problem
@@ -29,16 +30,27 @@ UNPACKED_BYTES = 1024 * 1024 * 1024
 """A segment that unpacks to more is read up to here; no setting allows one so large."""
 _FIRST_LINE = 64 * 1024
 _MARK_BYTES = 6
+_HEADS_BYTES = 4 * 1024 * 1024
+_HEADS = 10_000
 _LOOKS = 20
 _CHUNK = 1024 * 1024
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError)
 
 
+Heads = Cache[str, bytes]
+"""The first lines of packed segments, by the file as it was: to see one costs unpacking some of it at each question."""
+
+
+def heads() -> Heads:
+    """A place for them."""
+    return Cache(max_bytes=_HEADS_BYTES, max_items=_HEADS)
+
+
 class Part:
     """One file of a log. `mark` says which it is, whatever it is called by now."""
 
-    def __init__(self, path: Path, descriptor: int, spool: Path, live: bool) -> None:
+    def __init__(self, path: Path, descriptor: int, spool: Path, live: bool, heads: Heads) -> None:
         self.live = live
         self._path, self._spool = path, spool
         self._packed = path.suffix == segments.LZ4
@@ -48,7 +60,12 @@ class Part:
         self.changed_s = found.st_mtime
         self._size = None if self._packed else found.st_size
         self._descriptor: int | None = descriptor
-        first = self._first_line()
+        if self._packed:
+            key = f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{path}"
+            first = heads.get(key) or self._first_line()
+            heads.set(key, first)
+        else:
+            first = self._first_line()
         if self._packed:  # it never changes, so it need not be held: a fleet may have thousands
             os.close(descriptor)
             self._descriptor = None
@@ -146,8 +163,8 @@ def _written(plain: IO[bytes], chunk: bytes) -> int:
 class Parts:
     """All parts of a log at one moment, oldest first; a context manager."""
 
-    def __init__(self, live: Path, spool: Path) -> None:
-        self._spool = spool
+    def __init__(self, live: Path, spool: Path, heads: Heads) -> None:
+        self._spool, self._heads = spool, heads
         self._held: list[Part] = []
         try:
             self.list = self._listed(live)
@@ -197,5 +214,5 @@ class Parts:
             depends.unsure()
             return None
         depends.opened(descriptor, str(path))
-        self._held.append(part := Part(path, descriptor, self._spool, live))
+        self._held.append(part := Part(path, descriptor, self._spool, live, self._heads))
         return part

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from omnimind.cache import Cache
 from omnimind.limits import TokenBucket
 from omnimind.servers import depends
 from omnimind.servers.database import Databases
@@ -249,20 +250,30 @@ def _page(wanted: Wanted, at: int, backward: bool) -> tuple[str, list[Any]]:
     )
 
 
-def owners(folder: Path, known: dict[str, str]) -> list[str]:
-    """The principals that have records here. `known` remembers whose a file is, which never changes."""
+Owners = Cache[str, str]
+"""Whose a file is, by its name; it never changes."""
+
+
+def owners(folder: Path, known: Owners) -> list[str]:
+    """The principals that have records here."""
     depends.file(folder)
     files = sorted(folder.glob("*.db"))[:PRINCIPALS] if folder.is_dir() else []
+    found: list[str] = []
     for file in files:
-        if file.name in known:
-            continue
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_read_only(file)) as connection:
-            row = connection.execute("SELECT principal FROM owner").fetchone()
-            if row is not None:
-                known[file.name] = str(row[0])
-        if file.name not in known:  # it may have an owner later, under the same name
+        owner = known.get(file.name) or _owner(file)
+        if owner is None:  # it may have one later, under the same name
             depends.unsure()
-    return [known[file.name] for file in files if file.name in known]
+            continue
+        known.set(file.name, owner)
+        found.append(owner)
+    return found
+
+
+def _owner(file: Path) -> str | None:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_read_only(file)) as connection:
+        row = connection.execute("SELECT principal FROM owner").fetchone()
+        return None if row is None else str(row[0])
+    return None
 
 
 def _read_only(file: Path) -> sqlite3.Connection:

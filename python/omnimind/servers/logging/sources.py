@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from omnimind.cache import Cache
 from omnimind.errors import closest
 from omnimind.logfiles import segments
 from omnimind.servers import depends
@@ -21,6 +22,7 @@ from omnimind.servers.logging import journal, records
 from omnimind.servers.logging.fleetlogs import EVENTS, FleetLog
 from omnimind.servers.logging.index import UPDATE_S, Index
 from omnimind.servers.logging.journal import Journal
+from omnimind.servers.logging.parts import heads
 from omnimind.servers.logging.plain import one_line
 from omnimind.servers.logging.record import Source
 from omnimind.servers.logging.records import Records
@@ -63,7 +65,8 @@ class Sources:
         self._own = state.resolve() / "db" / "logging"
         self._journal_folder = journal_folder
         self._records = self._own / "records"
-        self._owners: dict[str, str] = {}
+        self._owners: records.Owners = Cache(max_items=records.PRINCIPALS)
+        self._heads = heads()
         self.databases = Databases(self._records, records.MIGRATIONS)
         self.index = Index(self._own)
 
@@ -79,6 +82,7 @@ class Sources:
 
     def _others(self, reader: Reader) -> dict[str, str]:
         """What other principals appended, with the principal of each."""
+        self._owners.set(self.databases.path(reader.principal).name, reader.principal)
         found = records.owners(self._records, self._owners)
         return {f"{records.NAME}/{one_line(owner)}": owner for owner in found if owner != reader.principal}
 
@@ -142,7 +146,7 @@ class Sources:
             return Records(
                 self.databases, owner, name, f"{records.NAME}/{self.databases.path(owner).stem[:12]}"
             )
-        return FleetLog.of(self._logs, name, self._own)
+        return FleetLog.of(self._logs, name, self._own, self._heads)
 
     def look_up(self, sources: Sequence[Source], wanted: Wanted, budget: Budget, *, grow: bool) -> None:
         """Ask the index for what it knows of these logs. With `grow`, take in first what was written since."""

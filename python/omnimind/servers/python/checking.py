@@ -183,7 +183,7 @@ async def installed(
         if not made.is_dir():
             raise Problem("nothing was installed: pip found nothing to do")
         now = await anyio.to_thread.run_sync(environment.adopt, made, every)
-    return packages.found([], str(now))
+    return packages.found([], str(now), known=bench.headers)
 
 
 def _refuse_early_end(outcome: Outcome, limits: Limits, tool: str) -> None:

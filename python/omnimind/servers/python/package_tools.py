@@ -80,7 +80,7 @@ def _add_reading(
     ) -> Annotated[CallToolResult, Packages]:
         """List the Python packages that code can import here, with versions and summaries."""
         library = await in_thread(bench.library, caller())
-        found = await in_thread(packages.found, packages.library_folders(), library, query)
+        found = await in_thread(packages.found, packages.library_folders(), library, query, bench.headers)
         some = found[offset : offset + limit]
         data = {"packages": [one.data() for one in some], "total": len(found)}
         lines = [f"{one.name} {one.version} - {one.summary}" for one in some]

@@ -7,7 +7,6 @@ happened in between, because the fast tier has no files and no other effects.
 from __future__ import annotations
 
 import ast
-import functools
 import importlib.util
 import os
 import sysconfig
@@ -57,10 +56,9 @@ def plots(source: str) -> bool:
     return bool(named & _PLOTS)
 
 
-@functools.cache
 def monty() -> str | None:
     """The program of the fast tier's interpreter, or None where the extra is not installed."""
     path = os.path.join(sysconfig.get_path("scripts"), "monty")
     return (
-        path if importlib.util.find_spec("pydantic_monty") is not None and os.access(path, os.X_OK) else None
+        path if os.access(path, os.X_OK) and importlib.util.find_spec("pydantic_monty") is not None else None
     )

@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,7 @@ import anyio.to_thread
 from omnimind.linux.openat2 import open_beneath
 from omnimind.servers import depends
 from omnimind.servers.problem import Problem
-from omnimind.servers.python import scratch
+from omnimind.servers.python import packages, scratch
 from omnimind.servers.python.install import Environment, size
 from omnimind.servers.python.jail import Jail
 
@@ -45,6 +45,7 @@ class Workbench:
 
     jail: Jail
     base: Path
+    headers: packages.Headers = field(default_factory=packages.headers)
 
     def make_folders(self) -> None:
         """Make what all calls share."""
