@@ -10,7 +10,18 @@ from typing import Any, Generic, Literal, Self, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Cache", "Gateway", "LineMatcher", "Refusal", "TokenBucket", "__version__", "count_tokens"]
+__all__ = [
+    "Cache",
+    "Gateway",
+    "LineMatcher",
+    "Prediction",
+    "Predictor",
+    "Refusal",
+    "Ticket",
+    "TokenBucket",
+    "__version__",
+    "count_tokens",
+]
 
 __version__: str
 
@@ -136,6 +147,60 @@ class Gateway:
         """
 
 @final
+class Prediction:
+    """A call that is expected next."""
+
+    @property
+    def name(self) -> str:
+        """What is called."""
+
+    @property
+    def arguments(self) -> bytes:
+        """A JSON object."""
+
+    @property
+    def probability(self) -> float: ...
+    @property
+    def reason(self) -> str:
+        """`next page`, `listed` or `sequence`."""
+
+@final
+class Predictor:
+    """Learns from calls which one comes next with what arguments, and holds what asking ahead may cost.
+
+    A session is any number: calls of one follow each other.
+    """
+
+    def __new__(cls) -> Predictor: ...
+    def arrived(self, session: int, name: str, arguments: bytes) -> bool:
+        """A call comes in, its arguments a JSON object; true if it was asked ahead."""
+
+    def observe(
+        self,
+        session: int,
+        name: str,
+        arguments: bytes,
+        result: bytes | None,
+        *,
+        took_ms: float,
+        cached: bool,
+        ok: bool = True,
+    ) -> list[Prediction]:
+        """A call was answered: what is worth asking ahead now, the likeliest first."""
+
+    def begin(self, session: int, prediction: Prediction) -> Ticket | None:
+        """Ask to issue a prediction; None: it would cost too much now."""
+
+    def finished(self, ticket: Ticket, took_ms: float) -> float | None:
+        """An issued call was answered: for how many seconds its answer may be kept; None: not at all."""
+
+    def cancelled(self, ticket: Ticket, spent_ms: float) -> None:
+        """An issued call failed, or was not made."""
+
+    def counts(self) -> dict[str, int]:
+        """What became of the predictions: observed, issued, used, wasted, cancelled, refused."""
+
+@final
 class Refusal:
     """A refusal of a `TokenBucket`: false, and exactly how long to wait. Equal to another that says the same."""
 
@@ -150,6 +215,10 @@ class Refusal:
     def __bool__(self) -> Literal[False]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class Ticket:
+    """A prediction that was issued."""
 
 @final
 class TokenBucket:

@@ -18,11 +18,13 @@ from typing import Any, Final, Literal, NamedTuple, ParamSpec, Self, TypeVar
 
 from omnimind import _core
 from omnimind.cache.flights import Flights, Landed
+from omnimind.cache.foresight import Foresight
 from omnimind.cache.memo import memoized
 from omnimind.cache.results import LevelStats
 
-Level = Literal["ram", "compressed", "disk"]
-LEVELS: Final[tuple[Level, ...]] = ("ram", "compressed", "disk")
+Level = Literal["ram", "compressed", "disk", "predictive"]
+LEVELS: Final[tuple[Level, ...]] = ("ram", "compressed", "disk", "predictive")
+BELOW: Final = frozenset(("compressed", "disk"))
 MAX_BYTES: Final = 64 * 1024 * 1024
 DISK_BYTES: Final = 1024 * 1024 * 1024
 RAM_ITEMS: Final = 1_000
@@ -67,14 +69,16 @@ class Cache(_core.Cache[K, V]):
     others while one caller loads it anew.
 
     A value weighs its length if it is `bytes` or `str`, else what `weigher` says, else its `__sizeof__`.
-    `levels` below `"ram"` keep bytes: `"compressed"` up to `compressed_bytes` packed (default: `max_bytes`),
+    Two `levels` below `"ram"` keep bytes: `"compressed"` up to `compressed_bytes` packed (default: `max_bytes`),
     `"disk"` in `folder`, up to `disk_bytes`, for the next process too. A folder serves one process at a time; a
-    second one warns, works without, and says so in `stats()`.
+    second one warns, works without, and says so in `stats()`. `"predictive"` calls memoized functions ahead that
+    say `predict=True`; `prefetch` is given each such call, to run it elsewhere: the `submit` of an executor.
     """
 
-    __slots__ = ("_flights", "_levels")
+    __slots__ = ("_flights", "_foresight", "_levels")
 
     _flights: Flights[V]
+    _foresight: Foresight | None
     _levels: tuple[Level, ...]
 
     def __new__(
@@ -90,10 +94,11 @@ class Cache(_core.Cache[K, V]):
         compressed_bytes: int | None = None,
         folder: str | os.PathLike[str] | None = None,
         disk_bytes: int = DISK_BYTES,
+        prefetch: Callable[[Callable[[], None]], object] | None = None,
     ) -> Self:
         """Make an empty cache, or open what the folder holds. Raises ValueError for settings that do not fit."""
-        chosen = _checked(levels, weigher, codec, compressed_bytes, folder)
-        below = len(chosen) > 1
+        chosen = _checked(levels, weigher, codec, compressed_bytes, folder, prefetch)
+        below = not BELOW.isdisjoint(chosen)
         if max_items is None:
             max_items = DISK_ITEMS if "disk" in chosen else RAM_ITEMS
         packed = (
@@ -113,6 +118,7 @@ class Cache(_core.Cache[K, V]):
         )
         cache._levels = chosen
         cache._flights = Flights()
+        cache._foresight = None if prefetch is None else Foresight(prefetch)
         if cache._no_disk is not None:
             warnings.warn(
                 f"the cache works without its disk level: {cache._no_disk}", RuntimeWarning, stacklevel=2
@@ -122,7 +128,11 @@ class Cache(_core.Cache[K, V]):
     def stats(self) -> dict[str, LevelStats]:
         """What each level did and holds, by its name."""
         counted = self._counts()
-        found: dict[str, LevelStats] = {level: LevelStats(**counted[level]) for level in self._levels}
+        found: dict[str, LevelStats] = {
+            level: LevelStats(**counted[level]) for level in self._levels if level in counted
+        }
+        if self._foresight is not None:
+            found["predictive"] = self._foresight.stats()
         if self._no_disk is not None:
             found["disk"] = found["disk"]._replace(off=self._no_disk)
         return found
@@ -210,6 +220,7 @@ class Cache(_core.Cache[K, V]):
         key: Callable[P, str | bytes] | None = None,
         ttl_s: float | None = None,
         stale_s: float | None = None,
+        predict: bool = False,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """A decorator for functions and coroutine functions: equal calls are answered from the cache.
 
@@ -217,8 +228,14 @@ class Cache(_core.Cache[K, V]):
         tuples, lists and dicts of them), else the call raises TypeError; with `key`, a function of the arguments, they
         may be anything, and calls are equal if their keys are, whatever function they are of. The decorated function
         has `key_of(...)`, the key of a call, to delete it by.
+
+        With `predict`, and the level `"predictive"`, the function is called ahead when its next call can be told: say
+        so only of a function that does nothing but answer. Then arguments are equal however they are given.
         """
-        return lambda function: memoized(self, function, key, ttl_s, stale_s)
+        if predict and self._foresight is None:
+            raise ValueError("the cache has no level 'predictive'")
+        foresight = self._foresight if predict else None
+        return lambda function: memoized(self, function, key, ttl_s, stale_s, foresight)
 
     def __enter__(self) -> Self:
         return self
@@ -256,6 +273,7 @@ def _checked(
     codec: object,
     compressed_bytes: int | None,
     folder: object,
+    prefetch: object,
 ) -> tuple[Level, ...]:
     """The levels in their order, if the settings fit them."""
     unknown = [level for level in levels if level not in LEVELS]
@@ -267,7 +285,9 @@ def _checked(
         raise ValueError("the level 'disk' and a folder belong together")
     if compressed_bytes is not None and "compressed" not in levels:
         raise ValueError("compressed_bytes is for the level 'compressed'")
-    below = any(level in levels for level in ("compressed", "disk"))
+    if ("predictive" in levels) != (prefetch is not None):
+        raise ValueError("the level 'predictive' and prefetch, who runs what is asked ahead, belong together")
+    below = not BELOW.isdisjoint(levels)
     if codec is not None and not below:
         raise ValueError("a codec is for levels below 'ram', which keeps values by reference")
     if weigher is not None and below:

@@ -5,6 +5,7 @@
 //! whatever may wait or takes long does.
 
 mod clock;
+mod foresight;
 mod guarded;
 mod key;
 mod lower;
@@ -33,6 +34,7 @@ use store::{Bounds, Leaving, Looked, NEVER, Store};
 /// Adds the class to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Cache>()?;
+    foresight::register(module)?;
     quick::register(module)
 }
 
