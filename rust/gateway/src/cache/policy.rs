@@ -150,10 +150,12 @@ pub(crate) fn judge(plan: &Plan, spec: &ServerSpec, era: Era, result: &[u8], now
     };
     let ours = depends.is_some().then_some(UNCHANGED_MS);
     let hinted = (era == Era::Modern && plan.kind != Kind::Tool).then(|| answer.get("ttlMs")).flatten();
-    let ttl_ms = match hinted {
+    let ttl_ms = match (hinted, ours) {
+        // What the SDK says of every resource where a server of ours knows better: its clients may not keep it, we may.
+        (Some(_), Some(unchanged_ms)) if plan.kind == Kind::Resource => plan.ttl_ms.or(Some(unchanged_ms)),
         // Anything but a whole number above zero is stale at once.
-        Some(raw) => as_u64(raw),
-        None => plan.ttl_ms.or(ours),
+        (Some(raw), _) => as_u64(raw),
+        (None, ours) => plan.ttl_ms.or(ours),
     };
     let ttl_ms = ttl_ms.filter(|ms| *ms > 0)?.min(LONGEST_MS);
     let public = hinted.is_some()
@@ -254,6 +256,9 @@ mod tests {
         assert_eq!(says("{}"), None);
         assert_eq!(says(r#"{"omnimind/depends":[{"path":"relative"}]}"#), None);
         assert_eq!(says(r#"{"omnimind/depends":[]}"#).unwrap().depends, Some(Depends::default()));
+        let resource = r#"{"contents":[],"ttlMs":0,"_meta":{"omnimind/depends":[]}}"#;
+        assert!(kept(&ours, "resources/read", Era::Modern, resource).is_some());
+        assert!(kept(&ours, "resources/read", Era::Modern, r#"{"contents":[],"ttlMs":0}"#).is_none());
         let stranger = spec(json!({"trust": ["annotations"], "cache": {"ttl_ms": 9}}));
         let said = r#"{"content":[],"_meta":{"omnimind/depends":[]}}"#;
         assert_eq!(kept(&stranger, "tools/call", Era::Modern, said).unwrap().depends, None);

@@ -1,7 +1,10 @@
 //! An upstream's answer as one client is to see it: in its era, in the names of its endpoint.
 
 use bytes::Bytes;
-use omnimind_wire::{Edit, Era, RpcError, bridge, json::find};
+use omnimind_wire::{
+    Edit, Era, RpcError, bridge,
+    json::{as_u64, find},
+};
 
 use super::{Client, Source};
 use crate::{
@@ -29,10 +32,13 @@ pub(crate) fn hit(client: &Client, source: &Source, method: &str, hit: Hit) -> R
     result(client, source, method, remaining(hit))
 }
 
-/// What memory has of a result, with what is left of its time.
+/// What memory has of a result, with what is left of its time; never more than its server gave it.
 pub(crate) fn remaining(hit: Hit) -> Raw {
-    let timed = hit.raw.era == Era::Modern && find(&hit.raw.result, &["ttlMs"]).ok().flatten().is_some();
-    if !timed {
+    let given_ms = match hit.raw.era {
+        Era::Modern => find(&hit.raw.result, &["ttlMs"]).ok().flatten().and_then(as_u64),
+        Era::Legacy => None,
+    };
+    if given_ms.is_none_or(|given_ms| given_ms <= hit.left_ms) {
         return hit.raw;
     }
     let left = Edit::new(&hit.raw.result).set(&["ttlMs"], hit.left_ms.to_string().into_bytes()).finish();
