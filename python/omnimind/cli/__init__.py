@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, str]] = {
     "config": "check the configuration, print its schema or its path",
     "list": "list the tools that the running fleet offers",
     "call": "call one tool of the running fleet",
+    "cache": "show, empty and question the gateway's cache",
     "connect-info": "print the endpoint, the token and an entry for clients",
     "doctor": "check this machine, the ports and the state folder",
     "systemd": "install, remove and show the fleet's systemd user units",

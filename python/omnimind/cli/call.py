@@ -25,7 +25,7 @@ def run(argv: Sequence[str]) -> int:
     options.add_state(parser)
     options.add_json(parser)
     arguments = parser.parse_args(argv)
-    given = _object(sys.stdin.read() if arguments.arguments == "-" else arguments.arguments)
+    given = json_object(arguments.arguments)
     with connection.client(settings.state_dir(arguments.state), arguments.timeout) as client:
         result = client.call(_tool(client.tools(), arguments.tool), given)
     if arguments.json:
@@ -56,10 +56,11 @@ def _part(part: dict[str, Any]) -> str:
     return str(part.get("uri") or part)
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """Arguments as they stand on a command line; `-` is what stdin holds."""
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(sys.stdin.read() if text == "-" else text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             "OM0402",
             f"the arguments are not JSON: {error}",
@@ -68,6 +69,10 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError("OM0402", "the arguments are not a JSON object", help='such as \'{"key": "value"}\'')
     return value
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def _tool(tools: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -71,12 +71,7 @@ class Client:
     ) -> dict[str, Any]:
         """The result of one request; raises `GatewayError` for everything else."""
         self._id += 1
-        meta = {
-            _META + "protocolVersion": VERSION,
-            _META + "clientCapabilities": {},
-            _META + "clientInfo": {"name": "omnimind", "version": omnimind.__version__},
-        }
-        body = {"jsonrpc": "2.0", "id": self._id, "method": method, "params": {**params, "_meta": meta}}
+        body = envelope(self._id, method, params)
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
@@ -142,6 +137,16 @@ class Client:
             where=self.endpoint,
             help=f"try again in {wait_ms} ms" if isinstance(wait_ms, int) else None,
         )
+
+
+def envelope(number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A request as this client sends it."""
+    meta = {
+        _META + "protocolVersion": VERSION,
+        _META + "clientCapabilities": {},
+        _META + "clientInfo": {"name": "omnimind", "version": omnimind.__version__},
+    }
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "_meta": meta}}
 
 
 def events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from omnimind.gateway import encoder
 from omnimind.gateway import link as translation
 from omnimind.linux import packets, process
 
@@ -42,6 +43,7 @@ def main(argv: list[str]) -> int:
     from omnimind._core import Gateway
 
     start, listeners = packet
+    start["encoder"] = encoder.of(start["snapshot"])
     plane = Gateway(translation.to_plane(start), listeners)
     _converse(link, plane)
     plane.drain(0)
@@ -82,7 +84,7 @@ def _pass_down(link: socket.socket, plane: Gateway) -> bool:
     message, descriptors = packet
     try:
         plane.tell(translation.to_plane(message), descriptors)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         # One message that the plane cannot take must not end everybody's connections.
         sys.stderr.write(f"control message {message.get('t')!r} dropped: {error}\n")
     return True

@@ -154,13 +154,17 @@ class Gateway:
 
     async def stats(self) -> Message | None:
         """The counters of the process that serves; None if it does not answer."""
+        return await self.ask({"t": "stats"}, ANSWER_S)
+
+    async def ask(self, question: Mapping[str, Any], patience_s: float) -> Message | None:
+        """What the process that serves answers; None if it does not."""
         process = self._current
         if process is None:
             return None
         number = next(self._asked)
         process.asked[number] = anyio.Event()
-        process.link.tell({"t": "stats", "request": number})
-        with anyio.move_on_after(ANSWER_S):
+        process.link.tell({**question, "request": number})
+        with anyio.move_on_after(patience_s):
             await first_of(process.asked[number], process.ended)
         del process.asked[number]
         return process.answers.pop(number, None)
@@ -312,7 +316,7 @@ class Gateway:
             if message.get("t") == "up":
                 process.up.set()
                 self._fleet.gateway_up(process.epoch)
-            elif message.get("t") == "stats":
+            elif message.get("t") in ("stats", "cache"):
                 number = int(message.get("request", 0))
                 if number in process.asked:
                     process.answers[number] = message

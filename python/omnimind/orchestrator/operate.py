@@ -14,7 +14,7 @@ from typing import Any
 
 from omnimind import catalog
 from omnimind.errors import FleetError, OmniMindError, closest
-from omnimind.orchestrator import order, status
+from omnimind.orchestrator import caching, order, status
 from omnimind.orchestrator.fleet import Fleet
 from omnimind.orchestrator.lifecycle import Event, Phase
 from omnimind.orchestrator.reload import Reloader, in_words
@@ -65,6 +65,9 @@ class Operator:
                 return {**asdict(outcome.differences), "kept": outcome.kept, "text": in_words(outcome)}
             case "logs-reset":
                 return self._reset_logs(request)
+            case "cache":
+                server = None if request.get("server") is None else self._server(request)
+                return await caching.answer(self._fleet, server, request)
             case "reload-tokens":
                 self._fleet.reload_tokens()
                 return {}

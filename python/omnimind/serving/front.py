@@ -15,7 +15,7 @@ import anyio
 
 from omnimind import __version__, tokens
 from omnimind._core import Gateway
-from omnimind.gateway import link
+from omnimind.gateway import encoder, link
 from omnimind.orchestrator.snapshot import snapshot
 from omnimind.serving.asking import Asker
 from omnimind.serving.doors import Doors
@@ -33,10 +33,12 @@ class Front:
         self._settings = settings
         self._server = settings.servers[0]
         self._asker = Asker(doors.host, doors.port)
+        first = self._snapshot()
         start = {
             "t": "start",
             "epoch": epoch,
-            "snapshot": self._snapshot(),
+            "snapshot": first,
+            "encoder": encoder.of(first),
             "listeners": [{"name": self._server.name, "address": doors.authority}],
         }
         # It alone has the socket now: once it drains, nobody waits in vain for a process that ends.

@@ -1,0 +1,69 @@
+"""What the operator asks of the gateway's cache: passed on to the process that serves, its answer handed back.
+
+Rule: the cache is the gateway's; nothing is known of it here but who can be asked about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgpack
+
+from omnimind import tokens
+from omnimind.errors import FleetError, closest
+from omnimind.orchestrator.fleet import Fleet
+from omnimind.orchestrator.supervise import Server
+
+PATIENCE_S: Final = 8.0
+"""A server may have to say what its tools are before the gateway can answer."""
+
+
+async def answer(fleet: Fleet, server: Server | None, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The gateway's answer, and what only the fleet knows. Raises FleetError."""
+    name = None if server is None else server.settings.name
+    match request.get("op"):
+        case "stats":
+            return {**await _asked(fleet, {"op": "stats"}), "units": sorted(fleet.units)}
+        case "flush":
+            fleet.history.fleet("cache flushed", server=name)
+            return await _asked(fleet, {"op": "flush", "server": name})
+        case "explain":
+            principal, message = _principal(fleet, request), _sound(request.get("message"))
+            question = {"op": "explain", "server": name, "principal": principal, "message": message}
+            found = await _asked(fleet, question)
+            meant = server or fleet.servers.get(str(found.get("server")))
+            return found if meant is None else {**found, "state": meant.phase.value}
+    raise FleetError("OM0204", f"the cache has no operation {request.get('op')!r}")
+
+
+async def _asked(fleet: Fleet, question: Mapping[str, Any]) -> dict[str, Any]:
+    said = await fleet.gateway.ask({"t": "cache", **question}, PATIENCE_S)
+    if said is None:
+        raise FleetError(
+            "OM0204",
+            f"the gateway, which is {fleet.gateway.state}, did not answer",
+            help="see what it does: omnimind logs gateway",
+        )
+    return dict(said["answer"])
+
+
+def _principal(fleet: Fleet, request: Mapping[str, Any]) -> str:
+    name = str(request.get("principal"))
+    known = [principal.name for principal in tokens.principals(fleet.settings.state_dir)]
+    if name in known:
+        return name
+    near = closest(name, known)
+    help = f"did you mean {near}?" if near else "list them: omnimind token list"
+    raise FleetError("OM0301", f"there is no principal named {name}", help=help)
+
+
+def _sound(message: object) -> object:
+    """A message that every link on its way can carry; one that breaks a link would end the gateway."""
+    try:
+        json.dumps(message, allow_nan=False)
+        msgpack.packb(message)
+    except (TypeError, ValueError, OverflowError, RecursionError) as fault:
+        raise FleetError("OM0204", f"the request cannot be passed to the gateway: {fault}") from None
+    return message
