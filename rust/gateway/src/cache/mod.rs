@@ -269,7 +269,7 @@ impl Memory {
         self.shelves.store(Arc::new(shelves));
     }
 
-    /// Opens the levels. The one on disk may still be another gateway's for a moment.
+    /// Opens the levels.
     fn open(self: &Arc<Self>, snapshot: &Snapshot) {
         let settings = &snapshot.cache;
         if !settings.enabled {
@@ -278,9 +278,19 @@ impl Memory {
         let items = usize::try_from(settings.max_items).unwrap_or(usize::MAX);
         let mut limits = LevelLimits::of(settings.max_bytes, items, settings.compressed_bytes);
         limits.ram.item_bytes = limits.ram.item_bytes.min(LARGEST);
-        self.levels.store(Some(Arc::new(Levels::new(&limits, None, now_ms()))));
-        if settings.disk_bytes > 0 {
-            let folder = snapshot.state_dir.join("cache");
+        // Opened before the first request, so that nothing that is kept has to be given up for it.
+        let folder = snapshot.state_dir.join("cache");
+        let disk = match settings.disk_bytes {
+            0 => None,
+            bytes => Some(Disk::open(&folder, DiskLimits::of(bytes), now_ms())),
+        };
+        let (disk, refused) = match disk.transpose() {
+            Ok(disk) => (disk, None),
+            Err(refused) => (None, Some(refused)),
+        };
+        self.levels.store(Some(Arc::new(Levels::new(&limits, disk, now_ms()))));
+        self.disk_off.store(refused.as_ref().map(|refused| Arc::new(refused.to_string())));
+        if matches!(refused, Some(DiskRefused::Locked)) {
             tokio::spawn(open_disk(Arc::downgrade(self), folder, settings.clone(), limits));
         }
     }
@@ -365,29 +375,24 @@ impl Watch for Memory {
     }
 }
 
-/// Adds the level on disk, as soon as no other process holds its folder. What was remembered until then is fetched
-/// again.
+/// Adds the level on disk, as soon as no other process holds its folder: the gateway before this one may still be
+/// finishing. What was remembered until then is fetched again.
 async fn open_disk(memory: Weak<Memory>, folder: PathBuf, settings: Cache, limits: LevelLimits) {
     loop {
+        tokio::time::sleep(DISK_AGAIN).await;
         let (folder, size) = (folder.clone(), DiskLimits::of(settings.disk_bytes));
         let opened = tokio::task::spawn_blocking(move || Disk::open(&folder, size, now_ms())).await;
         let Some(memory) = memory.upgrade().filter(|memory| **memory.settings.load() == settings) else { return };
-        let why = match opened {
+        match opened {
             Ok(Ok(disk)) => {
                 memory.levels.store(Some(Arc::new(Levels::new(&limits, Some(disk), now_ms()))));
                 memory.disk_off.store(None);
                 return;
             }
-            Ok(Err(refused)) => refused,
+            Ok(Err(DiskRefused::Locked)) => {}
+            Ok(Err(refused)) => return memory.disk_off.store(Some(Arc::new(refused.to_string()))),
             Err(_) => return,
-        };
-        let again = matches!(why, DiskRefused::Locked);
-        memory.disk_off.store(Some(Arc::new(why.to_string())));
-        if !again {
-            return;
         }
-        drop(memory);
-        tokio::time::sleep(DISK_AGAIN).await;
     }
 }
 
