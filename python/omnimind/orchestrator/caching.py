@@ -9,8 +9,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgpack
-
 from omnimind import tokens
 from omnimind.errors import FleetError, closest
 from omnimind.orchestrator.fleet import Fleet
@@ -18,6 +16,7 @@ from omnimind.orchestrator.supervise import Server
 
 PATIENCE_S: Final = 8.0
 """A server may have to say what its tools are before the gateway can answer."""
+_DEEPEST: Final = 100
 
 
 async def answer(fleet: Fleet, server: Server | None, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -60,10 +59,17 @@ def _principal(fleet: Fleet, request: Mapping[str, Any]) -> str:
 
 
 def _sound(message: object) -> object:
-    """A message that every link on its way can carry; one that breaks a link would end the gateway."""
+    """A message that the gateway can read: one that it cannot would never be answered."""
     try:
         json.dumps(message, allow_nan=False)
-        msgpack.packb(message)
-    except (TypeError, ValueError, OverflowError, RecursionError) as fault:
-        raise FleetError("OM0204", f"the request cannot be passed to the gateway: {fault}") from None
-    return message
+        if _depth(message) <= _DEEPEST:
+            return message
+        why = "it is nested too deeply"
+    except (TypeError, ValueError, RecursionError) as fault:
+        why = str(fault)
+    raise FleetError("OM0204", f"the request cannot be passed to the gateway: {why}")
+
+
+def _depth(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)

@@ -112,14 +112,14 @@ pub(crate) fn plan(spec: &ServerSpec, method: &str, tool: Option<(&str, Word)>) 
     if kind != Kind::Tool {
         return Ok(Plan { kind, ttl_ms: spec.cache.ttl_ms });
     }
+    if !spec.trusts_annotations() {
+        return Err("the server's hints are not trusted (trust: [\"annotations\"])");
+    }
     let (name, word) = tool.ok_or("the server has not listed this tool")?;
     of_tool(spec, name, word)
 }
 
 fn of_tool(spec: &ServerSpec, name: &str, word: Word) -> Result<Plan, &'static str> {
-    if !spec.trusts_annotations() {
-        return Err("the server's hints are not trusted (trust: [\"annotations\"])");
-    }
     if !word.read_only || word.destructive {
         return Err("the tool is not read-only");
     }
@@ -242,7 +242,10 @@ mod tests {
         assert!(!may(&spec(trusted.clone()), Word { closed_world: false, ..READS }));
         assert!(!may(&spec(json!({"cache": {"enabled": true, "ttl_ms": 9}})), READS));
         assert!(!may(&spec(json!({"trust": ["annotations"]})), READS));
-        assert!(plan(&spec(trusted.clone()), "tools/call", None).is_err());
+        let why = |spec: &ServerSpec| plan(spec, "tools/call", None).unwrap_err();
+        assert_eq!(why(&spec(trusted.clone())), "the server has not listed this tool");
+        // Nobody asked it: its word would not count.
+        assert!(why(&spec(json!({}))).contains("trust"));
         let off = json!({"trust": ["annotations"], "cache": {"ttl_ms": 9, "tools": {"t": {"enabled": false}}}});
         assert!(!may(&spec(off), READS));
         let own = json!({"sessions": "own", "trust": ["annotations"], "cache": {"ttl_ms": 9}});
