@@ -2,7 +2,7 @@
 //!
 //! An answer is good for the generation it began at. A generation is counted by one process; what an earlier process
 //! left on disk has none here. It is good only if it names all it depends on, and only until
-//! the server's first change in this process.
+//! the first change of the server's data in this process.
 
 use bytes::Bytes;
 use omnimind_wire::Era;

@@ -34,7 +34,10 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -140,6 +143,8 @@ struct Shelf {
     group: u32,
     catalogue: Generation,
     data: Generation,
+    /// Nothing has changed since this process began, so that what an earlier one kept may still be good.
+    inherits: AtomicBool,
     never_kept: RwLock<HashSet<u64>>,
     /// Real calls on their way to the server.
     in_flight: AtomicUsize,
@@ -167,6 +172,7 @@ impl Shelf {
             group: key::group(&spec.name),
             catalogue: Generation::new(),
             data: Generation::new(),
+            inherits: AtomicBool::new(true),
             never_kept: RwLock::default(),
             in_flight: AtomicUsize::new(0),
             wanted: Notify::new(),
@@ -183,6 +189,15 @@ impl Shelf {
 
     /// What the server works on may have changed.
     fn changed(&self) {
+        self.inherits.store(false, Release);
+        self.data.advance();
+        self.counts.changes.fetch_add(1, Relaxed);
+    }
+
+    /// The server began anew. What it works on is still there; answers that name all they depend on, and are checked
+    /// against it, may outlive it.
+    fn restarted(&self) {
+        self.catalogue.advance();
         self.data.advance();
         self.counts.changes.fetch_add(1, Relaxed);
     }
@@ -337,8 +352,11 @@ impl Memory {
         let levels::Hit { entry, freshness, level, .. } = found;
         let head = Head::unpack(&entry.head)?;
         let now = shelf.generation(head.scope).now();
-        let of_now =
-            if head.process == self.process { head.generation == now } else { head.depends.is_some() && now == 0 };
+        let of_now = if head.process == self.process {
+            head.generation == now
+        } else {
+            head.depends.is_some() && shelf.inherits.load(Acquire)
+        };
         if !of_now || freshness == Freshness::Expired || !head.depends.as_ref().is_none_or(depends::Depends::holds) {
             return None;
         }
@@ -369,7 +387,7 @@ impl Watch for Memory {
             Change::Lost => shelf.forget(),
             Change::Restarted => {
                 self.schemas.forget_words(server);
-                shelf.forget();
+                shelf.restarted();
             }
         }
     }
