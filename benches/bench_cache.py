@@ -3,7 +3,8 @@
     python -m benches.bench_cache [--rounds 6] [--operations 30000] [--json FILE]
 
 One thread. A figure is CPU time of the thread for one operation, with the loop around it, the best of all
-rounds; all caches are measured in turns, so that what else the machine does falls on all alike. Keys are 64
+rounds; a ratio is the median of the rounds' ratios, because all caches are measured in turns and what else the
+machine does falls on all alike. Keys are 64
 hexadecimal digits, fresh objects in every turn: each operation hashes and compares a whole key, as it does
 when the key comes from outside. Values are 1 KiB; there is room for 10,000.
 
@@ -62,9 +63,11 @@ class Result:
         return min(figures) if figures else None
 
     def speed(self, scenario: str, name: str, beside: str) -> float | None:
-        """How many times as fast as the other."""
-        one, other = self.best(scenario, name), self.best(scenario, beside)
-        return other / one if one and other else None
+        """How many times as fast as the other: the median over the rounds of the ratio in each."""
+        rows = self.rounds.get(scenario, {})
+        pairs = zip(rows.get(name, ()), rows.get(beside, ()), strict=False)
+        ratios = [other / one for one, other in pairs]
+        return statistics.median(ratios) if ratios else None
 
     def verdicts(self) -> list[tuple[bool, str]]:
         """Each bar that could be measured: whether it is met, and the words for it."""

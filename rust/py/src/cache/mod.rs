@@ -39,6 +39,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// Where the values are.
+#[allow(clippy::large_enum_variant)] // there is one a cache, and a box would be one more step in each hit
 enum Kept {
     Objects(Guarded<Store>),
     /// Empty when the cache is closed.

@@ -242,12 +242,11 @@ impl Store {
             hits: Hits::default(),
         };
         let cold = Cold { slot, stale_until_ms: life.stale_until_ms };
-        match (self.hot.get_mut(at), self.cold.get_mut(at)) {
-            (Some(old_hot), Some(old_cold)) => (*old_hot, *old_cold) = (hot, cold),
-            _ => {
-                self.hot.push(hot);
-                self.cold.push(cold);
-            }
+        if let (Some(old_hot), Some(old_cold)) = (self.hot.get_mut(at), self.cold.get_mut(at)) {
+            (*old_hot, *old_cold) = (hot, cold);
+        } else {
+            self.hot.push(hot);
+            self.cold.push(cold);
         }
         let hot = &self.hot;
         self.index.insert_unique(spread(hash), number, |at| spread(hot.get(*at as usize).map_or(0, |hot| hot.hash)));
