@@ -71,7 +71,9 @@ class Front:
     def _snapshot(self) -> dict[str, Any]:
         state_dir = self._settings.state_dir
         people, keys = tokens.principals(state_dir), tokens.key_ring(state_dir)
-        return snapshot(self._settings, people, keys, __version__)
+        told = snapshot(self._settings, people, keys, __version__)
+        # The folder on disk is the fleet's; servers that stand alone remember in memory only.
+        return {**told, "cache": {**told["cache"], "disk_bytes": 0}}
 
     def _hear(self) -> None:
         for text in self._plane.events():
