@@ -1,33 +1,32 @@
-"""A sample of the cache's bar, values by reference beside dict and cachebox; `make bench-cache` is all of it."""
+"""A guard against a cache that became slow; the bar itself is `make bench-cache`, on a release build.
+
+A sample of a second on a busy machine, with whatever build is installed, can tell half the speed from the whole, and no
+more: so that is what is asked of it.
+"""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 
 from benches import bench_cache, caches
 
-FULL = bool(os.environ.get("OMNIMIND_FULL"))
 GOES = 4
-"""Caches are measured in turns, but other work on the machine may still fall on one of them."""
+SLACK = 0.5
 
 
 @pytest.mark.bar
 @pytest.mark.timeout(300)
-def test_a_hit_and_an_insertion_keep_up_with_dict_and_cachebox_as_far_as_the_bar_asks() -> None:
-    peers = ["dict"]
-    if FULL or caches.are_installed():
-        peers += ["cachebox LRU", "cachebox TTL"]
-    contenders = [
-        *caches.peers(tuple(peers)),
-        *(one for one in caches.ours() if one.name != "omnimind copied"),
-    ]
+def test_a_hit_and_an_insertion_are_not_far_from_dict_and_cachebox() -> None:
+    peers = ("dict", "cachebox LRU", "cachebox TTL") if caches.are_installed() else ("dict",)
+    by_reference = [one for one in caches.ours() if one.name != "omnimind copied"]
     for _ in range(GOES):
         result = bench_cache.measure(
-            contenders, rounds=6, operations=10_000, scenarios=("get hit", "insert+evict")
+            [*caches.peers(peers), *by_reference],
+            rounds=4,
+            operations=5_000,
+            scenarios=("get hit", "insert+evict"),
         )
-        print(result.table())
-        if not result.misses():
+        speeds = [(result.speed(*pair), bar) for *pair, bar in bench_cache.BARS]
+        if all(speed is None or speed >= bar * SLACK for speed, bar in speeds):
             return
-    pytest.fail(f"{result.misses()}\n{result.table()}")
+    pytest.fail(result.table())
