@@ -58,12 +58,11 @@ def run(*arguments: str, timeout_s: float = 120) -> Report:
     )
 
 
-class Upstream:
-    """The near-free upstream, on a free port or a Unix socket, while the block runs."""
+class Server:
+    """A server of this binary, on a free port or a Unix socket, while the block runs."""
 
-    def __init__(self, *, unix: Path | None = None, delay_ms: str = "0", era: str = "both") -> None:
-        place = ["--http", "127.0.0.1:0"] if unix is None else ["--unix", str(unix)]
-        self._command = [str(BINARY), "upstream", *place, "--delay-ms", delay_ms, "--era", era]
+    def __init__(self, *arguments: str) -> None:
+        self._command = [str(BINARY), *arguments]
         self._process: subprocess.Popen[str] | None = None
         self.place: dict[str, Any] = {}
 
@@ -77,13 +76,18 @@ class Upstream:
         port: int = self.place["port"]
         return port
 
+    @property
+    def pid(self) -> int:
+        pid: int = self.place["pid"]
+        return pid
+
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             self._process.wait(5)
-            raise LoadError("the upstream did not start")
+            raise LoadError(f"{self._command[1]} did not start")
         self.place = json.loads(line)
         return self
 
@@ -93,6 +97,14 @@ class Upstream:
             self._process.wait(5)
             assert self._process.stdout is not None
             self._process.stdout.close()
+
+
+class Upstream(Server):
+    """The near-free upstream."""
+
+    def __init__(self, *, unix: Path | None = None, delay_ms: str = "0", era: str = "both") -> None:
+        place = ["--http", "127.0.0.1:0"] if unix is None else ["--unix", str(unix)]
+        super().__init__("upstream", *place, "--delay-ms", delay_ms, "--era", era)
 
 
 def stdio_entry(*, delay_ms: str = "0", era: str = "both", **keys: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""nginx as a plain proxy in front of one upstream: the yardstick of the pass-through bar.
+"""nginx as a plain proxy in front of one upstream (the yardstick of the pass-through bar), or with a fixed answer.
 
 Tuned as one would in earnest: keep-alive on both sides, no access log, no buffering to disk.
 """
@@ -36,21 +36,23 @@ http {{
     tcp_nodelay on;
     client_body_buffer_size 1m;
     proxy_buffers 16 64k;
-    upstream near_free {{
-        server 127.0.0.1:{upstream_port};
-        keepalive 256;
-        keepalive_requests 100000000;
-    }}
+    {upstream}
     server {{
         listen 127.0.0.1:{port};
         location / {{
-            proxy_pass http://near_free;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
+            {location}
         }}
     }}
 }}
 """
+UPSTREAM = """\
+    upstream near_free {{
+        server 127.0.0.1:{port};
+        keepalive 256;
+        keepalive_requests 100000000;
+    }}
+"""
+PROXY = 'proxy_pass http://near_free; proxy_http_version 1.1; proxy_set_header Connection "";'
 
 
 def free_port() -> int:
@@ -62,8 +64,14 @@ def free_port() -> int:
 class Nginx:
     """nginx while the block runs, on a free port, with everything it writes in a folder of its own."""
 
-    def __init__(self, upstream_port: int, *, workers: int = 1) -> None:
-        self._upstream_port = upstream_port
+    def __init__(
+        self, upstream_port: int | None = None, *, says: bytes | None = None, workers: int = 1
+    ) -> None:
+        """In front of an upstream, or saying the same to everybody."""
+        self._upstream = UPSTREAM.format(port=upstream_port) if upstream_port else ""
+        self._location = (
+            PROXY if says is None else f"default_type application/json; return 200 '{says.decode()}';"
+        )
         self._workers = workers
         self._folder = Path(tempfile.mkdtemp(prefix="omnimind-nginx-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,7 +93,8 @@ class Nginx:
             user="user root;" if os.geteuid() == 0 else "",
             workers=self._workers,
             folder=self._folder,
-            upstream_port=self._upstream_port,
+            upstream=self._upstream,
+            location=self._location,
             port=self.port,
         )
         file = self._folder / "nginx.conf"

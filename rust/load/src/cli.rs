@@ -28,6 +28,23 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Be a server with one tool, `echo`. Its first line of output is JSON that says where it is.
     Upstream(UpstreamArguments),
+    /// Be a server that reads no request and always says the same. Its first line of output says where it is.
+    Fixed(FixedArguments),
+    /// Be servers whose every answer says for whom it was made. The first line of output tells that all listen.
+    Vault {
+        /// JSON: a list of objects with name, socket, data, and perhaps key and lies
+        #[arg(value_name = "FILE")]
+        instances: PathBuf,
+    },
+    /// Be many principals before a gateway of vaults, and look at every mark of every answer.
+    ///
+    /// Steps are read from the input, one JSON a line, and answered with what was counted until then.
+    /// Exit status: 0 if every answer was its caller's own and up to date, else 1.
+    Isolation {
+        /// JSON: authority, slots, roaming, servers, knobs, seed
+        #[arg(value_name = "FILE")]
+        script: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -144,6 +161,16 @@ pub(crate) struct UpstreamArguments {
     /// Hold back the answer to every call for so long; MIN..MAX draws anew for each call
     #[arg(long, value_name = "MS|MIN..MAX", default_value = "0", value_parser = delay)]
     delay_ms: RangeInclusive<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct FixedArguments {
+    /// Listen here; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) http: SocketAddr,
+    /// Bytes of every answer's body
+    #[arg(long, value_name = "BYTES", default_value_t = 300)]
+    pub(crate) size: usize,
 }
 
 #[derive(Args)]

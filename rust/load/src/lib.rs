@@ -1,7 +1,8 @@
 //! The load: what measures the road.
 //!
 //! Two halves. [`run`] drives a server (modern or legacy HTTP, newline JSON over a Unix socket) in closed or open loop
-//! and checks every answer. [`upstream`] is a server that costs next to nothing, so that what lies between is seen.
+//! and checks every answer. [`upstream`] is a server that costs next to nothing, so that what lies between is seen;
+//! [`fixed`] is one that reads nothing, so that an answer without an upstream has something to stand beside.
 //!
 //! Rules kept: latency counts from the intended instant of sending (a late generator does not flatter the server),
 //! every answer must carry the id and the canary of its own call, and a generator that is itself the limit says so.
@@ -12,6 +13,7 @@ mod chance;
 mod check;
 mod clock;
 mod connection;
+pub mod fixed;
 pub mod http1;
 mod ledger;
 mod lines;

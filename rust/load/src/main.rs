@@ -5,6 +5,7 @@
 mod cli;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(arguments) => run(&arguments),
         Command::Upstream(arguments) => upstream(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Fixed(arguments) => {
+            omnimind_load::fixed::serve(arguments.http, arguments.size, announce_http).map(|()| ExitCode::SUCCESS)
+        }
     };
     outcome.unwrap_or_else(|error| {
         let _ = writeln!(io::stderr(), "error: {error}");
@@ -58,10 +62,7 @@ fn upstream(arguments: &UpstreamArguments) -> io::Result<()> {
         match place {
             Place::Http(address) => {
                 let listener = tokio::net::TcpListener::bind(address).await?;
-                let bound = listener.local_addr()?;
-                announce(&serde_json::json!({
-                    "port": bound.port(), "url": format!("http://{bound}/mcp"), "pid": std::process::id(),
-                }))?;
+                announce_http(listener.local_addr()?)?;
                 serve_http(listener, behaviour).await
             }
             Place::Unix(path) => {
@@ -71,6 +72,11 @@ fn upstream(arguments: &UpstreamArguments) -> io::Result<()> {
             Place::Stdio => Ok(()),
         }
     })
+}
+
+fn announce_http(bound: SocketAddr) -> io::Result<()> {
+    let (port, url) = (bound.port(), format!("http://{bound}/mcp"));
+    announce(&serde_json::json!({"port": port, "url": url, "pid": std::process::id()}))
 }
 
 /// The first line of output: where the upstream is.

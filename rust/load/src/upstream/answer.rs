@@ -35,8 +35,10 @@ pub enum Answer {
     Refused(u16),
 }
 
-const TOOL: &str = r#"{"name":"echo","description":"Returns its text.","inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]},"annotations":{"readOnlyHint":true,"openWorldHint":false}}"#;
+const TOOL: &str = r#"{"name":"echo","description":"Returns its text.","inputSchema":{"type":"object","properties":{"text":{"type":"string"},"pad":{"type":"integer"}},"required":["text"]},"annotations":{"readOnlyHint":true,"openWorldHint":false}}"#;
 const SERVER: &str = concat!(r#"{"name":"near-free","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+/// A longer answer is not made.
+const MOST_PAD: usize = 16 << 20;
 const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", LEGACY];
 
 #[derive(Deserialize)]
@@ -51,6 +53,9 @@ struct CallParams<'a> {
 struct EchoArguments<'a> {
     #[serde(borrow)]
     text: &'a RawValue,
+    /// So many bytes more than the text itself.
+    #[serde(default)]
+    pad: usize,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +101,7 @@ fn call(id: &str, params: &str, modern: bool, out: &mut Vec<u8>) -> Answer {
     let arguments = call.arguments.map_or("{}", RawValue::get);
     // The text goes back in the very escapes it came in; other arguments go back as their own JSON text.
     let text = match serde_json::from_str::<EchoArguments<'_>>(arguments) {
-        Ok(echo) if echo.text.get().starts_with('"') => Cow::Borrowed(echo.text.get()),
+        Ok(echo) if echo.text.get().starts_with('"') => padded(echo.text.get(), echo.pad),
         _ => Cow::Owned(serde_json::Value::from(arguments).to_string()),
     };
     let _ = write!(out, r#"{{"jsonrpc":"2.0","id":{id},"result":{{"#);
@@ -109,6 +114,14 @@ fn call(id: &str, params: &str, modern: bool, out: &mut Vec<u8>) -> Answer {
     }
     out.extend_from_slice(b"}}");
     Answer::Call
+}
+
+/// A string literal with so many bytes more in it: a small question may have a large answer.
+fn padded(text: &str, bytes: usize) -> Cow<'_, str> {
+    match text.strip_suffix('"') {
+        Some(open) if bytes > 0 => Cow::Owned(format!("{open}{}\"", "x".repeat(bytes.min(MOST_PAD)))),
+        _ => Cow::Borrowed(text),
+    }
 }
 
 fn initialize(id: &str, params: &str, out: &mut Vec<u8>) -> Answer {
@@ -164,6 +177,13 @@ mod tests {
             assert_eq!((&reply["id"], &reply["result"]["content"][0]["text"]), (&id, &json!(text)));
             assert_eq!(reply["result"].get("resultType"), None);
         }
+    }
+
+    #[test]
+    fn a_call_may_ask_for_more_than_it_says() {
+        let message = json!({"jsonrpc": "2.0", "method": "tools/call", "id": 1,
+            "params": {"arguments": {"text": "a", "pad": 3}, "name": "echo"}});
+        assert_eq!(ask(&message, Eras::Both).1["result"]["content"][0]["text"], json!("axxx"));
     }
 
     #[test]

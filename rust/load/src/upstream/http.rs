@@ -47,7 +47,9 @@ async fn one_connection(mut stream: TcpStream, behaviour: &Behaviour, sessions: 
         if let Some(found) = &head {
             whole = take_body(found.framing, &mut bytes, false).map_err(|_| io::ErrorKind::InvalidData)?;
         }
-        if let (Some(request), Some(found)) = (whole, head.take_if(|_| true)) {
+        if let Some(request) = whole
+            && let Some(found) = head.take()
+        {
             body.clear();
             out.clear();
             let outcome = respond(&found, &request, behaviour, sessions, &mut body, &mut out);
