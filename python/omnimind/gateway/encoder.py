@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-UNUSED: Final = "no tool was configured for it when the gateway started"
+UNUSED: Final = (
+    "no tool was configured for it when the gateway started; once one is: omnimind restart gateway"
+)
 _PREFIX: Final = "the semantic level is off: "
 
 
