@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     aggregate::Shelves,
-    cache::{EncoderFiles, Memory},
+    cache::{Clock, EncoderFiles, Memory},
     config::{Kind, Snapshot},
     control::{CacheAsk, FromOrchestrator, Outbox, Start, State, ToOrchestrator},
     edge::{self, Doors, Tokens},
@@ -57,18 +57,19 @@ impl Plane {
     /// A plane without listeners. Called inside a tokio runtime.
     pub fn new(epoch: u32, snapshot: Snapshot, outbox: Arc<Outbox>) -> Self {
         let none = Err("no encoder was named".to_owned());
-        Self::with_encoder(epoch, snapshot, outbox, none)
+        Self::with(epoch, snapshot, outbox, none, Clock::wall())
     }
 
-    /// A plane that can read texts for the semantic level, or says why it cannot.
-    fn with_encoder(
+    /// A plane that can read texts for the semantic level, or says why it cannot, and remembers by this clock.
+    pub fn with(
         epoch: u32,
         snapshot: Snapshot,
         outbox: Arc<Outbox>,
         encoder: Result<EncoderFiles, String>,
+        clock: Clock,
     ) -> Self {
         let sessions = Sessions::new();
-        let memory = Memory::new(&snapshot, &sessions, process_number(epoch), encoder);
+        let memory = Memory::new(&snapshot, &sessions, process_number(epoch), encoder, clock);
         Self {
             fleet: Fleet::new(epoch, &snapshot, outbox.clone(), memory.clone()),
             sessions,
@@ -233,7 +234,7 @@ impl Gateway {
             .build()?;
         let outbox = Arc::new(Outbox::new()?);
         let inside = runtime.enter();
-        let plane = Arc::new(Plane::with_encoder(start.epoch, start.snapshot, outbox, start.encoder.into()));
+        let plane = Arc::new(Plane::with(start.epoch, start.snapshot, outbox, start.encoder.into(), Clock::wall()));
         for (spec, descriptor) in start.listeners.iter().zip(listeners) {
             plane.doors.open(&plane, &spec.name, descriptor)?;
         }

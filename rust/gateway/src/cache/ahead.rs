@@ -24,7 +24,7 @@ use omnimind_wire::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
-use super::{Memory, Shelf, now_ms};
+use super::{Memory, Shelf};
 use crate::{
     config::ServerSpec,
     relay::{Client, Source, ask, known_word, only_reads},
@@ -66,8 +66,8 @@ impl Ahead {
         (Self { predictor, queue, principals: Mutex::default(), flying: Mutex::default() }, seen)
     }
 
-    pub(super) fn stats(&self) -> PredictStats {
-        self.predictor.stats(now_ms())
+    pub(super) fn stats(&self, now_ms: u64) -> PredictStats {
+        self.predictor.stats(now_ms)
     }
 
     fn caller(&self, client: &Client) -> Caller {
@@ -122,12 +122,12 @@ impl Memory {
             cached: seen.cached,
         };
         let caller = self.ahead.caller(&seen.client);
-        for overtaken in self.ahead.predictor.arrived(caller, &observed, now_ms()).cancel {
+        for overtaken in self.ahead.predictor.arrived(caller, &observed, self.now_ms()).cancel {
             if let Some(flying) = self.ahead.flying.lock().get(&overtaken) {
                 flying.notify_one();
             }
         }
-        for prediction in self.ahead.predictor.observe(caller, &observed, now_ms()).into_iter().take(MOST) {
+        for prediction in self.ahead.predictor.observe(caller, &observed, self.now_ms()).into_iter().take(MOST) {
             self.ask_ahead(caller, &seen.client, prediction);
         }
     }
@@ -137,7 +137,7 @@ impl Memory {
         if !may_be_asked(&shelf, &prediction.tool) || shelf.is_busy() {
             return;
         }
-        let Ok(ticket) = self.ahead.predictor.begin(caller, &prediction, now_ms()) else { return };
+        let Ok(ticket) = self.ahead.predictor.begin(caller, &prediction, self.now_ms()) else { return };
         let overtaken = Arc::new(Notify::new());
         self.ahead.flying.lock().insert(ticket, Arc::clone(&overtaken));
         let (memory, client) = (Arc::clone(self), client.clone());
@@ -154,9 +154,9 @@ impl Memory {
             let took_ms = since.elapsed().as_secs_f32() * 1_000.0;
             memory.ahead.flying.lock().remove(&ticket);
             if answered {
-                memory.ahead.predictor.finished(caller, ticket, took_ms, now_ms());
+                memory.ahead.predictor.finished(caller, ticket, took_ms, memory.now_ms());
             } else {
-                memory.ahead.predictor.cancelled(caller, ticket, took_ms, now_ms());
+                memory.ahead.predictor.cancelled(caller, ticket, took_ms, memory.now_ms());
             }
         });
     }

@@ -21,7 +21,7 @@ use omnimind_wire::{
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use super::{Hit, Memory, Shelf, key, now_ms, path::Asked};
+use super::{Hit, Memory, Shelf, key, path::Asked};
 use crate::{config::ToolCache, relay::Word};
 
 /// Memory for texts and their vectors.
@@ -140,9 +140,9 @@ impl Memory {
         let (memory, asked_text) = (Arc::clone(self), text.clone());
         let encoded = tokio::task::spawn_blocking(move || memory.meaning.encode(&asked_text)).await;
         let Some(vector) = encoded.ok().flatten() else { return Meant::Nothing };
-        let claim = match self.meaning.semantic.propose(scope, tool, &text, &vector, dice(), now_ms()) {
+        let claim = match self.meaning.semantic.propose(scope, tool, &text, &vector, dice(), self.now_ms()) {
             Proposal::Serve(claim) => {
-                let now_ms = now_ms();
+                let now_ms = self.now_ms();
                 let found = match levels.get(&claim.key, now_ms) {
                     Found::Hit(found) => self.held(shelf, found, now_ms),
                     Found::Cold(_) | Found::Miss => None,

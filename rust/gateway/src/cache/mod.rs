@@ -20,6 +20,7 @@
 
 mod ahead;
 pub mod changes;
+mod clock;
 mod depends;
 mod entry;
 mod key;
@@ -39,7 +40,7 @@ use std::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -55,8 +56,8 @@ use omnimind_wire::Era;
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
-pub use self::meaning::EncoderFiles;
 use self::{ahead::Ahead, changes::Changes, entry::Head, key::Keys, meaning::Meaning, policy::Scope};
+pub use self::{clock::Clock, meaning::EncoderFiles};
 use crate::{
     config::{Cache, ServerSpec, Snapshot},
     relay::Schemas,
@@ -134,6 +135,7 @@ pub(crate) struct Memory {
     disk_off: ArcSwapOption<String>,
     /// Tells the generations of this process from those of another.
     process: u64,
+    clock: Clock,
 }
 
 /// What is known of one server's answers.
@@ -242,6 +244,7 @@ impl Memory {
         sessions: &Sessions,
         process: u64,
         encoder: Result<EncoderFiles, String>,
+        clock: Clock,
     ) -> Arc<Self> {
         let (ahead, seen) = Ahead::new();
         let memory = Arc::new(Self {
@@ -255,6 +258,7 @@ impl Memory {
             ahead,
             disk_off: ArcSwapOption::empty(),
             process,
+            clock,
         });
         memory.take_shelves(snapshot);
         memory.open(snapshot);
@@ -297,17 +301,21 @@ impl Memory {
         let folder = snapshot.state_dir.join("cache");
         let disk = match settings.disk_bytes {
             0 => None,
-            bytes => Some(Disk::open(&folder, DiskLimits::of(bytes), now_ms())),
+            bytes => Some(Disk::open(&folder, DiskLimits::of(bytes), self.now_ms())),
         };
         let (disk, refused) = match disk.transpose() {
             Ok(disk) => (disk, None),
             Err(refused) => (None, Some(refused)),
         };
-        self.levels.store(Some(Arc::new(Levels::new(&limits, disk, now_ms()))));
+        self.levels.store(Some(Arc::new(Levels::new(&limits, disk, self.now_ms()))));
         self.disk_off.store(refused.as_ref().map(|refused| Arc::new(refused.to_string())));
         if matches!(refused, Some(DiskRefused::Locked)) {
             tokio::spawn(open_disk(Arc::downgrade(self), folder, settings.clone(), limits));
         }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     fn shelf(&self, server: &str) -> Option<Arc<Shelf>> {
@@ -331,7 +339,7 @@ impl Memory {
     async fn look_under(&self, shelf: &Shelf, key: &Key) -> Option<Hit> {
         let levels = self.levels.load();
         let levels = levels.as_ref()?;
-        let now_ms = now_ms();
+        let now_ms = self.now_ms();
         let found = match levels.get(key, now_ms) {
             Found::Hit(found) => found,
             Found::Miss => return None,
@@ -398,12 +406,13 @@ impl Watch for Memory {
 async fn open_disk(memory: Weak<Memory>, folder: PathBuf, settings: Cache, limits: LevelLimits) {
     loop {
         tokio::time::sleep(DISK_AGAIN).await;
+        let Some(now_ms) = memory.upgrade().map(|memory| memory.now_ms()) else { return };
         let (folder, size) = (folder.clone(), DiskLimits::of(settings.disk_bytes));
-        let opened = tokio::task::spawn_blocking(move || Disk::open(&folder, size, now_ms())).await;
+        let opened = tokio::task::spawn_blocking(move || Disk::open(&folder, size, now_ms)).await;
         let Some(memory) = memory.upgrade().filter(|memory| **memory.settings.load() == settings) else { return };
         match opened {
             Ok(Ok(disk)) => {
-                memory.levels.store(Some(Arc::new(Levels::new(&limits, Some(disk), now_ms()))));
+                memory.levels.store(Some(Arc::new(Levels::new(&limits, Some(disk), memory.now_ms()))));
                 memory.disk_off.store(None);
                 return;
             }
@@ -420,13 +429,7 @@ async fn sweep(memory: Weak<Memory>) {
         tokio::time::sleep(SWEEP).await;
         let Some(memory) = memory.upgrade() else { return };
         if let Some(levels) = &*memory.levels.load() {
-            levels.sweep(now_ms());
+            levels.sweep(memory.now_ms());
         }
     }
-}
-
-/// The wall clock: what is on disk outlives the process.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -90,7 +90,7 @@ impl Memory {
     }
 
     fn predictive_stats(&self, on: bool) -> Value {
-        let stats = self.ahead.stats();
+        let stats = self.ahead.stats(self.now_ms());
         json!({
             "on": on,
             "observed": stats.observed,

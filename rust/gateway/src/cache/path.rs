@@ -28,7 +28,6 @@ use super::{
     entry::Head,
     key::{self, Keys, Subject},
     meaning::{self, Meant, Question},
-    now_ms,
     policy::{self, Kind, Plan},
     report::{How, Wish},
 };
@@ -301,7 +300,7 @@ impl Keeping {
     /// it came, `raw` what clients may see of it.
     fn keep(&self, lease: &Lease, raw: &Raw, result: &[u8], took: Duration) -> bool {
         let Some(levels) = self.memory.levels.load_full() else { return false };
-        let kept = policy::judge(&self.plan, &self.shelf.spec, raw.era, result, now_ms());
+        let kept = policy::judge(&self.plan, &self.shelf.spec, raw.era, result, self.memory.now_ms());
         self.shelf.note_kept(self.subject, kept.is_some());
         let Some(mut kept) = kept else { return false };
         let time_ms = kept.life.fresh_until_ms.saturating_sub(kept.life.created_ms);
@@ -322,9 +321,9 @@ impl Keeping {
         };
         let entry = Entry { life: kept.life, head: head.pack(), body: raw.result.clone() };
         if took >= DEAR {
-            levels.put_through(&key, self.shelf.group, entry, now_ms());
+            levels.put_through(&key, self.shelf.group, entry, self.memory.now_ms());
         } else {
-            levels.put(&key, self.shelf.group, entry, now_ms());
+            levels.put(&key, self.shelf.group, entry, self.memory.now_ms());
         }
         // A change that came meanwhile has moved the generation, so that the entry is no hit.
         let holds = self.shelf.generation(self.plan.kind.scope()).now() == self.began;
