@@ -30,6 +30,21 @@ pub(crate) enum Command {
     Upstream(UpstreamArguments),
     /// Be a server that reads no request and always says the same. Its first line of output says where it is.
     Fixed(FixedArguments),
+    /// Be servers whose every answer says for whom it was made. The first line of output tells that all listen.
+    Vault {
+        /// JSON: a list of objects with name, socket, data, and perhaps key and lies
+        #[arg(value_name = "FILE")]
+        instances: PathBuf,
+    },
+    /// Be many principals before a gateway of vaults, and look at every mark of every answer.
+    ///
+    /// Steps are read from the input, one JSON a line, and answered with what was counted until then.
+    /// Exit status: 0 if every answer was its caller's own and up to date, else 1.
+    Isolation {
+        /// JSON: authority, slots, roaming, servers, knobs, seed
+        #[arg(value_name = "FILE")]
+        script: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,8 @@
 //! and checks every answer. [`upstream`] is a server that costs next to nothing, so that what lies between is seen;
 //! [`fixed`] is one that reads nothing, so that an answer without an upstream has something to stand beside.
 //!
+//! [`isolation`] is a pair of its own: a server whose answers say for whom they were made, and many callers who look.
+//!
 //! Rules kept: latency counts from the intended instant of sending (a late generator does not flatter the server),
 //! every answer must carry the id and the canary of its own call, and a generator that is itself the limit says so.
 
@@ -15,6 +17,7 @@ mod clock;
 mod connection;
 pub mod fixed;
 pub mod http1;
+pub mod isolation;
 mod ledger;
 mod lines;
 mod message;

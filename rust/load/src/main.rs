@@ -6,9 +6,11 @@ mod cli;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use omnimind_load::isolation::serve_vault;
 use omnimind_load::upstream::{serve_http, serve_stdio, serve_unix};
 
 use crate::cli::{Cli, Command, Place, RunArguments, UpstreamArguments};
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(arguments) => run(&arguments),
         Command::Upstream(arguments) => upstream(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Vault { instances } => vault(&instances).map(|()| ExitCode::SUCCESS),
+        Command::Isolation { script } => isolation(&script),
         Command::Fixed(arguments) => {
             omnimind_load::fixed::serve(arguments.http, arguments.size, announce_http).map(|()| ExitCode::SUCCESS)
         }
@@ -77,6 +81,18 @@ fn upstream(arguments: &UpstreamArguments) -> io::Result<()> {
 fn announce_http(bound: SocketAddr) -> io::Result<()> {
     let (port, url) = (bound.port(), format!("http://{bound}/mcp"));
     announce(&serde_json::json!({"port": port, "url": url, "pid": std::process::id()}))
+}
+
+fn vault(instances: &Path) -> io::Result<()> {
+    let instances = serde_json::from_slice(&std::fs::read(instances)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ready = || announce(&serde_json::json!({"pid": std::process::id()}));
+    tokio::task::LocalSet::new().block_on(&runtime, serve_vault(instances, ready))
+}
+
+fn isolation(script: &Path) -> io::Result<ExitCode> {
+    let script = serde_json::from_slice(&std::fs::read(script)?)?;
+    Ok(if omnimind_load::isolation::run(script)? { ExitCode::SUCCESS } else { ExitCode::from(INCORRECT) })
 }
 
 /// The first line of output: where the upstream is.
