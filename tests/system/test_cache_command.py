@@ -151,6 +151,8 @@ def test_a_request_that_no_link_can_carry_ends_nobody(fleet: Fleet) -> None:
         assert {"error", "why"} & ask(
             fleet, "explain", server="memory", principal="local", message=message
         ).keys()
+    with pytest.raises(FleetError, match="no operation 'fill'"):
+        ask(fleet, "fill")
     assert ask(fleet, "stats")["on"]
     assert [row["pid"] for row in control.ask(fleet.state, {"cmd": "status"})["servers"]] == pids
 

@@ -75,7 +75,7 @@ def verdict(found: Mapping[str, Any]) -> str:
     if hit is not None:
         return _of_hit(hit)
     if found["kept"]:
-        words = f"no hit. It goes to {server}, and its answer is kept if it may be"
+        words = f"no hit. It goes to {server}; whether its answer can be kept shows when it comes"
         times = {1: "once"}.get(found["changes"], f"{found['changes']} times")
         return (
             f"{words}. What was kept of {server} has become old {times}." if found["changes"] else f"{words}."
@@ -102,7 +102,7 @@ def advice(found: Mapping[str, Any]) -> str | None:
         return None
     server = found.get("server")
     if found["kept"]:
-        return "make it a second time, and ask again"
+        return "make the call, and ask again"
     if found["why"] == "the server has not listed this tool" and found.get("state") in _ASLEEP:
         return f"omnimind start {server}"
     help = ADVICE.get(str(found["why"]))

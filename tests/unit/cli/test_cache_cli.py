@@ -174,7 +174,7 @@ def test_explain_asks_for_another_principal(fleet: FakeFleet, capsys: Capture) -
     says(fleet)
     assert cli.main(["cache", "explain", "memory", "f", "--principal", "ann"]) == Exit.OK
     assert asked(fleet)["principal"] == "ann"
-    assert capsys.readouterr().out.startswith("memory f for ann: no hit. It goes to memory,")
+    assert capsys.readouterr().out.startswith("memory f for ann: no hit. It goes to memory;")
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ def test_a_stale_answer_says_what_it_is_still_good_for(fleet: FakeFleet, capsys:
 
 def test_a_miss_says_that_the_next_one_may_hit(fleet: FakeFleet, capsys: Capture) -> None:
     out = explained(fleet, capsys, changes=3)
-    assert "no hit. It goes to memory, and its answer is kept if it may be." in out
+    assert "no hit. It goes to memory; whether its answer can be kept shows when it comes." in out
     assert "What was kept of memory has become old 3 times." in out
-    assert "help: make it a second time, and ask again" in out
+    assert "help: make the call, and ask again" in out
     assert "old once." in explained(fleet, capsys, changes=1)
 
 
@@ -270,7 +270,7 @@ def test_explain_as_json_is_the_answer_and_the_help(fleet: FakeFleet, capsys: Ca
     shown = json.loads(capsys.readouterr().out)
     assert shown == {k: v for k, v in MISS.items() if k != "ok"} | {
         "tool": "f",
-        "help": "make it a second time, and ask again",
+        "help": "make the call, and ask again",
     }
 
 
