@@ -1,7 +1,8 @@
 //! What an entry is kept under: a `str` or `bytes`.
 //!
 //! Only these, of exactly these types, because they can be hashed and compared without running anybody's code; so it
-//! may be done while the store is in use. The hash is Python's own, which a string keeps once it was asked for.
+//! may be done while the store is in use. The hash is Python's own, which a string keeps once it was asked for; who has
+//! a digest of its own need not ask.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -11,9 +12,15 @@ use pyo3::{Borrowed, ffi};
 /// Keys below this length are spelled without an allocation.
 const SHORT: usize = 128;
 
-/// A key as it was asked for, with its hash.
+/// A key as it was asked for.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'a, 'py> {
+    object: Borrowed<'a, 'py, PyAny>,
+}
+
+/// A key as it was asked for, with its hash.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed<'a, 'py> {
     object: Borrowed<'a, 'py, PyAny>,
     hash: u64,
 }
@@ -25,17 +32,12 @@ impl<'a, 'py> Asked<'a, 'py> {
         if !(object.is_exact_instance_of::<PyString>() || object.is_exact_instance_of::<PyBytes>()) {
             return Err(PyTypeError::new_err(format!("a key is a str or bytes, not {}", object.get_type().name()?)));
         }
-        Ok(Self { object, hash: object.hash()?.cast_unsigned() as u64 })
+        Ok(Self { object })
     }
 
     #[inline]
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    /// The object, to keep.
-    pub(crate) fn object(&self) -> Py<PyAny> {
-        self.object.to_owned().unbind()
+    pub(crate) fn hashed(&self) -> PyResult<Hashed<'a, 'py>> {
+        Ok(Hashed { object: self.object, hash: self.object.hash()?.cast_unsigned() as u64 })
     }
 
     /// Shows the key as bytes that no other key has: of which type it is, and what is in it.
@@ -45,6 +47,18 @@ impl<'a, 'py> Asked<'a, 'py> {
             return Ok(spell(b's', text.to_str()?.as_bytes(), show));
         }
         Ok(spell(b'b', self.object.cast_exact::<PyBytes>()?.as_bytes(), show))
+    }
+}
+
+impl Hashed<'_, '_> {
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The object, to keep.
+    pub(crate) fn object(&self) -> Py<PyAny> {
+        self.object.to_owned().unbind()
     }
 
     /// Whether a kept key, made of one that was asked for, is this key.

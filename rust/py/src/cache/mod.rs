@@ -153,7 +153,10 @@ impl Cache {
         self.generation.fetch_add(1, Ordering::AcqRel);
         match &self.kept {
             Kept::Bytes(lower) => asked.spelled(|spelling| Ok(opened(lower)?.remove(py, spelling)))?,
-            Kept::Objects(store) => change(py, store, |store, leaving| store.remove(&asked, leaving)),
+            Kept::Objects(store) => {
+                let asked = asked.hashed()?;
+                change(py, store, |store, leaving| store.remove(&asked, leaving))
+            }
         }
     }
 
@@ -176,7 +179,10 @@ impl Cache {
                 let found = asked.spelled(|spelling| Ok::<_, PyErr>(opened(lower)?.get(py, spelling)))??;
                 Ok(found.is_some_and(|(_, is_fresh)| is_fresh))
             }
-            Kept::Objects(store) => store.with(py, |store| store.holds(&asked, steady_ms())),
+            Kept::Objects(store) => {
+                let asked = asked.hashed()?;
+                store.with(py, |store| store.holds(&asked, steady_ms()))
+            }
         }
     }
 
@@ -261,7 +267,11 @@ impl Cache {
 impl Cache {
     #[inline]
     fn quick(&self, py: Python<'_>, asked: &Asked<'_, '_>) -> PyResult<Quick> {
-        let Kept::Objects(store) = &self.kept else { return Ok(Quick::Ask) };
+        let store = match &self.kept {
+            Kept::Objects(store) => store,
+            Kept::Bytes(lower) => return self.quick_bytes(lower, py, asked),
+        };
+        let asked = &asked.hashed()?;
         store.with(py, |store| match store.get(asked, steady_ms) {
             Looked::Fresh(value) => Quick::Hit(value.clone_ref(py)),
             Looked::Nothing => Quick::Miss,
@@ -276,7 +286,21 @@ impl Cache {
         })
     }
 
-    /// What the shortest way leaves: values that have ended, and all that lives in levels.
+    /// The same for bytes, if they are what was set.
+    #[inline]
+    fn quick_bytes(&self, lower: &ArcSwapOption<Lower>, py: Python<'_>, asked: &Asked<'_, '_>) -> PyResult<Quick> {
+        if self.codec.is_some() {
+            return Ok(Quick::Ask);
+        }
+        let opened = lower.load();
+        let lower = opened.as_deref().ok_or_else(closed)?;
+        Ok(match asked.spelled(|spelling| lower.get(py, spelling))? {
+            Some((value, true)) => Quick::Hit(value.into_any().unbind()),
+            Some((_, false)) | None => Quick::Miss,
+        })
+    }
+
+    /// What the shortest way leaves: values that have ended, and bytes that are to be decoded.
     fn get_slowly(&self, py: Python<'_>, asked: &Asked<'_, '_>) -> PyResult<Option<Py<PyAny>>> {
         Ok(self.found(py, asked)?.and_then(|(value, is_fresh)| is_fresh.then_some(value)))
     }
@@ -287,15 +311,18 @@ impl Cache {
                 let found = asked.spelled(|spelling| Ok::<_, PyErr>(opened(lower)?.get(py, spelling)))??;
                 found.map(|(body, is_fresh)| Ok((self.decode(body)?, is_fresh))).transpose()
             }
-            Kept::Objects(store) => change(py, store, |store, leaving| match store.get(asked, steady_ms) {
-                Looked::Fresh(value) => Some((value.clone_ref(py), true)),
-                Looked::Stale(value) => Some((value.clone_ref(py), false)),
-                Looked::Nothing => None,
-                Looked::Ended => {
-                    store.remove_ended(asked, leaving);
-                    None
-                }
-            }),
+            Kept::Objects(store) => {
+                let asked = &asked.hashed()?;
+                change(py, store, |store, leaving| match store.get(asked, steady_ms) {
+                    Looked::Fresh(value) => Some((value.clone_ref(py), true)),
+                    Looked::Stale(value) => Some((value.clone_ref(py), false)),
+                    Looked::Nothing => None,
+                    Looked::Ended => {
+                        store.remove_ended(asked, leaving);
+                        None
+                    }
+                })
+            }
         }
     }
 
@@ -318,7 +345,7 @@ impl Cache {
             Kept::Objects(store) => {
                 let weight = weight.map_or_else(|| self.weigh(value), Ok)?;
                 let life = life(steady_ms(), ttl_ms, stale_ms);
-                let value = value.clone().unbind();
+                let (asked, value) = (asked.hashed()?, value.clone().unbind());
                 change(py, store, |store, leaving| store.insert(&asked, value, weight, &life, leaving))
             }
         }
@@ -359,7 +386,11 @@ impl Cache {
 
 /// The levels, unless the cache is closed.
 fn opened(lower: &ArcSwapOption<Lower>) -> PyResult<Arc<Lower>> {
-    lower.load_full().ok_or_else(|| PyValueError::new_err("the cache is closed"))
+    lower.load_full().ok_or_else(closed)
+}
+
+fn closed() -> PyErr {
+    PyValueError::new_err("the cache is closed")
 }
 
 /// Changes the store, and drops what left it when it is no longer in use.

@@ -10,7 +10,7 @@ use omnimind_cache::Life;
 use omnimind_cache::ram::{Expiry, Hits, Policy, Queue, RamStats, Slot};
 use pyo3::prelude::*;
 
-use super::key::Asked;
+use super::key::Hashed;
 
 /// Never: an entry without an end.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -97,7 +97,7 @@ impl Store {
 
     /// Looks a key up and counts it. The clock is read only for an entry that has an end.
     #[inline]
-    pub(crate) fn get(&mut self, asked: &Asked<'_, '_>, now_ms: impl FnOnce() -> u64) -> Looked<'_> {
+    pub(crate) fn get(&mut self, asked: &Hashed<'_, '_>, now_ms: impl FnOnce() -> u64) -> Looked<'_> {
         let Some(at) = self.find(asked) else {
             self.stats.misses += 1;
             return Looked::Nothing;
@@ -136,14 +136,14 @@ impl Store {
     }
 
     /// Whether a key has a fresh value; counts nothing.
-    pub(crate) fn holds(&self, asked: &Asked<'_, '_>, now_ms: u64) -> bool {
+    pub(crate) fn holds(&self, asked: &Hashed<'_, '_>, now_ms: u64) -> bool {
         self.find(asked).and_then(|at| self.hot.get(at)).is_some_and(|hot| hot.fresh_until_ms > now_ms)
     }
 
     /// Puts a value in, in place of the one the key had. False if it is too heavy; the old one is gone then too.
     pub(crate) fn insert(
         &mut self,
-        asked: &Asked<'_, '_>,
+        asked: &Hashed<'_, '_>,
         value: Py<PyAny>,
         weight: u64,
         life: &Life,
@@ -169,13 +169,13 @@ impl Store {
     }
 
     /// Takes a key out; whether it was there.
-    pub(crate) fn remove(&mut self, asked: &Asked<'_, '_>, leaving: &mut Leaving) -> bool {
+    pub(crate) fn remove(&mut self, asked: &Hashed<'_, '_>, leaving: &mut Leaving) -> bool {
         let Some(at) = self.find(asked) else { return false };
         self.take_out(at, leaving)
     }
 
     /// Takes a key out that has ended.
-    pub(crate) fn remove_ended(&mut self, asked: &Asked<'_, '_>, leaving: &mut Leaving) {
+    pub(crate) fn remove_ended(&mut self, asked: &Hashed<'_, '_>, leaving: &mut Leaving) {
         if self.remove(asked, leaving) {
             self.stats.expired += 1;
         }
@@ -217,7 +217,7 @@ impl Store {
     }
 
     #[inline]
-    fn find(&self, asked: &Asked<'_, '_>) -> Option<usize> {
+    fn find(&self, asked: &Hashed<'_, '_>) -> Option<usize> {
         let hash = short(asked.hash());
         let is_it = |at: &u32| {
             let hot = self.hot.get(*at as usize);
@@ -226,7 +226,7 @@ impl Store {
         self.index.find(spread(hash), is_it).map(|at| *at as usize)
     }
 
-    fn admit(&mut self, asked: &Asked<'_, '_>, known: bool, value: Py<PyAny>, weight: u64, life: &Life) {
+    fn admit(&mut self, asked: &Hashed<'_, '_>, known: bool, value: Py<PyAny>, weight: u64, life: &Life) {
         let slot = self.policy.admit(asked.hash(), known, weight, 0);
         let at = slot.index();
         let Ok(number) = u32::try_from(at) else { return };
