@@ -44,7 +44,9 @@ def address(held: socket.socket) -> str:
 class GatewayProcess:
     """One gateway process; what it says is kept in `heard`."""
 
-    def __init__(self, epoch: int, config: Mapping[str, Any], held: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, epoch: int, config: Mapping[str, Any], held: Sequence[socket.socket], *, beside: bool = False
+    ) -> None:
         ours, theirs = seqpacket.pair()
         with theirs:
             number = str(theirs.fileno())
@@ -55,7 +57,7 @@ class GatewayProcess:
         self._listens = threading.Thread(target=self._listen, daemon=True)
         self._listens.start()
         listeners = [{"name": "gateway", "address": address(one)} for one in held]
-        start = {"t": "start", "epoch": epoch, "snapshot": dict(config), "listeners": listeners}
+        start = {"t": "start", "epoch": epoch, "snapshot": dict(config), "listeners": listeners, "beside": beside}
         self.tell(start, [one.fileno() for one in held])
 
     def _listen(self) -> None:

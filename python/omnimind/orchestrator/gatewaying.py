@@ -4,7 +4,8 @@ Rules. Its listening sockets are the guard's and outlive it; each process has an
 gateway takes nothing with it: servers stay, and pipes are handed to the next one on request. It is never
 parked, because without it nothing is reachable: it is started again after a growing pause for as long as it
 takes. A planned restart starts the next one first; the old one stops accepting, ends what it has, and keeps
-its pipes until it is gone, since two readers of one pipe would lose answers.
+its pipes until it is gone, since two readers of one pipe would lose answers. While two live, neither answers
+from memory: a change that one carries is not seen by the other.
 """
 
 from __future__ import annotations
@@ -222,10 +223,13 @@ class Gateway:
             old = self._current
             if self._stopping or old is None or not self.up.is_set():
                 return False
+            old.link.tell({"t": "beside"})
+            await self.caught_up()
             try:
                 fresh = self._start()
             except OSError as fault:
                 self.reason = f"the system refused a process: {fault.strerror}"
+                old.link.tell({"t": "alone"})
                 return False
             if not await fresh.came_up() or self._current is not old or self._stopping:
                 fresh.leaving = True
@@ -276,9 +280,10 @@ class Gateway:
         finally:
             os.close(write)
         process = Process(next(self._epochs), self._family.adopt(pid), Link(ours), read)
+        beside = bool(self._living)
         self._living[process.epoch] = process
         message, listeners = self._fleet.first_message(process.epoch)
-        process.link.tell(message, listeners)
+        process.link.tell({**message, "beside": beside}, listeners)
         for state in self._fleet.server_messages():
             process.link.tell(state)
         self._tasks.start_soon(self._follow, process)
@@ -292,6 +297,8 @@ class Gateway:
             group.start_soon(self._listen, process)
             status = await process.child.wait()
             del self._living[process.epoch]
+            if len(self._living) == 1:
+                self.tell({"t": "alone"})
             process.ended.set()
             process.link.close()
             group.cancel_scope.cancel()

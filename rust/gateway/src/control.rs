@@ -45,6 +45,9 @@ pub struct Start {
     /// What reads texts for the semantic level.
     #[serde(default)]
     pub encoder: EncoderSpec,
+    /// Another gateway process answers for the same servers until [`FromOrchestrator::Alone`].
+    #[serde(default)]
+    pub beside: bool,
 }
 
 /// The encoder of the semantic level, or why there is none.
@@ -115,6 +118,10 @@ pub enum FromOrchestrator {
         /// The listeners of this name.
         name: String,
     },
+    /// Another process will answer for the same servers: what it changes is not seen here, so nothing is remembered.
+    Beside,
+    /// No other process answers for the same servers any more.
+    Alone,
     /// Another process accepts on the same sockets: finish what is open, then say so.
     Drain {
         /// What is still open after this is given up.

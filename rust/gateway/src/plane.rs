@@ -126,6 +126,8 @@ impl Plane {
                 }
             }
             FromOrchestrator::Unlisten { name } => self.doors.close(&name),
+            FromOrchestrator::Beside => self.memory.beside(),
+            FromOrchestrator::Alone => self.memory.alone(),
             FromOrchestrator::Drain { timeout_ms } => {
                 self.doors.close_all();
                 tokio::spawn(finish(Arc::clone(self), Duration::from_millis(timeout_ms)));
@@ -235,6 +237,9 @@ impl Gateway {
         let outbox = Arc::new(Outbox::new()?);
         let inside = runtime.enter();
         let plane = Arc::new(Plane::with(start.epoch, start.snapshot, outbox, start.encoder.into(), Clock::wall()));
+        if start.beside {
+            plane.memory.beside_from_the_start();
+        }
         for (spec, descriptor) in start.listeners.iter().zip(listeners) {
             plane.doors.open(&plane, &spec.name, descriptor)?;
         }

@@ -135,6 +135,8 @@ pub(crate) struct Memory {
     disk_off: ArcSwapOption<String>,
     /// Tells the generations of this process from those of another.
     process: u64,
+    /// Another process answers for the same servers, and what is changed through it is not seen here.
+    beside: AtomicBool,
     clock: Clock,
 }
 
@@ -258,6 +260,7 @@ impl Memory {
             ahead,
             disk_off: ArcSwapOption::empty(),
             process,
+            beside: AtomicBool::new(false),
             clock,
         });
         memory.take_shelves(snapshot);
@@ -275,6 +278,28 @@ impl Memory {
             self.levels.store(None);
             self.open(snapshot);
         }
+    }
+
+    /// Another process begins to answer for the same servers. Nothing is remembered until it is gone, and what was
+    /// kept or asked until now is no good after that.
+    pub(crate) fn beside(&self) {
+        if !self.beside.swap(true, Release) {
+            self.shelves.load().values().for_each(|shelf| shelf.forget());
+        }
+    }
+
+    /// Another process answers already. This one has kept nothing, so it need not forget what is on disk.
+    pub(crate) fn beside_from_the_start(&self) {
+        self.beside.store(true, Release);
+    }
+
+    /// No other process is left.
+    pub(crate) fn alone(&self) {
+        self.beside.store(false, Release);
+    }
+
+    fn is_beside(&self) -> bool {
+        self.beside.load(Acquire)
     }
 
     fn take_shelves(&self, snapshot: &Snapshot) {

@@ -241,6 +241,8 @@ pub(super) async fn judge(asked: &Asked<'_>) -> Option<Judged> {
     };
     let planned = if memory.levels.load().is_none() {
         Err("the cache is off")
+    } else if memory.is_beside() {
+        Err("another gateway process answers too, until one has replaced the other")
     } else if asked.continues {
         Err("it continues an earlier request")
     } else {

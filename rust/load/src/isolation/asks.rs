@@ -82,7 +82,12 @@ impl Pool {
         } else if chance.below(12) == 0 {
             self.burst(&server, turn / BURST, chance)
         } else if chance.below(100) < knobs.hot {
-            self.tool(&server, if chance.below(8) == 0 { "pure" } else { "look" }, chance.below(2), chance)
+            let tool = match chance.below(16) {
+                0 => "slow",
+                1..=2 => "pure",
+                _ => "look",
+            };
+            self.tool(&server, tool, chance.below(2), chance)
         } else {
             self.any(&server, chance)
         };

@@ -19,6 +19,8 @@ use crate::requests::Requests;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A gateway that is gone must not turn the loop into a busy one.
 const REST: Duration = Duration::from_millis(5);
+/// Those who think before they ask do it this long at most; half of those that take turns do.
+const THOUGHT_MS: u64 = 300;
 const LOOK: Duration = Duration::from_millis(2);
 
 /// What all connections share.
@@ -39,6 +41,8 @@ struct Visitor {
     era: Era,
     /// Whom it speaks for; none takes turns.
     slot: Option<usize>,
+    /// It leaves its connection idle between two calls, as people do.
+    thinks: bool,
     /// Legacy sessions by endpoint, with the token they were opened with.
     sessions: HashMap<String, (String, String)>,
     chance: Chance,
@@ -85,6 +89,7 @@ async fn all(script: Script, mut steps: mpsc::UnboundedReceiver<io::Result<Step>
                 share: Rc::clone(&share),
                 era,
                 slot,
+                thinks: slot.is_none() && number % 2 == 0,
                 sessions: HashMap::new(),
                 chance: Chance::new(script.seed.wrapping_mul(0x9E37).wrapping_add(number as u64)),
                 out: Vec::with_capacity(2 * 1024),
@@ -146,10 +151,19 @@ impl Visitor {
         let share = Rc::clone(&self.share);
         let mut page: Option<(usize, Ask)> = None;
         while !share.stopped.get() {
+            if self.thinks {
+                tokio::time::sleep(Duration::from_millis(self.chance.below(THOUGHT_MS))).await;
+            }
             let turn = share.turn.replace(share.turn.get() + 1);
             let (slot, ask) = match page.take() {
                 Some(following) => following,
-                None => (self.next_slot(turn), share.pool.pick(turn, share.knobs.get(), &mut self.chance)),
+                None => {
+                    let ask = share.pool.pick(turn, share.knobs.get(), &mut self.chance);
+                    if ask.method == "server/discover" && self.era == Era::Legacy {
+                        continue;
+                    }
+                    (self.next_slot(turn), ask)
+                }
             };
             let cursor = self.ask(slot, &ask).await;
             page = cursor.map(|cursor| (slot, ask.following(cursor)));
