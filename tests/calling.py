@@ -14,6 +14,7 @@ from tests.fleet import wait_until
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
+    "omnimind/cache": "no-store",  # an answer from memory would hide that its server is gone
 }
 ANSWER_S = 30.0
 

@@ -20,7 +20,13 @@ from typing import Any
 PATIENCE_S = 30.0
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
-META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+TO_THE_SERVER = {"omnimind/cache": "no-store"}
+"""Every call is to reach its server: an answer from memory would hide that it is gone."""
+META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+    **TO_THE_SERVER,
+}
 LINE_BYTES = 4 * 1024 * 1024
 _ids = itertools.count(1)
 
@@ -149,6 +155,7 @@ def request(caller: Caller, method: str, params: Mapping[str, Any]) -> tuple[byt
         if isinstance(name, str):
             headers["Mcp-Name"] = name
     elif caller.session:
+        params = {**params, "_meta": TO_THE_SERVER}
         headers |= {"MCP-Protocol-Version": LEGACY, "Mcp-Session-Id": caller.session}
     number = next(_ids)
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode(), headers

@@ -31,6 +31,7 @@ P99_TIMES = 3.0 if FULL else 30.0
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
+    "omnimind/cache": "no-store",  # an answer from memory would hide that its server is gone
 }
 
 
