@@ -11,6 +11,7 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
+    pin::pin,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -145,12 +146,16 @@ impl Memory {
             let (method, params) = request(&prediction);
             let source = Source { spec: Arc::clone(&shelf.spec), rename: None };
             let since = Instant::now();
-            let answered = tokio::select! {
-                biased;
-                () = overtaken.notified() => false,
-                () = shelf.wanted.notified() => false,
-                answered = ask::prefetch(&client, &source, method, &params) => answered,
-            };
+            // From here on a real call is heard of; one that came before shows.
+            let mut wanted = pin!(shelf.wanted.notified());
+            wanted.as_mut().enable();
+            let answered = !shelf.is_busy()
+                && tokio::select! {
+                    biased;
+                    () = overtaken.notified() => false,
+                    () = wanted => false,
+                    answered = ask::prefetch(&client, &source, method, &params) => answered,
+                };
             let took_ms = since.elapsed().as_secs_f32() * 1_000.0;
             memory.ahead.flying.lock().remove(&ticket);
             if answered {

@@ -65,6 +65,7 @@ use crate::{
     upstream::{Change, Failure, Watch},
 };
 pub(crate) use ahead::Seen;
+pub(crate) use policy::without_own;
 
 /// How often entries that have ended are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -126,6 +127,7 @@ pub(crate) struct Memory {
     levels: ArcSwapOption<Levels>,
     flights: Flights<(Key, u64), Brought>,
     shelves: ArcSwap<HashMap<Box<str>, Arc<Shelf>>>,
+    configurations: AtomicU64,
     settings: ArcSwap<Cache>,
     schemas: Arc<Schemas>,
     changes: Arc<Changes>,
@@ -147,6 +149,12 @@ struct Shelf {
     group: u32,
     catalogue: Generation,
     data: Generation,
+    /// Which configuration it belongs to: what began under an earlier one began at no generation of this one.
+    born: u64,
+    /// Changes that were heard of. A connection that was lost is none: what it might have said is not known.
+    news: AtomicU64,
+    /// Who asks what the tools are.
+    asking: Flights<Arc<str>, ()>,
     /// Nothing has changed since this process began, so that what an earlier one kept may still be good.
     inherits: AtomicBool,
     never_kept: RwLock<HashSet<u64>>,
@@ -169,14 +177,17 @@ struct Counts {
 }
 
 impl Shelf {
-    fn new(version: &str, spec: &Arc<ServerSpec>) -> Arc<Self> {
+    fn new(version: &str, spec: &Arc<ServerSpec>, born: u64) -> Arc<Self> {
         Arc::new(Self {
             spec: Arc::clone(spec),
             digest: key::server_digest(version, spec),
             group: key::group(&spec.name),
             catalogue: Generation::new(),
             data: Generation::new(),
-            inherits: AtomicBool::new(true),
+            born,
+            news: AtomicU64::new(0),
+            asking: Flights::new(),
+            inherits: AtomicBool::new(born == 0),
             never_kept: RwLock::default(),
             in_flight: AtomicUsize::new(0),
             wanted: Notify::new(),
@@ -191,9 +202,15 @@ impl Shelf {
         }
     }
 
+    /// The present generation, unlike any of another configuration.
+    fn now(&self, scope: Scope) -> u64 {
+        (self.born << 40) + self.generation(scope).now()
+    }
+
     /// What the server works on may have changed.
     fn changed(&self) {
         self.inherits.store(false, Release);
+        self.news.fetch_add(1, Relaxed);
         self.data.advance();
         self.counts.changes.fetch_add(1, Relaxed);
     }
@@ -204,6 +221,18 @@ impl Shelf {
         self.catalogue.advance();
         self.data.advance();
         self.counts.changes.fetch_add(1, Relaxed);
+    }
+
+    /// What it might have said is lost.
+    fn lost(&self) {
+        self.inherits.store(false, Release);
+        self.restarted();
+    }
+
+    /// What it offers has changed.
+    fn offers(&self) {
+        self.news.fetch_add(1, Relaxed);
+        self.catalogue.advance();
     }
 
     /// A real call is on its way to the server.
@@ -253,6 +282,7 @@ impl Memory {
             levels: ArcSwapOption::empty(),
             flights: Flights::new(),
             shelves: ArcSwap::default(),
+            configurations: AtomicU64::new(0),
             settings: ArcSwap::from_pointee(snapshot.cache.clone()),
             schemas: Arc::clone(&sessions.schemas),
             changes: Changes::new(&snapshot.version, sessions),
@@ -304,9 +334,10 @@ impl Memory {
 
     fn take_shelves(&self, snapshot: &Snapshot) {
         let old = self.shelves.load();
+        let born = self.configurations.fetch_add(1, Relaxed);
         let shelf = |spec: &Arc<ServerSpec>| match old.get(&*spec.name) {
             Some(shelf) if shelf.spec == *spec => Arc::clone(shelf),
-            _ => Shelf::new(&snapshot.version, spec),
+            _ => Shelf::new(&snapshot.version, spec, born),
         };
         let shelves = snapshot.servers.iter().map(|spec| (spec.name.as_str().into(), shelf(spec))).collect();
         drop(old);
@@ -384,7 +415,7 @@ impl Memory {
     fn held(&self, shelf: &Shelf, found: levels::Hit, now_ms: u64) -> Option<Hit> {
         let levels::Hit { entry, freshness, level, .. } = found;
         let head = Head::unpack(&entry.head)?;
-        let now = shelf.generation(head.scope).now();
+        let now = shelf.now(head.scope);
         let of_now = if head.process == self.process {
             head.generation == now
         } else {
@@ -411,13 +442,11 @@ impl Watch for Memory {
         match change {
             Change::Tools => {
                 self.schemas.forget_words(server);
-                shelf.catalogue.advance();
+                shelf.offers();
             }
-            Change::Prompts => {
-                shelf.catalogue.advance();
-            }
+            Change::Prompts => shelf.offers(),
             Change::Resources | Change::Updated(_) | Change::Data => shelf.changed(),
-            Change::Lost => shelf.forget(),
+            Change::Lost => shelf.lost(),
             Change::Restarted => {
                 self.schemas.forget_words(server);
                 shelf.restarted();

@@ -16,7 +16,7 @@ use omnimind_cache::{
     flight::{Joined, Landed, Leader, Waiter},
 };
 use omnimind_wire::{
-    Era,
+    Era, Reason,
     error::INVALID_PARAMS,
     json::{as_str, find},
 };
@@ -98,6 +98,8 @@ pub(crate) struct Errand {
     writing: Option<Writing>,
     stand_in: Option<Hit>,
     busy: Option<Busy>,
+    /// Its client gives it less time than others have.
+    hurried: bool,
     since: Instant,
     /// What became of the request, for whoever asks.
     pub(crate) how: How,
@@ -112,6 +114,8 @@ struct Keeping {
     subject: u64,
     /// The generation before the call began.
     began: u64,
+    /// The news heard before the look for an answer.
+    news: u64,
     leader: Option<Leader<(Key, u64), Brought>>,
     /// It is a page of a list, asked for by a cursor.
     is_page: bool,
@@ -174,7 +178,8 @@ pub(crate) async fn begin(asked: Asked<'_>) -> Course {
             return Course::Go(Errand { writing, ..Errand::unkept(How::NotKept(why)).real(&shelf) });
         }
     };
-    let began = shelf.generation(plan.kind.scope()).now();
+    let began = shelf.now(plan.kind.scope());
+    let (kept_before, news) = (shelf.counts.kept.load(Relaxed), shelf.news.load(Relaxed));
     let found = memory.look(&shelf, &keys).await;
     let stand_in = match found {
         Some(hit) if hit.left_ms > 0 || hit.past_ms < shelf.spec.cache.stale_ms => {
@@ -195,13 +200,20 @@ pub(crate) async fn begin(asked: Asked<'_>) -> Course {
         Meant::Nothing => None,
     };
     let joins = question.is_none() && !shelf.is_never_kept(subject);
-    let keeping = Keeping { question, ..Keeping::new(&asked, Arc::clone(&shelf), plan, keys, subject, began) };
+    let keeping = Keeping { question, news, ..Keeping::new(&asked, Arc::clone(&shelf), plan, keys, subject, began) };
     if !joins {
         shelf.counts.misses.fetch_add(1, Relaxed);
         return Course::Go(Errand { keeping: Some(keeping), stand_in, ..Errand::unkept(How::Missed).real(&shelf) });
     }
     match memory.flights.join((keys.own, began)) {
-        Joined::Lead(leader) => Course::Go(Errand { stand_in, ..keeping.lead(leader).real(&shelf) }),
+        Joined::Lead(leader) => match keeping.landed_since(kept_before).await {
+            Some(hit) => {
+                leader.finish(Ok(hit.raw.clone()));
+                shelf.count(&hit);
+                Course::Hit(hit)
+            }
+            None => Course::Go(Errand { stand_in, ..keeping.lead(leader).real(&shelf) }),
+        },
         Joined::Wait(waiter) => Course::Wait(Waiting { waiter, keeping }),
     }
 }
@@ -212,13 +224,21 @@ pub(crate) async fn ahead(asked: Asked<'_>, guessed: bool) -> Option<Errand> {
     let memory = &asked.client.caller.plane.memory;
     let Judged { shelf, planned, subject, .. } = judge(&asked).await?;
     let (plan, keys) = planned.ok()?;
-    let began = shelf.generation(plan.kind.scope()).now();
-    if guessed && (shelf.is_never_kept(subject) || memory.look(&shelf, &keys).await.is_some()) {
+    let began = shelf.now(plan.kind.scope());
+    let kept_before = shelf.counts.kept.load(Relaxed);
+    let found = memory.look(&shelf, &keys).await;
+    if guessed && shelf.is_never_kept(subject) || found.is_some_and(|hit| guessed || hit.left_ms > 0) {
         return None;
     }
     let keeping = Keeping { guessed, ..Keeping::new(&asked, shelf, plan, keys, subject, began) };
     match memory.flights.join((keys.own, began)) {
-        Joined::Lead(leader) => Some(keeping.lead(leader)),
+        Joined::Lead(leader) => match keeping.landed_since(kept_before).await {
+            Some(hit) => {
+                leader.finish(Ok(hit.raw));
+                None
+            }
+            None => Some(keeping.lead(leader)),
+        },
         Joined::Wait(_) => None,
     }
 }
@@ -232,7 +252,7 @@ pub(super) async fn judge(asked: &Asked<'_>) -> Option<Judged> {
         _ => None,
     };
     let word = match &tool {
-        Some(tool) if asked.spec.trusts_annotations() => word(asked, tool).await,
+        Some(tool) if asked.spec.trusts_annotations() => word(asked, &shelf, tool).await,
         _ => None,
     };
     let writes = match asked.method {
@@ -263,12 +283,34 @@ fn subject(method: &str, tool: Option<&str>) -> u64 {
 }
 
 /// What a trusted server says of a tool; it is asked, if it has not said so yet.
-async fn word(asked: &Asked<'_>, tool: &str) -> Option<Word> {
+async fn word(asked: &Asked<'_>, shelf: &Shelf, tool: &str) -> Option<Word> {
     if let Some(word) = known_word(asked.client, asked.spec, tool) {
         return Some(word);
     }
-    let lease = asked.client.lease(asked.spec, "").await.ok()?;
-    heard_word(asked.client, asked.spec, &lease, tool).await
+    Box::pin(asked_for_word(asked, shelf, tool)).await
+}
+
+/// Asks the server what it says of a tool, for all of this principal who want to know.
+async fn asked_for_word(asked: &Asked<'_>, shelf: &Shelf, tool: &str) -> Option<Word> {
+    let leader = match shelf.asking.join(Arc::clone(asked.client.principal())) {
+        Joined::Lead(leader) => leader,
+        Joined::Wait(waiter) => match waiter.await {
+            Landed::Lead(leader) => leader,
+            Landed::Shared(()) | Landed::Alone => return known_word(asked.client, asked.spec, tool),
+        },
+    };
+    let before = shelf.catalogue.now();
+    let heard = match asked.client.lease(asked.spec, "").await {
+        Ok(lease) => heard_word(asked.client, asked.spec, &lease, tool).await,
+        Err(_unmet) => None,
+    };
+    // What was said while it changed may be what was true before.
+    let holds = shelf.catalogue.now() == before;
+    if !holds {
+        asked.client.caller.plane.memory.schemas.forget_words(&asked.spec.name);
+    }
+    leader.finish(());
+    heard.filter(|_| holds)
 }
 
 impl Keeping {
@@ -276,6 +318,7 @@ impl Keeping {
         let param = |key| find(asked.params, &[key]).ok().flatten();
         Self {
             memory: Arc::clone(&asked.client.caller.plane.memory),
+            news: shelf.news.load(Relaxed),
             shelf,
             plan,
             keys,
@@ -287,6 +330,19 @@ impl Keeping {
             question: None,
             guessed: false,
         }
+    }
+
+    /// What another flight brought between a look and the next take-off; `kept` counts what was kept before the look.
+    async fn landed_since(&self, kept: u64) -> Option<Hit> {
+        if self.shelf.counts.kept.load(Relaxed) == kept {
+            return None;
+        }
+        self.memory.look(&self.shelf, &self.keys).await.filter(|hit| hit.left_ms > 0)
+    }
+
+    /// Nothing has changed since the call began.
+    fn holds(&self) -> bool {
+        self.shelf.now(self.plan.kind.scope()) == self.began
     }
 
     /// Goes upstream for all who want the same.
@@ -328,7 +384,7 @@ impl Keeping {
             levels.put(&key, self.shelf.group, entry, self.memory.now_ms());
         }
         // A change that came meanwhile has moved the generation, so that the entry is no hit.
-        let holds = self.shelf.generation(self.plan.kind.scope()).now() == self.began;
+        let holds = self.holds();
         if holds {
             self.shelf.counts.kept.fetch_add(1, Relaxed);
             if let Some(question) = &self.question
@@ -391,7 +447,7 @@ impl Waiting {
 impl Errand {
     /// Nothing is to be kept, and nothing changes.
     fn unkept(how: How) -> Self {
-        Self { keeping: None, writing: None, stand_in: None, busy: None, since: Instant::now(), how }
+        Self { keeping: None, writing: None, stand_in: None, busy: None, hurried: false, since: Instant::now(), how }
     }
 
     /// That of a real call: guesses make way.
@@ -402,6 +458,11 @@ impl Errand {
         self
     }
 
+    /// Its client will not wait as long as others would: that it ran out of time says nothing to them.
+    pub(crate) fn hurry(&mut self) {
+        self.hurried = true;
+    }
+
     /// How long ago it set out.
     pub(crate) fn took(&self) -> Duration {
         self.since.elapsed()
@@ -409,11 +470,11 @@ impl Errand {
 
     /// The upstream has answered: keeps what may be kept, brings it to those who wait, and hands it back without
     /// what is between a worker and us.
-    pub(crate) fn landed(&mut self, lease: &Lease, spec: &ServerSpec, result: &Bytes) -> Raw {
+    pub(crate) fn landed(&mut self, lease: &Lease, result: &Bytes) -> Raw {
         let agreed = lease.negotiated();
         let info = find(&agreed.result, &["serverInfo"]).ok().flatten();
         let info = info.map_or_else(Bytes::new, |info| agreed.result.slice_ref(info));
-        let raw = Raw { era: agreed.era, info, result: policy::without_own(spec, result) };
+        let raw = Raw { era: agreed.era, info, result: policy::without_own(result) };
         // What the call may have changed is changed before its client hears of it.
         self.writing = None;
         self.busy = None;
@@ -426,17 +487,21 @@ impl Errand {
         raw
     }
 
-    /// The call has failed for good; `era` is the upstream's. Those who wait learn the same, and an answer past
-    /// its time stands in where the upstream could not be reached.
+    /// The call has failed for good; `era` is the upstream's. Those who wait learn the same, unless it was only in
+    /// too great a hurry, and an answer past its time stands in where the upstream could not be reached, if
+    /// nothing is known to have changed.
     pub(crate) fn failed(&mut self, era: Era, failure: &Failure) -> Option<Hit> {
+        let mut no_news = false;
         if let Some(mut keeping) = self.keeping.take() {
+            no_news = keeping.shelf.news.load(Relaxed) == keeping.news;
             keeping.drop_pages(failure);
-            if let Some(leader) = keeping.leader.take() {
+            let late = matches!(failure, Failure::Refused(refusal) if refusal.reason == Reason::UpstreamTimeout);
+            if let Some(leader) = keeping.leader.take().filter(|_| !(late && self.hurried)) {
                 leader.finish(Err(Lost { era, failure: failure.clone() }));
             }
         }
         self.writing = None;
-        self.stand_in.take().filter(|_| matches!(failure, Failure::Refused(_)))
+        self.stand_in.take().filter(|_| no_news && matches!(failure, Failure::Refused(_)))
     }
 
     /// The call turned into a conversation: others fetch for themselves.

@@ -86,7 +86,7 @@ async fn fetch(
     match outcome {
         Ok((on, result)) => {
             schemas::learn(client, &source.spec, method, &result);
-            Ok(errand.landed(&on, &source.spec, &result))
+            Ok(errand.landed(&on, &result))
         }
         Err(failure) => match errand.failed(era, &failure) {
             Some(hit) => Ok(dress::remaining(hit)),

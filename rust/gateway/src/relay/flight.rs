@@ -33,6 +33,7 @@ use crate::{
         Hit, Raw, Seen,
         path::Errand,
         report::{How, Wish},
+        without_own,
     },
     reply::{Outflow, Outgoing},
     session::{Asked, Ticket},
@@ -114,7 +115,12 @@ pub(crate) async fn take_off(
     wish: Wish,
 ) -> Result<Flight, Grounded> {
     match prepared(client, &route, request).await {
-        Ok(prepared) => Ok(Flight::begin(client, route, request, prepared, errand, wish)),
+        Ok(prepared) => {
+            if prepared.patience < route.source.spec.longest() {
+                errand.hurry();
+            }
+            Ok(Flight::begin(client, route, request, prepared, errand, wish))
+        }
         Err(failure) => {
             let stand_in = errand.failed(client.era, &failure);
             Err(Grounded { failure, stand_in })
@@ -334,6 +340,7 @@ impl Flight {
         match outcome {
             Ok(result) if era == Era::Modern && Round::is_due(&self.method, &result) => {
                 self.errand.converses();
+                let result = without_own(&result);
                 match self.client.era {
                     Era::Modern => {
                         let backend = &self.source.spec.name;
@@ -345,7 +352,7 @@ impl Flight {
             }
             Ok(result) => {
                 schemas::learn(&self.client, &self.source.spec, &self.method, &result);
-                let raw = self.errand.landed(&self.lease, &self.source.spec, &result);
+                let raw = self.errand.landed(&self.lease, &result);
                 self.client.caller.plane.memory.saw(|| Seen {
                     client: self.client.clone(),
                     spec: Arc::clone(&self.source.spec),
@@ -362,7 +369,7 @@ impl Flight {
                 let stand_in = self.errand.failed(era, &failure);
                 let (client, source, method) = (&self.client, &self.source, &self.method);
                 match (stand_in, dress::failure(client, source, method, &self.params, era, failure)) {
-                    (Some(hit), _) => self.end_with(hit.how(), hit.raw),
+                    (Some(hit), _) => self.end_with(hit.how(), dress::remaining(hit)),
                     (None, Failure::Rpc(error)) => self.end(Err(error)),
                     (None, Failure::Refused(refusal)) => self.end_refused(&refusal),
                 }

@@ -45,15 +45,7 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
             if hit.left_ms == 0 {
                 refresh(client, &route, request);
             }
-            client.caller.plane.memory.saw(|| Seen {
-                client: client.clone(),
-                spec: Arc::clone(&route.source.spec),
-                method: request.method.as_str().into(),
-                params: route.params.clone(),
-                result: hit.raw.result.clone(),
-                took: Duration::ZERO,
-                cached: true,
-            });
+            saw(client, &route, request, &hit.raw.result);
             let how = hit.how();
             let result = dress::hit(client, &route.source, &request.method, hit);
             whole(
@@ -70,6 +62,19 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
             Reply::Flow { flow, headers: How::Shared.headers_for(wish), shape: Shape::Call }
         }
     }
+}
+
+/// Learns from an answer that nothing was sent for.
+fn saw(client: &Client, route: &Route, request: &Request, result: &Bytes) {
+    client.caller.plane.memory.saw(|| Seen {
+        client: client.clone(),
+        spec: Arc::clone(&route.source.spec),
+        method: request.method.as_str().into(),
+        params: route.params.clone(),
+        result: result.clone(),
+        took: Duration::ZERO,
+        cached: true,
+    });
 }
 
 /// Fetches an answer anew that is past its time, beside the request it still serves.
@@ -120,6 +125,7 @@ impl Launch {
         drop(ticket);
         match waited {
             Ok(Waited::Brought(Ok(raw))) => {
+                saw(&self.client, &self.route, &self.request, &raw.result);
                 let result = dress::result(&self.client, &self.route.source, &self.request.method, raw);
                 last(self.end(How::Shared, result))
             }
