@@ -5,6 +5,7 @@ thread.
 """
 
 from collections.abc import Callable
+from os import PathLike
 from types import GenericAlias
 from typing import Any, Generic, Literal, Self, TypeVar, final, overload
 
@@ -16,7 +17,9 @@ __all__ = [
     "LineMatcher",
     "Prediction",
     "Predictor",
+    "Question",
     "Refusal",
+    "Semantic",
     "Ticket",
     "TokenBucket",
     "__version__",
@@ -145,6 +148,36 @@ class Gateway:
 
         Blocks without holding the interpreter. Later calls of any method but this raise RuntimeError.
         """
+
+@final
+class Question:
+    """A text, and what is proposed for it."""
+
+    @property
+    def served(self) -> bytes | None:
+        """The key of the answer to be served, if one may be."""
+
+@final
+class Semantic:
+    """What was asked before in other words, and what the answers have shown of words."""
+
+    def __new__(cls, weights: PathLike[str], tokenizer: PathLike[str]) -> Semantic:
+        """Read an encoder. Raises OSError or ValueError."""
+
+    def ask(self, scope: bytes, text: str, dice: int) -> Question | None:
+        """What to do with a text that has no answer of its own; None if it is no question.
+
+        `scope` is a digest of all but the text that an answer depends on, 32 bytes; `dice` any number below 2**64.
+        """
+
+    def gone(self, question: Question) -> None:
+        """There is no answer any more under the key that was to be served."""
+
+    def learn(self, question: Question, answer: bytes, key: bytes | None, ttl_s: float | None) -> None:
+        """What the loader answered: a digest of 16 bytes, and the key of 32 if it is kept."""
+
+    def counts(self) -> dict[str, int]:
+        """What it did and holds, by name."""
 
 @final
 class Prediction:

@@ -3,9 +3,9 @@
 What is here is what needs no speed: settings, loading with one caller for many, memoizing. A hit in memory
 never comes through this module: `get`, `cache[key]` and `set` are the core's own.
 
-Levels, in the order they are looked at: `ram`, `compressed` (packed memory), `disk`. With `ram` alone values are
-kept by reference, any object; with a level below they are bytes, or what a codec turns into bytes, and each hit
-is a copy of its own.
+Levels, in the order they are looked at: `ram`, `compressed` (packed memory), `disk`; `semantic` is for `ask`. With
+`ram` alone values are kept by reference, any object; with a level below they are bytes, or what a codec turns into
+bytes, and each hit is a copy of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, ParamSpec, Self, TypeVar
 
 from omnimind import _core
 from omnimind.cache.flights import Flights, Landed
@@ -22,8 +22,11 @@ from omnimind.cache.foresight import Foresight
 from omnimind.cache.memo import memoized
 from omnimind.cache.results import LevelStats
 
-Level = Literal["ram", "compressed", "disk", "predictive"]
-LEVELS: Final[tuple[Level, ...]] = ("ram", "compressed", "disk", "predictive")
+if TYPE_CHECKING:
+    from omnimind.cache.meaning import Meaning
+
+Level = Literal["ram", "compressed", "disk", "semantic", "predictive"]
+LEVELS: Final[tuple[Level, ...]] = ("ram", "compressed", "disk", "semantic", "predictive")
 BELOW: Final = frozenset(("compressed", "disk"))
 MAX_BYTES: Final = 64 * 1024 * 1024
 DISK_BYTES: Final = 1024 * 1024 * 1024
@@ -73,13 +76,15 @@ class Cache(_core.Cache[K, V]):
     `"disk"` in `folder`, up to `disk_bytes`, for the next process too. A folder serves one process at a time; a
     second one warns, works without, and says so in `stats()`. `"predictive"` calls memoized functions ahead that
     say `predict=True`; `prefetch` is given each such call, to run it elsewhere: the `submit` of an executor.
+    `"semantic"` is for `ask`, and needs the package wordllama; ImportError says so.
     """
 
-    __slots__ = ("_flights", "_foresight", "_levels")
+    __slots__ = ("_flights", "_foresight", "_levels", "_meaning")
 
     _flights: Flights[V]
     _foresight: Foresight | None
     _levels: tuple[Level, ...]
+    _meaning: Meaning | None
 
     def __new__(
         cls,
@@ -104,6 +109,11 @@ class Cache(_core.Cache[K, V]):
         packed = (
             (max_bytes if compressed_bytes is None else compressed_bytes) if "compressed" in chosen else 0
         )
+        meaning = None
+        if "semantic" in chosen:
+            from omnimind.cache.meaning import Meaning
+
+            meaning = Meaning(codec, ttl_s)
         cache = super().__new__(
             cls,
             max_bytes=max_bytes,
@@ -111,13 +121,14 @@ class Cache(_core.Cache[K, V]):
             ttl_s=ttl_s,
             stale_s=stale_s,
             weigher=weigher,
-            codec=codec,
+            codec=codec if below else None,
             compressed_bytes=packed if below else None,
             folder=None if folder is None else os.fspath(folder),
             disk_bytes=disk_bytes,
         )
         cache._levels = chosen
         cache._flights = Flights()
+        cache._meaning = meaning
         cache._foresight = None if prefetch is None else Foresight(prefetch)
         if cache._no_disk is not None:
             warnings.warn(
@@ -133,6 +144,8 @@ class Cache(_core.Cache[K, V]):
         }
         if self._foresight is not None:
             found["predictive"] = self._foresight.stats()
+        if self._meaning is not None:
+            found["semantic"] = self._meaning.stats()
         if self._no_disk is not None:
             found["disk"] = found["disk"]._replace(off=self._no_disk)
         return found
@@ -214,6 +227,17 @@ class Cache(_core.Cache[K, V]):
             self._keep(flight, key, value, ttl_s, stale_s, weight)
             return lands(value)
 
+    def ask(self, text: str, loader: Callable[[], V], *, scope: str = "", ttl_s: float | None = None) -> V:
+        """The answer to a question in free text: the kept one, or one kept for other words that ask the same.
+
+        `scope` is all else that the answer depends on. An answer for other words is given only after the loader has
+        shown hundreds of times that such a change of words changes nothing; until then, and now and then for ever, the
+        question is loaded and compared. Answers are compared as `bytes` or `str`, others as the codec spells them.
+        """
+        if self._meaning is None:
+            raise ValueError("the cache has no level 'semantic'")
+        return self._meaning.ask(self, text, loader, scope, ttl_s)
+
     def memoize(
         self,
         *,
@@ -288,7 +312,7 @@ def _checked(
     if ("predictive" in levels) != (prefetch is not None):
         raise ValueError("the level 'predictive' and prefetch, who runs what is asked ahead, belong together")
     below = not BELOW.isdisjoint(levels)
-    if codec is not None and not below:
+    if codec is not None and not below and "semantic" not in levels:
         raise ValueError("a codec is for levels below 'ram', which keeps values by reference")
     if weigher is not None and below:
         raise ValueError("levels below 'ram' weigh their values themselves: they are bytes")

@@ -9,6 +9,7 @@ mod foresight;
 mod guarded;
 mod key;
 mod lower;
+mod meaning;
 mod quick;
 mod store;
 
@@ -35,6 +36,7 @@ use store::{Bounds, Leaving, Looked, NEVER, Store};
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Cache>()?;
     foresight::register(module)?;
+    meaning::register(module)?;
     quick::register(module)
 }
 
