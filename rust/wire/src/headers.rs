@@ -37,6 +37,17 @@ pub const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities"
 pub const META_CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 /// The `_meta` key with the level from which the request wants log messages.
 pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// The `_meta` keys of requests on which no answer depends: who asks in which version, and what traces it.
+pub const META_PASSING: [&str; 8] = [
+    META_VERSION,
+    META_CAPABILITIES,
+    META_CLIENT_INFO,
+    META_LOG_LEVEL,
+    "progressToken",
+    "traceparent",
+    "tracestate",
+    "baggage",
+];
 /// What the `_meta` keys between a client and the gateway begin with.
 pub const META_OWN: &str = "omnimind/";
 /// The `_meta` key of results with the server's name and version.

@@ -21,9 +21,9 @@ mod scan;
 mod seen;
 mod value;
 
-pub use canonical::{push_canonical, push_members};
+pub use canonical::{push_canonical, push_kept, push_members};
 pub use malformed::{Malformed, MalformedKind};
-pub use object::{Member, Object, elements, find};
+pub use object::{Member, Object, elements, find, find_checked};
 pub(crate) use scan::{Key, Scan, Scanner, read};
 pub use value::{as_bool, as_f64, as_i64, as_str, as_u64, is_array, is_null, is_object, is_string, push_quoted, quote};
 

@@ -51,6 +51,8 @@ pub struct Request {
     pub meta: Option<Bytes>,
     /// True if there is a `params.requestState`, of any type.
     pub has_state: bool,
+    /// True if there is a `params.inputResponses`, of any type.
+    pub has_responses: bool,
     noted: noted::Noted,
     /// What the request is about, as raw JSON of any type: `params.name`, `.uri` or `.taskId` where the method has one.
     pub subject: Option<Bytes>,
@@ -60,6 +62,11 @@ impl Request {
     /// The tool, prompt, resource or task the request is about, if its method has one and it is a string.
     pub fn name(&self) -> Option<std::borrow::Cow<'_, str>> {
         self.subject.as_deref().and_then(crate::json::as_str)
+    }
+
+    /// True if it takes up an earlier request.
+    pub fn continues(&self) -> bool {
+        self.has_state || self.has_responses
     }
 
     /// One parameter, as raw JSON.

@@ -94,6 +94,25 @@ pub fn find<'a>(raw: &'a [u8], path: &[&str]) -> Result<Option<&'a [u8]>, Malfor
     read(raw, Limits::WIDEST, |scanner| descend(scanner, path))
 }
 
+/// A member of an object that was checked before: what comes after it is not read again.
+pub fn find_checked<'a>(raw: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let mut found = None;
+    let _ = read(raw, Limits::WIDEST, |scanner| {
+        if scanner.peek() != Some(b'{') {
+            return scanner.value();
+        }
+        scanner.members(|scanner, member| {
+            let value = scanner.raw()?;
+            if member.bytes().as_ref() == key.as_bytes() {
+                found = Some(value.as_bytes());
+                return Err(super::scan::Stop);
+            }
+            Ok(())
+        })
+    });
+    found
+}
+
 fn descend<'a>(scanner: &mut Scanner<'a>, path: &[&str]) -> Scan<Option<&'a [u8]>> {
     let Some((first, rest)) = path.split_first() else { return scanner.raw().map(|raw| Some(raw.as_bytes())) };
     if scanner.peek() != Some(b'{') {

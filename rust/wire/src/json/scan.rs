@@ -368,15 +368,44 @@ pub(super) fn plain_until(bytes: &[u8], from: usize) -> usize {
     let Some(rest) = bytes.get(from..) else { return bytes.len() };
     let (words, tail) = rest.as_chunks::<8>();
     let mut at = from;
-    for word in words {
+    for (count, word) in words.iter().enumerate() {
         let hits = stops(u64::from_le_bytes(*word));
         if hits != 0 {
             return at + (hits.trailing_zeros() >> 3) as usize;
         }
         at += 8;
+        if count == SHORT_WORDS {
+            return long_until(bytes, at);
+        }
     }
     let stop = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F));
     at + stop.unwrap_or(tail.len())
+}
+
+/// Most strings end within so many words.
+const SHORT_WORDS: usize = 6;
+
+/// The same for a run that has turned out long: it is stepped over in blocks, which the compiler compares many bytes
+/// at a time.
+#[cold]
+fn long_until(bytes: &[u8], from: usize) -> usize {
+    let (blocks, _) = bytes.get(from..).unwrap_or_default().as_chunks::<BLOCK>();
+    let at = from + blocks.iter().take_while(|block| is_plain(block)).count() * BLOCK;
+    let rest = bytes.get(at..).unwrap_or_default();
+    let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F));
+    at + stop.unwrap_or(rest.len())
+}
+
+/// Bytes of a run that are looked at together.
+const BLOCK: usize = 64;
+
+/// True if nothing in a block ends a run.
+#[inline]
+fn is_plain(block: &[u8; BLOCK]) -> bool {
+    block
+        .iter()
+        .fold(0u8, |stop, byte| stop | u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20))
+        == 0
 }
 
 /// Sets the high bit of the bytes that stop a run. Borrows can set bits above the first stop, never below it; bytes

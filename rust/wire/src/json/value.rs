@@ -89,8 +89,11 @@ pub fn push_quoted(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)) {
-        let (plain, from) = rest.split_at(at);
+    loop {
+        let (plain, from) = rest.split_at(plain_until(rest, 0));
+        if from.is_empty() {
+            break;
+        }
         out.extend_from_slice(plain);
         let byte = from.first().copied().unwrap_or(0);
         match byte {

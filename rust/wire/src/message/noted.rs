@@ -1,7 +1,7 @@
 //! What is decided by in a request's `_meta`, noted while the message is scanned, so that nobody reads it twice.
 
 use super::Request;
-use crate::headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_OWN, META_VERSION};
+use crate::headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_OWN, META_PASSING, META_VERSION};
 use crate::json::{Key, Scan, Scanner, Span};
 
 /// The members of `_meta` that are acted on; spans count from the first byte of `_meta`.
@@ -13,6 +13,8 @@ pub(super) struct Noted {
     log_level: Option<Span>,
     /// A key is one of the gateway's own.
     own: bool,
+    /// A key is none of those above, nor one of [`META_PASSING`].
+    more: bool,
 }
 
 impl Noted {
@@ -20,7 +22,8 @@ impl Noted {
     pub(super) fn member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>, base: usize) -> Scan {
         let key = key.bytes();
         let key = key.as_ref();
-        self.own |= key.starts_with(META_OWN.as_bytes());
+        let own = key.starts_with(META_OWN.as_bytes());
+        self.own |= own;
         let span = scanner.span()?;
         let slot = if key == META_VERSION.as_bytes() {
             &mut self.version
@@ -31,6 +34,7 @@ impl Noted {
         } else if key == META_LOG_LEVEL.as_bytes() {
             &mut self.log_level
         } else {
+            self.more |= !own && !META_PASSING.iter().any(|passing| passing.as_bytes() == key);
             return Ok(());
         };
         *slot = Some(span.start - base..span.end - base);
@@ -62,6 +66,11 @@ impl Request {
     /// True if `_meta` has a key that begins with [`META_OWN`].
     pub fn has_own_meta(&self) -> bool {
         self.noted.own
+    }
+
+    /// True if `_meta` has nothing that an answer may depend on.
+    pub fn has_passing_meta(&self) -> bool {
+        !self.noted.more
     }
 
     fn noted(&self, span: Option<&Span>) -> Option<&[u8]> {

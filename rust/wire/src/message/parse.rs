@@ -28,6 +28,7 @@ struct Params {
     uri: Option<Span>,
     task: Option<Span>,
     state: bool,
+    responses: bool,
     noted: Noted,
 }
 
@@ -121,8 +122,8 @@ impl Envelope {
             Some(id) => {
                 let subject = self.inner.subject(&method).map(|span| raw.slice(span));
                 let id_raw = self.id.clone().map_or_else(Bytes::new, |span| raw.slice(span));
-                let has_state = self.inner.state;
-                Message::Request(Request { id, id_raw, method, params, meta, has_state, noted, subject })
+                let (has_state, has_responses) = (self.inner.state, self.inner.responses);
+                Message::Request(Request { id, id_raw, method, params, meta, has_state, has_responses, noted, subject })
             }
             None => Message::Notification(Notification { method, params, meta }),
         })
@@ -146,6 +147,10 @@ impl Params {
             }
             b"requestState" => {
                 self.state = true;
+                return scanner.value();
+            }
+            b"inputResponses" => {
+                self.responses = true;
                 return scanner.value();
             }
             _ => return scanner.value(),

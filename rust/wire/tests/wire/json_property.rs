@@ -89,6 +89,21 @@ proptest! {
             prop_assert_eq!(&raw.as_bytes()[member.value_span.clone()], member.value);
             prop_assert_eq!(parsed(&raw.as_bytes()[member.key_span.clone()]), Value::from(member.key.as_ref()));
             prop_assert_eq!(json::find(raw.as_bytes(), &[&member.key]).unwrap(), Some(member.value));
+            prop_assert_eq!(json::find_checked(raw.as_bytes(), &member.key), Some(member.value));
+        }
+        prop_assert_eq!(json::find_checked(raw.as_bytes(), "no such key"), None);
+    }
+
+    #[test]
+    fn any_two_writings_of_a_value_are_spelled_alike_and_mean_it(value in value(), one in choices(), other in choices()) {
+        let spelled = |choices| {
+            let mut out = Vec::new();
+            json::push_canonical(&mut out, written(&value, choices).as_bytes()).map(|()| out)
+        };
+        let (one, other) = (spelled(one).unwrap(), spelled(other).unwrap());
+        prop_assert_eq!(parsed(&one), value.clone());
+        if !value.to_string().contains(|letter: char| letter.is_ascii_digit()) {
+            prop_assert_eq!(one, other);
         }
     }
 

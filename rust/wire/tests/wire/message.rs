@@ -188,9 +188,16 @@ fn what_a_request_is_judged_by_is_read_from_the_outermost_meta_alone() {
     assert_eq!(found.meta_log_level(), Some(&b"\"debug\""[..]));
     assert!(!found.has_own_meta() && !found.has_state);
 
+    assert!(!found.has_passing_meta());
+
     let hidden = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"re\u0071uestState":null,"\u005fmeta":{"\u006fmnimind/t":1}}}"#;
     let found = request(hidden);
-    assert!(found.has_own_meta() && found.has_state);
+    assert!(found.has_own_meta() && found.has_state && found.continues() && found.has_passing_meta());
+    let tracing = r#"{"progressToken":1,"traceparent":"a","tracestate":"b","baggage":"c","omnimind/x":{}}"#;
+    let meta = |meta: &str| request(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{meta}}}}}"#));
+    assert!(meta(tracing).has_passing_meta() && !meta(r#"{"progresstoken":1}"#).has_passing_meta());
+    assert!(!request(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":{"inputResponses":1}}}"#).continues());
+    assert!(request(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"input\u0052esponses":null}}"#).continues());
     assert_eq!(found.meta_version(), None);
 
     let found = request(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":null}}"#);
