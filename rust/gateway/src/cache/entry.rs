@@ -9,16 +9,19 @@ use omnimind_wire::Era;
 
 use super::{depends::Depends, policy::Scope};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const MODERN: u8 = 1;
 const DATA: u8 = 2;
 const CHECKED: u8 = 4;
+const TIMED: u8 = 8;
 
 /// The head of a kept answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The era the answer is in.
     pub(crate) era: Era,
+    /// It says itself how long it is good: a client is told what is left of that.
+    pub(crate) timed: bool,
     /// Which generation counts.
     pub(crate) scope: Scope,
     /// The generation when the call began.
@@ -34,8 +37,12 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) fn pack(&self) -> Bytes {
         let mut out = Vec::with_capacity(32 + self.info.len());
-        let flags =
-            [(self.era == Era::Modern, MODERN), (self.scope == Scope::Data, DATA), (self.depends.is_some(), CHECKED)];
+        let flags = [
+            (self.era == Era::Modern, MODERN),
+            (self.scope == Scope::Data, DATA),
+            (self.depends.is_some(), CHECKED),
+            (self.timed, TIMED),
+        ];
         out.extend([FORMAT, flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum()]);
         out.extend_from_slice(&self.generation.to_le_bytes());
         out.extend_from_slice(&self.process.to_le_bytes());
@@ -57,6 +64,7 @@ impl Head {
         let depends = if flags & CHECKED != 0 { Some(Depends::unpack(rest)?) } else { None };
         (format == FORMAT).then(|| Self {
             era: if flags & MODERN != 0 { Era::Modern } else { Era::Legacy },
+            timed: flags & TIMED != 0,
             scope: if flags & DATA != 0 { Scope::Data } else { Scope::Catalogue },
             generation: u64::from_le_bytes(*generation),
             process: u64::from_le_bytes(*process),
@@ -78,7 +86,8 @@ mod tests {
             (Era::Legacy, Scope::Data, Depends::read(br#"[{"path":"/a","missing":true}]"#)),
         ] {
             let info = Bytes::from_static(b"{}");
-            let head = Head { era, scope, generation: 7, process: 9, info, depends };
+            let timed = era == Era::Modern;
+            let head = Head { era, timed, scope, generation: 7, process: 9, info, depends };
             let packed = head.pack();
             assert_eq!(Head::unpack(&packed), Some(head));
             for cut in 0..packed.len() {

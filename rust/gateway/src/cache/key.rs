@@ -9,27 +9,15 @@
 use bytes::Bytes;
 use omnimind_cache::Key;
 use omnimind_wire::{
-    Era, Malformed, Object,
-    headers::{META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_OWN, META_VERSION, PARAM_PREFIX},
-    json::push_members,
+    Era, Malformed,
+    headers::{META_OWN, META_PASSING, PARAM_PREFIX},
+    json::push_kept,
 };
 
 use crate::{
     config::{Kind, ServerSpec},
     relay::Client,
 };
-
-/// Members of a request's `_meta` on which no answer depends.
-const PASSING: [&str; 8] = [
-    META_VERSION,
-    META_CAPABILITIES,
-    META_CLIENT_INFO,
-    META_LOG_LEVEL,
-    "progressToken",
-    "traceparent",
-    "tracestate",
-    "baggage",
-];
 
 /// Where the answer to one request may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +37,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) method: &'a str,
     /// In the server's own names; empty means absent.
     pub(crate) params: &'a Bytes,
+    /// The `_meta` in them is known to have nothing that an answer depends on.
+    pub(crate) passing_meta: bool,
     /// Digest of the tool as the server described it; 0 where no tool is called.
     pub(crate) tool: u64,
 }
@@ -56,36 +46,40 @@ pub(crate) struct Subject<'a> {
 /// The keys of a request.
 pub(crate) fn keys(subject: &Subject<'_>) -> Result<Keys, Malformed> {
     let client = subject.client;
-    let mut shared = blake3::Hasher::new();
-    shared.update(subject.server);
-    shared.update(&[match client.era {
+    let mut text = Vec::with_capacity(subject.params.len() + client.capabilities.len() + 128);
+    text.push(match client.era {
         Era::Modern => b'm',
         Era::Legacy => b'l',
-    }]);
-    shared.update(&subject.tool.to_le_bytes());
-    part(&mut shared, subject.method.as_bytes());
-    part(&mut shared, &client.capabilities);
-    part(&mut shared, &spelled(subject.params)?);
+    });
+    text.extend_from_slice(&subject.tool.to_le_bytes());
+    push_part(&mut text, subject.method.as_bytes());
+    push_part(&mut text, &client.capabilities);
+    push_spelled(&mut text, subject.params, subject.passing_meta)?;
     if subject.spec.kind == Kind::Http {
         for (name, value) in &client.caller.headers {
             if name.as_str().starts_with(PARAM_PREFIX) {
-                part(&mut shared, name.as_str().as_bytes());
-                part(&mut shared, value.as_bytes());
+                push_part(&mut text, name.as_str().as_bytes());
+                push_part(&mut text, value.as_bytes());
             }
         }
     }
-    let public = subject.spec.trusts_public().then(|| *shared.clone().update(b"*").finalize().as_bytes());
-    let role = if client.is_operator() { b"o" } else { b"u" };
-    part(shared.update(role), client.principal().as_bytes());
-    Ok(Keys { own: *shared.finalize().as_bytes(), public })
+    let shared = text.len();
+    let public = subject.spec.trusts_public().then(|| {
+        text.push(b'*');
+        *blake3::keyed_hash(subject.server, &text).as_bytes()
+    });
+    text.truncate(shared);
+    text.push(if client.is_operator() { b'o' } else { b'u' });
+    push_part(&mut text, client.principal().as_bytes());
+    Ok(Keys { own: *blake3::keyed_hash(subject.server, &text).as_bytes(), public })
 }
 
 /// Digest of a server's configuration and of ours: what was kept under another is never found again.
 pub(crate) fn server_digest(version: &str, spec: &ServerSpec) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    part(&mut hasher, version.as_bytes());
-    part(&mut hasher, format!("{spec:?}").as_bytes());
-    *hasher.finalize().as_bytes()
+    let mut text = Vec::new();
+    push_part(&mut text, version.as_bytes());
+    push_part(&mut text, format!("{spec:?}").as_bytes());
+    *blake3::hash(&text).as_bytes()
 }
 
 /// A stable number of a server: what is kept of it on disk is grouped by it.
@@ -95,29 +89,41 @@ pub(crate) fn group(server: &str) -> u32 {
 }
 
 /// Text with its length before it, so that two neighbours cannot be cut otherwise.
-fn part(hasher: &mut blake3::Hasher, bytes: &[u8]) {
-    hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+fn push_part(text: &mut Vec<u8>, bytes: &[u8]) {
+    text.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    text.extend_from_slice(bytes);
 }
 
-/// The params in one spelling, without what no answer depends on.
-fn spelled(params: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let mut out = Vec::with_capacity(params.len());
-    if params.is_empty() {
-        return Ok(out);
-    }
-    let params = Object::parse(params)?;
-    push_members(
-        &mut out,
-        params.iter().filter(|member| member.key != "_meta").map(|member| (&*member.key, member.value)),
-    )?;
-    if let Some(meta) = params.get("_meta") {
-        let meta = Object::parse(meta)?;
-        let counts = |key: &str| !PASSING.contains(&key) && !key.starts_with(META_OWN);
-        let mut kept = meta.iter().filter(|member| counts(&member.key)).peekable();
-        if kept.peek().is_some() {
-            out.push(b'+');
-            push_members(&mut out, kept.map(|member| (&*member.key, member.value)))?;
+/// The params in one spelling, without what no answer depends on; with their length, as any part.
+fn push_spelled(text: &mut Vec<u8>, params: &[u8], passing_meta: bool) -> Result<(), Malformed> {
+    text.extend_from_slice(&[0; 8]);
+    let start = text.len();
+    if !params.is_empty() {
+        let mut meta = None;
+        push_kept(text, params, |key| key != "_meta", |value| meta = Some(value))?;
+        if let Some(meta) = meta.filter(|_| !passing_meta) {
+            push_meta(text, meta)?;
         }
     }
-    Ok(out)
+    let length = (text.len() - start) as u64;
+    if let Some(place) = text.get_mut(start - 8..start) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// What counts of a `_meta`, if anything does.
+fn push_meta(text: &mut Vec<u8>, meta: &[u8]) -> Result<(), Malformed> {
+    let (end, mut counted) = (text.len(), false);
+    let counts = |key: &str| {
+        let counts = !META_PASSING.contains(&key) && !key.starts_with(META_OWN);
+        counted |= counts;
+        counts
+    };
+    text.push(b'+');
+    push_kept(text, meta, counts, drop)?;
+    if !counted {
+        text.truncate(end);
+    }
+    Ok(())
 }

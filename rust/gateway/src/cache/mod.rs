@@ -100,6 +100,8 @@ pub(crate) struct Raw {
 #[derive(Debug, Clone)]
 pub(crate) struct Hit {
     pub(crate) raw: Raw,
+    /// The result says itself how long it is good.
+    pub(crate) timed: bool,
     pub(crate) level: Level,
     pub(crate) age_ms: u64,
     /// What is left of its time; 0 if it is past it.
@@ -426,6 +428,7 @@ impl Memory {
         }
         Some(Hit {
             raw: Raw { era: head.era, info: head.info, result: entry.body },
+            timed: head.timed,
             level,
             age_ms: now_ms.saturating_sub(entry.life.created_ms),
             left_ms: entry.life.fresh_until_ms.saturating_sub(now_ms),

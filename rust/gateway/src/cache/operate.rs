@@ -154,7 +154,15 @@ impl Memory {
     pub(crate) async fn explain(&self, client: &Client, route: &Route, request: &Request) -> Value {
         let (spec, params) = (&route.source.spec, &route.params);
         let wish = Wish::default();
-        let asked = Asked { client, spec, method: &request.method, params, continues: request.has_state, wish };
+        let asked = Asked {
+            client,
+            spec,
+            method: &request.method,
+            params,
+            continues: request.continues(),
+            passing_meta: request.has_passing_meta(),
+            wish,
+        };
         let Some(judged) = path::judge(&asked).await else {
             return json!({"error": format!("{} is not configured", spec.name)});
         };
@@ -167,7 +175,7 @@ impl Memory {
             Err(why) => json!({"kept": false, "why": why, "hit": null}),
             Ok((_, keys)) => {
                 let hit = self.look(&judged.shelf, keys).await.as_ref().map(shown);
-                let never = judged.shelf.is_never_kept(judged.subject);
+                let never = judged.shelf.is_never_kept(asked.number());
                 let why = if !never || hit.is_some() {
                     None
                 } else if spec.first_party {

@@ -5,6 +5,7 @@
 //! waits, and ends what the call may have changed.
 
 use std::{
+    borrow::Cow,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -18,7 +19,7 @@ use omnimind_cache::{
 use omnimind_wire::{
     Era, Reason,
     error::INVALID_PARAMS,
-    json::{as_str, find},
+    json::{as_str, find, find_checked},
 };
 
 use super::{
@@ -50,11 +51,28 @@ pub(crate) struct Asked<'a> {
     pub(crate) params: &'a Bytes,
     /// It answers questions of an earlier one.
     pub(crate) continues: bool,
+    /// Its `_meta` is known to have nothing that an answer depends on.
+    pub(crate) passing_meta: bool,
     /// What the client said about the cache.
     pub(crate) wish: Wish,
 }
 
 impl<'a> Asked<'a> {
+    /// The tool that is called, if one is.
+    fn tool(&self) -> Option<Cow<'a, str>> {
+        match self.method {
+            "tools/call" => find_checked(self.params, "name").and_then(as_str),
+            _ => None,
+        }
+    }
+
+    /// The method and the tool, as one number.
+    pub(super) fn number(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.method, self.tool()).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// What its answer depends on, with these params.
     pub(super) fn subject(&self, shelf: &'a Shelf, params: &'a Bytes, word: Option<Word>) -> Subject<'a> {
         Subject {
@@ -63,6 +81,7 @@ impl<'a> Asked<'a> {
             client: self.client,
             method: self.method,
             params,
+            passing_meta: self.passing_meta,
             tool: word.map_or(0, |word| word.digest),
         }
     }
@@ -156,8 +175,6 @@ impl Drop for Writing {
 pub(super) struct Judged {
     pub(super) shelf: Arc<Shelf>,
     pub(super) planned: Result<(Plan, Keys), &'static str>,
-    /// The method and the tool, as one number.
-    pub(super) subject: u64,
     /// What a trusted server says of the tool.
     pub(super) word: Option<Word>,
     /// The call may change something.
@@ -167,7 +184,7 @@ pub(super) struct Judged {
 /// Takes a request as far as the memory goes.
 pub(crate) async fn begin(asked: Asked<'_>) -> Course {
     let memory = &asked.client.caller.plane.memory;
-    let Some(Judged { shelf, planned, subject, word, writes }) = judge(&asked).await else {
+    let Some(Judged { shelf, planned, word, writes }) = judge(&asked).await else {
         return Course::Go(Errand::unkept(How::NotKept("the server is not configured any more")));
     };
     let (plan, keys) = match planned {
@@ -190,7 +207,8 @@ pub(crate) async fn begin(asked: Asked<'_>) -> Course {
     };
     let question = match (memory.levels.load_full(), word) {
         (Some(levels), Some(word)) if plan.kind == Kind::Tool => {
-            memory.look_by_meaning(&asked, &shelf, &levels, word, began).await
+            // Apart: what a hit takes with it through the road is small.
+            Box::pin(memory.look_by_meaning(&asked, &shelf, &levels, word, began)).await
         }
         _ => Meant::Nothing,
     };
@@ -199,8 +217,9 @@ pub(crate) async fn begin(asked: Asked<'_>) -> Course {
         Meant::Ask(question) => Some(question),
         Meant::Nothing => None,
     };
+    let subject = asked.number();
     let joins = question.is_none() && !shelf.is_never_kept(subject);
-    let keeping = Keeping { question, news, ..Keeping::new(&asked, Arc::clone(&shelf), plan, keys, subject, began) };
+    let keeping = Keeping { news, question, ..Keeping::new(&asked, Arc::clone(&shelf), plan, keys, subject, began) };
     if !joins {
         shelf.counts.misses.fetch_add(1, Relaxed);
         return Course::Go(Errand { keeping: Some(keeping), stand_in, ..Errand::unkept(How::Missed).real(&shelf) });
@@ -222,8 +241,9 @@ pub(crate) async fn begin(asked: Asked<'_>) -> Course {
 /// is only guessed is none either if there is an answer, and what it brings is kept for a probation.
 pub(crate) async fn ahead(asked: Asked<'_>, guessed: bool) -> Option<Errand> {
     let memory = &asked.client.caller.plane.memory;
-    let Judged { shelf, planned, subject, .. } = judge(&asked).await?;
+    let Judged { shelf, planned, .. } = judge(&asked).await?;
     let (plan, keys) = planned.ok()?;
+    let subject = asked.number();
     let began = shelf.now(plan.kind.scope());
     let kept_before = shelf.counts.kept.load(Relaxed);
     let found = memory.look(&shelf, &keys).await;
@@ -247,10 +267,7 @@ pub(crate) async fn ahead(asked: Asked<'_>, guessed: bool) -> Option<Errand> {
 pub(super) async fn judge(asked: &Asked<'_>) -> Option<Judged> {
     let memory = &asked.client.caller.plane.memory;
     let shelf = memory.shelf(&asked.spec.name)?;
-    let tool = match asked.method {
-        "tools/call" => find(asked.params, &["name"]).ok().flatten().and_then(as_str),
-        _ => None,
-    };
+    let tool = asked.tool();
     let word = match &tool {
         Some(tool) if asked.spec.trusts_annotations() => word(asked, &shelf, tool).await,
         _ => None,
@@ -272,14 +289,7 @@ pub(super) async fn judge(asked: &Asked<'_>) -> Option<Judged> {
             Ok((plan, key::keys(&subject).map_err(|_| "its params cannot be read")?))
         })
     };
-    let subject = subject(asked.method, tool.as_deref());
-    Some(Judged { shelf, planned, subject, word, writes })
-}
-
-fn subject(method: &str, tool: Option<&str>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (method, tool).hash(&mut hasher);
-    hasher.finish()
+    Some(Judged { shelf, planned, word, writes })
 }
 
 /// What a trusted server says of a tool; it is asked, if it has not said so yet.
@@ -371,6 +381,7 @@ impl Keeping {
         let key = if kept.public { self.keys.public.unwrap_or(self.keys.own) } else { self.keys.own };
         let head = Head {
             era: raw.era,
+            timed: kept.timed,
             scope: self.plan.kind.scope(),
             generation: self.began,
             process: self.memory.process,

@@ -95,6 +95,8 @@ pub(crate) struct Kept {
     pub(crate) life: Life,
     /// For everyone.
     pub(crate) public: bool,
+    /// The answer says itself how long it is good.
+    pub(crate) timed: bool,
     /// What must be unchanged for a hit.
     pub(crate) depends: Option<Depends>,
 }
@@ -168,7 +170,8 @@ pub(crate) fn judge(plan: &Plan, spec: &ServerSpec, era: Era, result: &[u8], now
         fresh_until_ms,
         stale_until_ms: fresh_until_ms + spec.cache.stale_ms.max(stand_in_ms),
     };
-    Some(Kept { life, public, depends })
+    let timed = era == Era::Modern && answer.get("ttlMs").is_some();
+    Some(Kept { life, public, timed, depends })
 }
 
 /// A result without what is between a worker of ours and the gateway; a stranger has no business to say it.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use omnimind_wire::{
     Edit, Era, RpcError, bridge,
-    json::{as_u64, find},
+    json::{as_u64, find_checked},
 };
 
 use super::{Client, Source};
@@ -34,10 +34,8 @@ pub(crate) fn hit(client: &Client, source: &Source, method: &str, hit: Hit) -> R
 
 /// What memory has of a result, with what is left of its time; never more than its server gave it.
 pub(crate) fn remaining(hit: Hit) -> Raw {
-    let given_ms = match hit.raw.era {
-        Era::Modern => find(&hit.raw.result, &["ttlMs"]).ok().flatten().and_then(as_u64),
-        Era::Legacy => None,
-    };
+    // Most answers say nothing of it, and are not searched for it.
+    let given_ms = if hit.timed { find_checked(&hit.raw.result, "ttlMs").and_then(as_u64) } else { None };
     if given_ms.is_none_or(|given_ms| given_ms <= hit.left_ms) {
         return hit.raw;
     }

@@ -32,7 +32,9 @@ pub async fn resolve(client: &Client, request: &Request) -> Result<Resolved, Fai
             let source = Source { spec: spec.clone(), rename: None };
             Ok(Resolved::Forward(Route { source, params: request.params.clone().unwrap_or_default() }))
         }
-        Target::All => aggregate::resolve(client, &request.method, request.params.clone().unwrap_or_default()).await,
+        Target::All => {
+            Box::pin(aggregate::resolve(client, &request.method, request.params.clone().unwrap_or_default())).await
+        }
     }
 }
 

@@ -38,9 +38,16 @@ struct Launch {
 pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> Reply {
     let own = request.meta.as_deref().filter(|_| request.has_own_meta());
     let wish = own.map(Wish::read).unwrap_or_default();
-    let continues = request.has_state || request.param("inputResponses").is_some();
-    let (spec, params) = (&route.source.spec, &route.params);
-    match path::begin(Asked { client, spec, method: &request.method, params, continues, wish }).await {
+    let asked = Asked {
+        client,
+        spec: &route.source.spec,
+        method: &request.method,
+        params: &route.params,
+        continues: request.continues(),
+        passing_meta: request.has_passing_meta(),
+        wish,
+    };
+    match path::begin(asked).await {
         Course::Hit(hit) => {
             if hit.left_ms == 0 {
                 refresh(client, &route, request);
@@ -54,7 +61,8 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
             )
         }
         Course::Go(errand) => {
-            Launch { client: client.clone(), route, request: request.clone(), wish }.depart(errand).await
+            let launch = Launch { client: client.clone(), route, request: request.clone(), wish };
+            Box::pin(launch.depart(errand)).await
         }
         Course::Wait(waiting) => {
             let flow = Launch { client: client.clone(), route, request: request.clone(), wish }.wait(waiting);

@@ -122,7 +122,7 @@ pub trait Rename: Send + Sync {
 pub async fn post(caller: Caller, message: Message) -> Reply {
     match era_of_header(client::version_header(&caller.headers)) {
         Ok(Era::Modern) => modern::post(caller, message).await,
-        Ok(Era::Legacy) => legacy::post(caller, message).await,
+        Ok(Era::Legacy) => Box::pin(legacy::post(caller, message)).await,
         Err(unsupported) => modern::unsupported(&unsupported, &message),
     }
 }

@@ -54,8 +54,8 @@ async fn answer(caller: Caller, request: &Request) -> Reply {
     }
     let client = Client::modern(caller, request);
     match request.method.as_str() {
-        "server/discover" => finished(&id, endpoint::discover(&client, request).await),
-        "subscriptions/listen" => listen::open(&client, request).await,
+        "server/discover" => finished(&id, Box::pin(endpoint::discover(&client, request)).await),
+        "subscriptions/listen" => Box::pin(listen::open(&client, request)).await,
         _ => match carry(&client, request).await {
             Ok(reply) => reply,
             Err(failure) => finished(&id, Err(failure)),
