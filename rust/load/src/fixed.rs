@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 /// Time for a head, largest head and most fields: those of the gateway.
 const PATIENCE: Duration = Duration::from_secs(10);
 const READ_BUFFER: usize = 128 << 10;
-const READ_FIELDS: usize = 1_000;
+const READ_FIELDS: usize = 160;
 
 /// Serves until the process ends; `ready` hears where.
 ///

@@ -1,6 +1,11 @@
 //! Reading a request's body: bounded in bytes and in time, drained when it is refused.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
@@ -26,7 +31,14 @@ pub(crate) async fn read(edge: &Edge, mut body: Incoming) -> Result<Bytes, Refus
         return Err(too_large(most));
     }
     let patience = Duration::from_millis(edge.body_timeout_ms);
-    match tokio::time::timeout(patience, collect(&mut body, most)).await {
+    let collected = {
+        let mut collecting = pin!(collect(&mut body, most));
+        match at_once(collecting.as_mut()).await {
+            Some(collected) => Ok(collected),
+            None => tokio::time::timeout(patience, collecting).await,
+        }
+    };
+    match collected {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(refusal)) => {
             drain(body);
@@ -38,6 +50,22 @@ pub(crate) async fn read(edge: &Edge, mut body: Incoming) -> Result<Bytes, Refus
             format!("the body did not arrive within {} ms", edge.body_timeout_ms),
         )),
     }
+}
+
+/// What is there now, or as soon as the connection has been looked at again: most bodies come with their heads, and
+/// need no clock.
+async fn at_once<F: Future>(mut work: Pin<&mut F>) -> Option<F::Output> {
+    let mut again = true;
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if again => {
+            again = false;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn collect(body: &mut Incoming, most: usize) -> Result<Bytes, Refusal> {

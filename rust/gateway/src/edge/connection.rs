@@ -34,8 +34,9 @@ use crate::{config::Edge, plane::Plane};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// hyper's own cap on a head; above ours, so that ours answers with words.
 const READ_BUFFER: usize = 128 << 10;
-/// hyper's own cap on fields, above ours for the same reason.
-const READ_FIELDS: usize = 1_000;
+/// hyper's own cap on fields is by so many above ours, for the same reason. It sets out a place for each, in every
+/// request.
+const MORE_FIELDS: usize = 60;
 /// Resets a client may cause before the connection ends (rapid reset).
 const RESETS: usize = 200;
 
@@ -67,7 +68,7 @@ pub(crate) async fn serve(plane: Arc<Plane>, entrance: Arc<Entrance>, stream: Tc
         }
     } else {
         let io = TokioIo::new(Attentive { stream, heard: heard.clone() });
-        let connection = http1_builder(patience).serve_connection(io, service);
+        let connection = http1_builder(&edge, patience).serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => {}
@@ -142,13 +143,13 @@ impl AsyncWrite for Attentive {
     }
 }
 
-fn http1_builder(patience: Duration) -> conn::http1::Builder {
+fn http1_builder(edge: &Edge, patience: Duration) -> conn::http1::Builder {
     let mut builder = conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
         .max_buf_size(READ_BUFFER)
-        .max_headers(READ_FIELDS)
+        .max_headers(edge.header_fields.saturating_add(MORE_FIELDS))
         .pipeline_flush(true);
     builder
 }

@@ -103,13 +103,13 @@ impl Pace {
     }
 }
 
-/// Renders a handler's answer.
-pub(crate) async fn render(reply: Reply, accepts: Accepts, pace: Pace) -> Response<Body> {
+/// Renders a handler's answer; only what may become a stream needs a pace.
+pub(crate) async fn render(reply: Reply, accepts: Accepts, pace: impl FnOnce() -> Pace) -> Response<Body> {
     match reply {
         Reply::Accepted => status_only(StatusCode::ACCEPTED),
         Reply::Refused { refusal, id } => refuse::render(&refusal, &id),
         Reply::Whole(whole) => json(whole),
-        Reply::Flow { flow, headers, shape } => render_flow(flow, headers, shape, accepts, pace).await,
+        Reply::Flow { flow, headers, shape } => Box::pin(render_flow(flow, headers, shape, accepts, pace())).await,
     }
 }
 

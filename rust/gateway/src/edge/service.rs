@@ -69,7 +69,6 @@ async fn answer(
     };
     let principal = plane.tokens.load().authenticate(&parts.headers)?;
     let caller = |headers: HeaderMap| Caller { plane: plane.clone(), principal: principal.clone(), target, headers };
-    let keepalive = respond::Pace::of(entrance, &snapshot.edge);
     let accepts = Accepts::of(&parts.headers);
     let reply = match parts.method {
         Method::POST => {
@@ -88,7 +87,7 @@ async fn answer(
         Method::DELETE => relay::delete(&caller(parts.headers)),
         _ => return Err(Refusal::new(Reason::MethodNotAllowed, "request", "this endpoint takes POST, GET and DELETE")),
     };
-    Ok(respond::render(reply, accepts, keepalive).await)
+    Ok(respond::render(reply, accepts, || respond::Pace::of(entrance, &snapshot.edge)).await)
 }
 
 /// The endpoints that are not MCP.
