@@ -98,7 +98,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-predict cache-disk cache-semantic cache-python
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-predict cache-disk cache-semantic cache-python cache-hit
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -137,6 +137,9 @@ bar-builtins:
 # Every way out of the jail, and how long a trivial snippet takes in it.
 bar-python:
 	$(FULL) -s tests/system/test_python_attacks.py tests/system/test_python_bar.py
+# A hit in the gateway's memory beside a server that reads no request.
+bar-cache-hit:
+	$(BIN)/python -m benches.hits
 bar-start:
 	$(FULL) tests/system/test_start.py
 # In a throw-away machine with a real user manager; needs root.

@@ -99,23 +99,23 @@ class Result:
         pairs = zip(self.samples[question][contender], self.samples[question]["fixed"], strict=True)
         return statistics.median(one.cpu_us_per_call / fixed.cpu_us_per_call for one, fixed in pairs)
 
-    def misses(self) -> list[str]:
+    def misses(self, bar: float = CPU_BAR) -> list[str]:
         """The bars that are not met, in words. Questions as long as their answers have none."""
         ratios = {
             question: self.ratio(question, "hit") for question in self.samples if " for " not in question
         }
         return [
-            f"{question}: a hit takes {ratio:.2f} x the CPU of a fixed reply, at most {CPU_BAR}"
+            f"{question}: a hit takes {ratio:.2f} x the CPU of a fixed reply, at most {bar}"
             for question, ratio in ratios.items()
-            if ratio > CPU_BAR
+            if ratio > bar
         ]
 
     def table(self) -> str:
         """For people."""
-        lines = [f"{'answer':18}{'':8}{'calls/s':>10}{'CPU us':>8}{'x fixed':>9}{'p50 ms':>8}"]
+        lines = [f"{'answer':20}{'':8}{'calls/s':>10}{'CPU us':>8}{'x fixed':>9}{'p50 ms':>8}"]
         for question, contenders in self.samples.items():
             lines += [
-                f"{question:18}{name:8}{self.median(question, name, 'throughput_per_s'):>10.0f}"
+                f"{question:20}{name:8}{self.median(question, name, 'throughput_per_s'):>10.0f}"
                 f"{self.median(question, name, 'cpu_us_per_call'):>8.1f}{self.ratio(question, name):>9.2f}"
                 f"{self.median(question, name, 'p50_ms'):>8.2f}"
                 for name in contenders
@@ -146,7 +146,7 @@ class Bench:
         self._nginx: dict[Question, Nginx] = {}
         if shutil.which("nginx"):
             self._nginx = {
-                question: stack.enter_context(Nginx(says=b"x" * length))
+                question: stack.enter_context(Nginx(says_bytes=length))
                 for question, length in lengths.items()
             }
 
@@ -184,8 +184,8 @@ class Bench:
         elif contender == "nginx":
             url, pids = self._nginx[question].url, self._nginx[question].workers
         elif contender == "miss":
-            # A number nobody asked before, within the text.
-            options = tuple(option.replace('"text":"', '"text":"$NUMBER') for option in options)
+            # Every call of every run has a text of its own.
+            options = tuple(option.replace('"text":"', '"text":"$CANARY') for option in options)
         hits, before = self.hits(), processes.cpu_s(pids)
         report = load.run(
             *("--http", url, *self._principal, *options, "--in-flight", str(IN_FLIGHT)),
@@ -197,7 +197,9 @@ class Bench:
             hit = self.hits() - hits
             if not report.is_clean or abs(hit - expected) > IN_FLIGHT:
                 raise RuntimeError(f"{contender}: {hit} of {report.sent} calls hit: {report.all}")
-        return Sample(report.throughput_per_s, spent_s * 1e6 / report.sent, report.p50_ms)
+        # The yardsticks do not know the call's id, so that none of their answers counts as right.
+        throughput_per_s = report.sent / report.all["elapsed_s"]
+        return Sample(throughput_per_s, spent_s * 1e6 / report.sent, report.p50_ms)
 
     def contenders(self) -> list[str]:
         return ["fixed", "hit", "miss", *(["nginx"] if self._nginx else [])]

@@ -17,6 +17,7 @@ from typing import Self
 from benches.processes import children
 
 START_S = 10.0
+PIECE = 2000
 
 CONFIGURATION = """\
 daemon off;
@@ -61,17 +62,22 @@ def free_port() -> int:
         return port
 
 
+def fixed(body_bytes: int) -> str:
+    """A body of so many bytes for everybody; no parameter of a configuration may be longer than 4 KB."""
+    whole, rest = divmod(body_bytes, PIECE)
+    body = "${piece}" * whole + "x" * rest
+    return f"default_type application/json; set $piece '{'x' * PIECE}'; return 200 '{body}';"
+
+
 class Nginx:
     """nginx while the block runs, on a free port, with everything it writes in a folder of its own."""
 
     def __init__(
-        self, upstream_port: int | None = None, *, says: bytes | None = None, workers: int = 1
+        self, upstream_port: int | None = None, *, says_bytes: int | None = None, workers: int = 1
     ) -> None:
         """In front of an upstream, or saying the same to everybody."""
         self._upstream = UPSTREAM.format(port=upstream_port) if upstream_port else ""
-        self._location = (
-            PROXY if says is None else f"default_type application/json; return 200 '{says.decode()}';"
-        )
+        self._location = PROXY if says_bytes is None else fixed(says_bytes)
         self._workers = workers
         self._folder = Path(tempfile.mkdtemp(prefix="omnimind-nginx-"))
         self._process: subprocess.Popen[bytes] | None = None
