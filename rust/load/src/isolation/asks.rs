@@ -128,7 +128,7 @@ impl Pool {
 
     /// What many ask at the same time, and nobody has asked before.
     fn burst(&self, server: &str, window: u64, chance: &mut Chance) -> Ask {
-        let tool = if window % 2 == 0 { "slow" } else { "look" };
+        let tool = if window.is_multiple_of(2) { "slow" } else { "look" };
         let arguments = json!({"burst": window});
         let echo = Some(token::echo(tool, &arguments));
         Ask { arguments: arguments.to_string(), echo, ..self.tool(server, tool, 0, chance) }

@@ -149,7 +149,10 @@ impl Book {
                 self.crossed(ask, why, answer);
             }
             let Some(version) = mark.number() else { continue };
-            if before.acknowledged.get(mark.instance).is_some_and(|known| version < *known) {
+            let old = before.acknowledged.get(mark.instance).is_some_and(|known| version < *known);
+            if old && ask.server.is_none() {
+                self.counts.stood_in += 1;
+            } else if old {
                 self.counts.stale += 1;
                 self.sample(ask, "stale", answer);
             }

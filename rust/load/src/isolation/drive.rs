@@ -154,16 +154,19 @@ impl Visitor {
             if self.thinks {
                 tokio::time::sleep(Duration::from_millis(self.chance.below(THOUGHT_MS))).await;
             }
+            if share.knobs.get().quiet {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
             let turn = share.turn.replace(share.turn.get() + 1);
-            let (slot, ask) = match page.take() {
-                Some(following) => following,
-                None => {
-                    let ask = share.pool.pick(turn, share.knobs.get(), &mut self.chance);
-                    if ask.method == "server/discover" && self.era == Era::Legacy {
-                        continue;
-                    }
-                    (self.next_slot(turn), ask)
+            let (slot, ask) = if let Some(following) = page.take() {
+                following
+            } else {
+                let ask = share.pool.pick(turn, share.knobs.get(), &mut self.chance);
+                if ask.method == "server/discover" && self.era == Era::Legacy {
+                    continue;
                 }
+                (self.next_slot(turn), ask)
             };
             let cursor = self.ask(slot, &ask).await;
             page = cursor.map(|cursor| (slot, ask.following(cursor)));

@@ -55,6 +55,9 @@ pub struct Knobs {
     pub writes: u64,
     /// Calls of the few hottest kinds, in a hundred.
     pub hot: u64,
+    /// Nobody asks.
+    #[serde(default)]
+    pub quiet: bool,
 }
 
 /// One line of the input.
@@ -88,6 +91,8 @@ pub(super) struct Counts {
     pub(super) crossings: u64,
     /// Answers older than an acknowledged write.
     pub(super) stale: u64,
+    /// Parts of the aggregate's lists that are older: there a server's last list stands in while it is slow or gone.
+    pub(super) stood_in: u64,
     /// Writes acknowledged.
     pub(super) writes: u64,
     /// Calls refused because their token opens nothing.
