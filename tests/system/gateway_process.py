@@ -57,7 +57,13 @@ class GatewayProcess:
         self._listens = threading.Thread(target=self._listen, daemon=True)
         self._listens.start()
         listeners = [{"name": "gateway", "address": address(one)} for one in held]
-        start = {"t": "start", "epoch": epoch, "snapshot": dict(config), "listeners": listeners, "beside": beside}
+        start = {
+            "t": "start",
+            "epoch": epoch,
+            "snapshot": dict(config),
+            "listeners": listeners,
+            "beside": beside,
+        }
         self.tell(start, [one.fileno() for one in held])
 
     def _listen(self) -> None:

@@ -387,7 +387,8 @@ def test_no_answer_crosses_from_one_principal_to_another_and_none_is_old(tmp_pat
         f"hits, warm {share:.0%}; of {counts['reports']} that said: {run.hits}; outlived a kill: {survived}"
     )
     print(
-        f"{counts['writes']} writes, {counts['shut_out']} shut out, {counts['stood_in']} stood in, other errors {counts['errors']}"
+        f"{counts['writes']} writes, {counts['shut_out']} shut out, {counts['stood_in']} stood in,"
+        f" other errors {counts['errors']}"
     )
     print(f"asked ahead, in the last process: {predicted['issued']} after {predicted['observed']} seen")
     assert counts["crossings"] == 0
