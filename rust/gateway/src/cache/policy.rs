@@ -183,7 +183,7 @@ pub(crate) fn without_own(result: &Bytes) -> Bytes {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may")]
+#[allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test may")]
 mod tests {
     use serde_json::json;
 

@@ -91,13 +91,10 @@ async fn what_is_asked_ahead_makes_way_for_a_real_call() {
     work(&stage, "ann").await;
     page(&stage, Some("")).answer().await;
     stage.server().hears("resources/list", 2).await;
-    for (by, round) in [("bob", 1)] {
-        let began = Instant::now();
-        let real = Stream::of(stage.call("surf", json!({"hold": true})).by(by).send().await);
-        stage.server().hears("notifications/cancelled", round).await;
-        assert!(began.elapsed() < Duration::from_millis(1_000), "{:?}", began.elapsed());
-        drop(real);
-    }
+    let began = Instant::now();
+    let _real = Stream::of(stage.call("surf", json!({"hold": true})).by("bob").send().await);
+    stage.server().hears("notifications/cancelled", 1).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     let cancelled = &stage.server().heard("notifications/cancelled")[0]["params"]["requestId"];
     assert_eq!(cancelled, &stage.server().heard("resources/list")[1]["id"]);
     assert_eq!(stats(&stage).await["cancelled"], 1);

@@ -1,6 +1,12 @@
 //! What the gateway remembers: whole requests through a plane, to scripted servers of both eras, on a clock of ours.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and says JSON where it is needed"
+)]
 
 mod ahead;
 #[path = "../relay/host.rs"]
