@@ -36,13 +36,13 @@ impl<'a, 'py> Asked<'a, 'py> {
     }
 
     #[inline]
-    pub(crate) fn hashed(&self) -> PyResult<Hashed<'a, 'py>> {
+    pub(crate) fn hashed(self) -> PyResult<Hashed<'a, 'py>> {
         Ok(Hashed { object: self.object, hash: self.object.hash()?.cast_unsigned() as u64 })
     }
 
     /// Shows the key as bytes that no other key has: of which type it is, and what is in it.
     #[inline]
-    pub(crate) fn spelled<R>(&self, show: impl FnOnce(&[u8]) -> R) -> PyResult<R> {
+    pub(crate) fn spelled<R>(self, show: impl FnOnce(&[u8]) -> R) -> PyResult<R> {
         if let Ok(text) = self.object.cast_exact::<PyString>() {
             return Ok(spell(b's', text.to_str()?.as_bytes(), show));
         }

@@ -49,6 +49,7 @@ struct Question {
 #[pymethods]
 impl Semantic {
     #[new]
+    #[allow(clippy::needless_pass_by_value, reason = "Python hands over values")]
     fn new(py: Python<'_>, weights: PathBuf, tokenizer: PathBuf) -> PyResult<Self> {
         let encoder = py.detach(|| StaticEncoder::open(&weights, &tokenizer)).map_err(|refused| match refused {
             EncoderRefused::Unreadable(..) => PyOSError::new_err(refused.to_string()),

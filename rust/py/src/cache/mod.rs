@@ -113,7 +113,7 @@ impl Cache {
     /// A value that may be stale, and whether it is fresh; None if there is none.
     fn look(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(Py<PyAny>, bool)>> {
         let asked = Asked::new(key.as_borrowed())?;
-        self.found(key.py(), &asked)
+        self.found(key.py(), asked)
     }
 
     #[pyo3(signature = (key, value, *, ttl_s=None, stale_s=None, weight=None))]
@@ -136,10 +136,10 @@ impl Cache {
 
     fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let asked = Asked::new(key.as_borrowed())?;
-        let found = match self.quick(key.py(), &asked)? {
+        let found = match self.quick(key.py(), asked)? {
             Quick::Hit(value) => Some(value),
             Quick::Miss => None,
-            Quick::Ask => self.get_slowly(key.py(), &asked)?,
+            Quick::Ask => self.get_slowly(key.py(), asked)?,
         };
         found.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
     }
@@ -268,7 +268,7 @@ impl Cache {
 
 impl Cache {
     #[inline]
-    fn quick(&self, py: Python<'_>, asked: &Asked<'_, '_>) -> PyResult<Quick> {
+    fn quick(&self, py: Python<'_>, asked: Asked<'_, '_>) -> PyResult<Quick> {
         let store = match &self.kept {
             Kept::Objects(store) => store,
             Kept::Bytes(lower) => return self.quick_bytes(lower, py, asked),
@@ -290,7 +290,7 @@ impl Cache {
 
     /// The same for bytes, if they are what was set.
     #[inline]
-    fn quick_bytes(&self, lower: &ArcSwapOption<Lower>, py: Python<'_>, asked: &Asked<'_, '_>) -> PyResult<Quick> {
+    fn quick_bytes(&self, lower: &ArcSwapOption<Lower>, py: Python<'_>, asked: Asked<'_, '_>) -> PyResult<Quick> {
         if self.codec.is_some() {
             return Ok(Quick::Ask);
         }
@@ -303,11 +303,11 @@ impl Cache {
     }
 
     /// What the shortest way leaves: values that have ended, and bytes that are to be decoded.
-    fn get_slowly(&self, py: Python<'_>, asked: &Asked<'_, '_>) -> PyResult<Option<Py<PyAny>>> {
+    fn get_slowly(&self, py: Python<'_>, asked: Asked<'_, '_>) -> PyResult<Option<Py<PyAny>>> {
         Ok(self.found(py, asked)?.and_then(|(value, is_fresh)| is_fresh.then_some(value)))
     }
 
-    fn found(&self, py: Python<'_>, asked: &Asked<'_, '_>) -> PyResult<Option<(Py<PyAny>, bool)>> {
+    fn found(&self, py: Python<'_>, asked: Asked<'_, '_>) -> PyResult<Option<(Py<PyAny>, bool)>> {
         match &self.kept {
             Kept::Bytes(lower) => {
                 let found = asked.spelled(|spelling| Ok::<_, PyErr>(opened(lower)?.get(py, spelling)))??;

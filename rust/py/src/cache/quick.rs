@@ -86,10 +86,10 @@ fn look(cache: Borrowed<'_, '_, Cache>, arguments: &[*mut ffi::PyObject]) -> PyR
     #[allow(unsafe_code)]
     let (key, default) = unsafe { (Borrowed::from_ptr(py, key), default.map(|object| Borrowed::from_ptr(py, object))) };
     let asked = Asked::new(key)?;
-    let found = match cache.get().quick(py, &asked)? {
+    let found = match cache.get().quick(py, asked)? {
         Quick::Hit(value) => Some(value),
         Quick::Miss => None,
-        Quick::Ask => Python::attach(|py| cache.get().get_slowly(py, &asked))?,
+        Quick::Ask => Python::attach(|py| cache.get().get_slowly(py, asked))?,
     };
     Ok(match (found, default) {
         (Some(value), _) => value.into_ptr(),
