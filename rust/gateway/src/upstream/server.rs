@@ -263,6 +263,10 @@ impl Server {
         status: &mut watch::Receiver<Status>,
     ) -> Result<Option<Lease>, Refusal> {
         loop {
+            // Who waited for a connection of it asks its successor.
+            if self.has_left() {
+                return Err(self.down(&self.status()));
+            }
             let era = self.effective(wish.era);
             let mut opening = match self.pool.choose(&self.spec, wish, era, |key| self.begin(fleet, key)) {
                 Choice::Granted(lease) => return Ok(Some(lease)),
@@ -314,7 +318,12 @@ impl Server {
                 }
                 Err(refusal) => strong.complain(&fleet, &refusal.detail),
             }
+            let link = opened.as_ref().ok().cloned();
             sender.send_replace(Some(opened));
+            // Replaced while it was opened, it is not among those that were let go; a session would hold it for good.
+            if let Some(link) = link.filter(|_| strong.has_left()) {
+                link.retire(None);
+            }
         });
         opening
     }
