@@ -239,7 +239,8 @@ impl Visitor {
         let Some(id) = opened else {
             match response.map(|response| response.head.status) {
                 Some(401) => share.book.borrow_mut().counts.shut_out += 1,
-                _ => share.book.borrow_mut().error("no_session"),
+                Some(status) => share.book.borrow_mut().error(&format!("no_session_{status}")),
+                None => share.book.borrow_mut().error("no_session"),
             }
             tokio::time::sleep(REST).await;
             return None;
@@ -248,7 +249,7 @@ impl Visitor {
         out.clear();
         write_post(path, authority, token, Some(&id), &version, Requests::initialized_body(), &mut out);
         let _ = self.connection.exchange(&out).await;
-        self.sessions.insert(path.to_owned(), (token.to_owned(), id.clone()));
+        self.sessions.insert(path.to_owned(), (id.clone(), token.to_owned()));
         Some(id)
     }
 }
