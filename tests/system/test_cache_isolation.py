@@ -56,6 +56,7 @@ KNOWN_ERRORS = {
     "session_ended",  # a token's principal changed, or its calls were in flight when the gateway was killed
     "no_session",
     "rpc_-32602",  # a cursor of a server that has been replaced
+    "rpc_-1051",  # a cursor of whom a caller was before it became another
     "rpc_50300",  # the upstream was just replaced
 }
 

@@ -108,7 +108,10 @@ impl Book {
             if envelope.id.is_some_and(|id| id.get() != ask.id && id.get() != "null") {
                 self.crossed(ask, "another's id", answer);
             }
-            if fault.code == super::vault::CROSSED_CURSOR {
+            // One who has become another meanwhile shows a cursor of whom it was.
+            let given_to = ask.what.split(';').nth(1).unwrap_or_default();
+            let own = before.who.iter().any(|(name, operator)| token::told(name, *operator) == given_to);
+            if fault.code == super::vault::CROSSED_CURSOR && own {
                 self.crossed(ask, "another's cursor", answer);
             }
             if ask.what == "broken" && fault.code == super::vault::BROKEN {
