@@ -14,25 +14,28 @@ from tests.fleet import wait_until
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
-    "omnimind/cache": "no-store",  # an answer from memory would hide that its server is gone
 }
+TO_THE_SERVER = {"omnimind/cache": "no-store"}
+"""An answer from memory would hide that its server is gone."""
 ANSWER_S = 30.0
 
 
 class Caller:
     """One connection, reopened whenever the server closes it after an answer; or a fresh one for every call, so
-    that a listening socket that closed for an instant shows as a refused connection."""
+    that a listening socket that closed for an instant shows as a refused connection. Its calls reach the server,
+    unless it takes kept answers."""
 
-    def __init__(self, url: str, *, fresh: bool = False) -> None:
+    def __init__(self, url: str, *, fresh: bool = False, takes_kept: bool = False) -> None:
         split = urlsplit(url)
         assert split.hostname is not None
         self._path = split.path
         self._fresh = fresh
+        self._meta = META if takes_kept else META | TO_THE_SERVER
         self._connection = HTTPConnection(split.hostname, split.port, timeout=ANSWER_S)
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call of the modern era; raises OSError, HTTPException or ValueError if nothing sensible came."""
-        params = {**(params or {}), "_meta": META}
+        params = {**(params or {}), "_meta": self._meta}
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",

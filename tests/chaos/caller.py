@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from tests.calling import TO_THE_SERVER
+
 PATIENCE_S = 30.0
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
-TO_THE_SERVER = {"omnimind/cache": "no-store"}
-"""Every call is to reach its server: an answer from memory would hide that it is gone."""
 META = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},

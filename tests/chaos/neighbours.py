@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from omnimind.cli import fleet as control
+from tests.calling import TO_THE_SERVER
 from tests.fleet import Fleet, wait_until
 
 FULL = bool(os.environ.get("OMNIMIND_FULL"))
@@ -31,7 +32,7 @@ P99_TIMES = 3.0 if FULL else 30.0
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
-    "omnimind/cache": "no-store",  # an answer from memory would hide that its server is gone
+    **TO_THE_SERVER,
 }
 
 

@@ -37,7 +37,7 @@ def fleet() -> Iterator[Fleet]:
 
 
 def call(fleet: Fleet, params: dict[str, Any]) -> dict[str, Any]:
-    with closing(Caller(fleet.url("memory"))) as caller:
+    with closing(Caller(fleet.url("memory"), takes_kept=True)) as caller:
         return caller.call("tools/call", params)
 
 

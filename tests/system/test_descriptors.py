@@ -133,5 +133,6 @@ def test_open_files_are_logs_locks_and_a_server_s_own(tables: dict[str, list[Hel
     assert {Path(file).name for file in files["guard"]} == {"lock"}
     assert all("/logs/" in file or "/run/" in file for file in files["orchestrator"])
     assert {Path(file).name for file in files["filesystem"]} == {"workspace"}
-    for name in ("gateway", "zygote", "thinking", "tiny"):
+    assert all(file.endswith(("/cache/lock", ".seg")) and "/cache/" in file for file in files["gateway"])
+    for name in ("zygote", "thinking", "tiny"):
         assert files[name] == set(), name

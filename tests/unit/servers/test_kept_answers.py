@@ -6,6 +6,7 @@ never kept.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -156,12 +157,18 @@ AFTERWARDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 """Asked of somebody else who is no operator, where an example is a question whose answer is not kept: about what ends
 by itself, about a time that is counted from now, about journald."""
 
+TESTS = Path(__file__).parents[2]
+"""Its folders, which pytest puts on the path of this process, are more than an answer may depend on."""
+
 
 @pytest.mark.parametrize("name", [builtin.name for builtin in catalog.BUILTINS])
 def test_every_tool_that_only_reads_keeps_to_its_row(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(depends, "_YOUNG_NS", 0)  # nobody else changes these files in this very moment
+    monkeypatch.setattr(
+        sys, "path", [folder for folder in sys.path if not Path(folder).is_relative_to(TESTS)]
+    )
     root = tmp_path / "root"
     root.mkdir()
     examples = examples_of(name, root)
