@@ -6,10 +6,16 @@
 #![forbid(unsafe_code)]
 
 mod bucket;
+pub mod concurrency;
+mod health;
+pub mod limiter;
+pub mod queue;
 mod quota;
 mod refusal;
+mod slab;
 mod sync;
 
 pub use bucket::TokenBucket;
+pub use health::{CpuTimes, Health, Pressure, Share};
 pub use quota::{Cost, InvalidCost, InvalidQuota, Quota};
 pub use refusal::Refusal;
