@@ -4,7 +4,7 @@
 //! *how* (one JSON body, or an event stream with keep-alives). Dropping an [`Outflow`] drops what feeds
 //! it, and with it cancels the call upstream: that is the whole of disconnect handling.
 
-use std::pin::Pin;
+use std::{ops::Range, pin::Pin};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -55,6 +55,24 @@ pub struct Whole {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The message.
     pub body: Bytes,
+    /// A part of the message that is kept packed, for clients that can read it so.
+    pub kept: Option<KeptPacked>,
+}
+
+/// A part of a message as it is kept.
+#[derive(Debug)]
+pub struct KeptPacked {
+    /// The part as one zstd frame, made without dictionary.
+    pub frame: Bytes,
+    /// Where it is in the message.
+    pub part: Range<usize>,
+}
+
+impl Whole {
+    /// A message as it is, nothing of it packed.
+    pub fn plain(status: StatusCode, headers: Vec<(HeaderName, HeaderValue)>, body: Bytes) -> Self {
+        Self { status, headers, body, kept: None }
+    }
 }
 
 /// Messages on their way to a client.

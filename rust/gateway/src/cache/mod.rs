@@ -102,6 +102,8 @@ pub(crate) struct Hit {
     pub(crate) raw: Raw,
     /// The result says itself how long it is good.
     pub(crate) timed: bool,
+    /// The result as one zstd frame made without dictionary, where it was kept so.
+    pub(crate) frame: Option<Bytes>,
     pub(crate) level: Level,
     pub(crate) age_ms: u64,
     /// What is left of its time; 0 if it is past it.
@@ -415,7 +417,7 @@ impl Memory {
 
     /// The answer of an entry, if all that it hangs on is as it was.
     fn held(&self, shelf: &Shelf, found: levels::Hit, now_ms: u64) -> Option<Hit> {
-        let levels::Hit { entry, freshness, level, .. } = found;
+        let levels::Hit { entry, freshness, level, frame } = found;
         let head = Head::unpack(&entry.head)?;
         let now = shelf.now(head.scope);
         let of_now = if head.process == self.process {
@@ -429,6 +431,7 @@ impl Memory {
         Some(Hit {
             raw: Raw { era: head.era, info: head.info, result: entry.body },
             timed: head.timed,
+            frame,
             level,
             age_ms: now_ms.saturating_sub(entry.life.created_ms),
             left_ms: entry.life.fresh_until_ms.saturating_sub(now_ms),

@@ -8,6 +8,7 @@
 mod authenticate;
 mod body;
 mod connection;
+mod encoding;
 mod listen;
 mod places;
 mod refuse;

@@ -18,7 +18,7 @@ use http_body::{Frame, SizeHint};
 use omnimind_wire::sse;
 use tokio::sync::watch;
 
-use super::{listen::Entrance, refuse};
+use super::{encoding, listen::Entrance, refuse};
 use crate::{
     config::Edge,
     reply::{Outflow, Outgoing, Reply, Shape, Whole},
@@ -70,12 +70,15 @@ pub(crate) struct Accepts {
     pub(crate) json: bool,
     /// `text/event-stream`.
     pub(crate) stream: bool,
+    /// A body as a zstd frame.
+    pub(crate) zstd: bool,
 }
 
 impl Accepts {
-    /// Reads `Accept`; a client that sends none reads anything.
+    /// Reads `Accept` and `Accept-Encoding`; a client that sends no `Accept` reads anything.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut accepts = Self { json: false, stream: false };
+        let zstd = encoding::accepts_zstd(headers);
+        let mut accepts = Self { json: false, stream: false, zstd };
         let mut any = false;
         for value in headers.get_all(header::ACCEPT) {
             for range in value.to_str().unwrap_or("").split(',') {
@@ -86,7 +89,7 @@ impl Accepts {
                 accepts.stream |= is("text/event-stream") || is("text/*") || is("*/*");
             }
         }
-        if any { accepts } else { Self { json: true, stream: true } }
+        if any { accepts } else { Self { json: true, stream: true, zstd } }
     }
 }
 
@@ -108,7 +111,7 @@ pub(crate) async fn render(reply: Reply, accepts: Accepts, pace: impl FnOnce() -
     match reply {
         Reply::Accepted => status_only(StatusCode::ACCEPTED),
         Reply::Refused { refusal, id } => refuse::render(&refusal, &id),
-        Reply::Whole(whole) => json(whole),
+        Reply::Whole(whole) => json(whole, accepts),
         Reply::Flow { flow, headers, shape } => Box::pin(render_flow(flow, headers, shape, accepts, pace())).await,
     }
 }
@@ -127,26 +130,31 @@ async fn render_flow(
         // Notes have nowhere to go; the answer has.
         while let Some(item) = flow.next().await {
             if let Outgoing::End { status, body } = item {
-                return json(Whole { status, headers, body });
+                return json(Whole::plain(status, headers, body), accepts);
             }
         }
         return status_only(StatusCode::ACCEPTED);
     }
     // A silent call turns into a stream when a keep-alive is due, so that nothing between takes it for dead.
     match tokio::time::timeout(pace.keepalive, flow.next()).await {
-        Ok(Some(Outgoing::End { status, body })) if accepts.json => json(Whole { status, headers, body }),
+        Ok(Some(Outgoing::End { status, body })) if accepts.json => json(Whole::plain(status, headers, body), accepts),
         Ok(Some(first)) => events(Some(first), flow, headers, pace, false),
         Ok(None) => status_only(StatusCode::ACCEPTED),
         Err(_) => events(None, flow, headers, pace, false),
     }
 }
 
-fn json(whole: Whole) -> Response<Body> {
+fn json(whole: Whole, accepts: Accepts) -> Response<Body> {
     let empty = whole.body.is_empty();
-    let mut response = Response::new(Body::whole(whole.body));
+    let packed = if accepts.zstd { encoding::packed(&whole) } else { None };
+    let is_packed = packed.is_some();
+    let mut response = Response::new(Body::whole(packed.unwrap_or(whole.body)));
     *response.status_mut() = whole.status;
     if !empty {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if is_packed {
+        encoding::declare(response.headers_mut());
     }
     response.headers_mut().extend(whole.headers);
     response

@@ -162,9 +162,6 @@ fn not_acceptable(detail: &str) -> Refusal {
 
 /// A body that is no message: the protocol's own error under 400.
 fn malformed_reply(malformed: &Malformed) -> Reply {
-    Reply::Whole(Whole {
-        status: StatusCode::BAD_REQUEST,
-        headers: Vec::new(),
-        body: message::error(b"null", &malformed.rpc_error()),
-    })
+    let body = message::error(b"null", &malformed.rpc_error());
+    Reply::Whole(Whole::plain(StatusCode::BAD_REQUEST, Vec::new(), body))
 }

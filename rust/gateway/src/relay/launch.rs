@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use omnimind_wire::{Reason, Refusal, Request, RpcError};
 
 use super::{
-    Client, Route, ask, dress,
+    Client, Route, Source, ask, dress,
     flight::{Grounded, end, flow, refused, take_off},
     meta::{self, Sent},
 };
@@ -19,7 +19,7 @@ use crate::{
         path::{self, Asked, Course, Errand, Waited, Waiting},
         report::{How, Wish},
     },
-    reply::{Outflow, Outgoing, Reply, Shape, Whole},
+    reply::{KeptPacked, Outflow, Outgoing, Reply, Shape, Whole},
     session::Ticket,
     upstream::Failure,
 };
@@ -53,12 +53,7 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
                 refresh(client, &route, request);
             }
             saw(client, &route, request, &hit.raw.result);
-            let how = hit.how();
-            let result = dress::hit(client, &route.source, &request.method, hit);
-            whole(
-                end(client.era, &request.id_raw, result.map(|result| how.told_to(wish, result))),
-                how.headers_for(wish),
-            )
+            remembered(client, &route.source, request, wish, hit)
         }
         Course::Go(errand) => {
             let launch = Launch { client: client.clone(), route, request: request.clone(), wish };
@@ -70,6 +65,23 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
             Reply::Flow { flow, headers: How::Shared.headers_for(wish), shape: Shape::Call }
         }
     }
+}
+
+/// The answer to a hit. Where its result is as it is kept, and is kept packed, the client may get it so.
+fn remembered(client: &Client, source: &Source, request: &Request, wish: Wish, mut hit: Hit) -> Reply {
+    let how = hit.how();
+    let packed = hit.frame.take().map(|frame| (frame, hit.raw.result.clone()));
+    let result = dress::hit(client, source, &request.method, hit).map(|result| how.told_to(wish, result));
+    let is =
+        |kept: &Bytes| result.as_ref().is_ok_and(|result| std::ptr::eq(&raw const result[..], &raw const kept[..]));
+    let packed = packed.filter(|(_, kept)| is(kept));
+    let mut reply = whole(end(client.era, &request.id_raw, result), how.headers_for(wish));
+    if let (Some((frame, kept)), Reply::Whole(whole)) = (packed, &mut reply) {
+        // A message ends with its result and a brace.
+        let end = whole.body.len().saturating_sub(1);
+        whole.kept = Some(KeptPacked { frame, part: end.saturating_sub(kept.len())..end });
+    }
+    reply
 }
 
 /// Learns from an answer that nothing was sent for.
@@ -94,7 +106,7 @@ fn refresh(client: &Client, route: &Route, request: &Request) {
 /// A last message as a whole answer.
 fn whole(last: Outgoing, headers: Headers) -> Reply {
     match last {
-        Outgoing::End { status, body } => Reply::Whole(Whole { status, headers, body }),
+        Outgoing::End { status, body } => Reply::Whole(Whole::plain(status, headers, body)),
         Outgoing::Message(_) | Outgoing::Event { .. } => Reply::Accepted,
     }
 }
@@ -106,8 +118,7 @@ impl Launch {
         match take_off(&self.client, self.route.clone(), &self.request, errand, self.wish).await {
             Ok(flight) => Reply::Flow { flow: flow(flight), headers, shape: Shape::Call },
             Err(Grounded { stand_in: Some(hit), .. }) => {
-                let headers = hit.how().headers_for(self.wish);
-                whole(self.remembered(hit), headers)
+                remembered(&self.client, &self.route.source, &self.request, self.wish, hit)
             }
             Err(Grounded { failure: Failure::Refused(refusal), .. }) => {
                 Reply::Refused { refusal, id: self.request.id_raw }
@@ -152,11 +163,6 @@ impl Launch {
                 last(self.failed(Refusal::new(Reason::Deadline, "request", detail).into()))
             }
         }
-    }
-
-    fn remembered(&self, hit: Hit) -> Outgoing {
-        let how = hit.how();
-        self.end(how, dress::hit(&self.client, &self.route.source, &self.request.method, hit))
     }
 
     fn failed(&self, failure: Failure) -> Outgoing {

@@ -148,11 +148,9 @@ async fn greet(caller: Caller, request: &Request) -> Reply {
         Err(failure) => Err(failure),
     };
     match (greeted, HeaderValue::from_str(&session.id)) {
-        (Ok(result), Ok(value)) => Reply::Whole(Whole {
-            status: StatusCode::OK,
-            headers: vec![(SESSION, value)],
-            body: message::result(&id, &result),
-        }),
+        (Ok(result), Ok(value)) => {
+            Reply::Whole(Whole::plain(StatusCode::OK, vec![(SESSION, value)], message::result(&id, &result)))
+        }
         (Ok(result), Err(_)) => super::whole(Era::Legacy, &id, Ok(result)),
         (Err(failure), _) => finished(&id, Err(failure)),
     }

@@ -147,7 +147,7 @@ fn whole(era: Era, id: &[u8], outcome: Result<Bytes, RpcError>) -> Reply {
 
 /// One message with its status.
 fn answer(status: StatusCode, body: Bytes) -> Reply {
-    Reply::Whole(Whole { status, headers: Vec::new(), body })
+    Reply::Whole(Whole::plain(status, Vec::new(), body))
 }
 
 /// An error under a status that says something itself (no session, two streams).
