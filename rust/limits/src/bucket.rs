@@ -26,7 +26,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 const TAT_BITS: u32 = 60;
 const TAT_MASK: u64 = (1 << TAT_BITS) - 1;
 /// Instants later than this (18 years after the origin) are taken for this one; it leaves room for any `tau`.
-const HORIZON_NS: u64 = 1 << (TAT_BITS - 1);
+pub(crate) const HORIZON_NS: u64 = 1 << (TAT_BITS - 1);
 
 /// A rate limiter for one key. Shared by reference; every method may be called from any thread.
 ///
@@ -42,7 +42,7 @@ struct Slot([AtomicU64; 4]);
 
 /// The word: generation (which slot holds, and whether a change came between) and TAT.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct State(u64);
+pub(crate) struct State(pub(crate) u64);
 
 impl TokenBucket {
     /// A full bucket.
@@ -160,25 +160,26 @@ impl Slot {
 }
 
 impl State {
+    /// Of the generation the lowest four bits count.
     #[inline]
-    fn new(generation: u64, tat_ns: u64) -> Self {
+    pub(crate) fn new(generation: u64, tat_ns: u64) -> Self {
         Self(generation << TAT_BITS | tat_ns & TAT_MASK)
     }
 
     #[inline]
-    fn generation(self) -> u64 {
+    pub(crate) fn generation(self) -> u64 {
         self.0 >> TAT_BITS
     }
 
     #[inline]
-    fn tat_ns(self) -> u64 {
+    pub(crate) fn tat_ns(self) -> u64 {
         self.0 & TAT_MASK
     }
 }
 
 /// The GCRA decision: the new TAT, or the refusal.
 #[inline]
-fn arrive(tat_ns: u64, now_ns: u64, quota: &Quota, cost: Cost) -> Result<u64, Refusal> {
+pub(crate) fn arrive(tat_ns: u64, now_ns: u64, quota: &Quota, cost: Cost) -> Result<u64, Refusal> {
     let increment_ns = cost.increment_ns(quota).ok_or(Refusal::TooLarge { burst: quota.burst() })?;
     let next_ns = tat_ns.max(now_ns) + increment_ns;
     let conforming_until_ns = now_ns + quota.burst_tolerance_ns();
@@ -197,8 +198,9 @@ fn carry_over(tat_ns: u64, now_ns: u64, old: &Quota, new: &Quota) -> u64 {
     now_ns + scaled_ns
 }
 
+/// The instant as a number, not later than the horizon.
 #[inline]
-fn since_origin_ns(now: Duration) -> u64 {
+pub(crate) fn since_origin_ns(now: Duration) -> u64 {
     let ns = now.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(now.subsec_nanos()));
     ns.min(HORIZON_NS)
 }

@@ -11,11 +11,13 @@ mod health;
 pub mod limiter;
 pub mod queue;
 mod quota;
+mod rate;
 mod refusal;
 mod slab;
 mod sync;
 
 pub use bucket::TokenBucket;
 pub use health::{CpuTimes, Health, Pressure, Share};
-pub use quota::{Cost, InvalidCost, InvalidQuota, Quota};
+pub use quota::{Cost, InvalidCost, InvalidQuota, Quota, Rate};
+pub use rate::{Admission, Call, Key, Keyed, Keys, Quotas, RateRefusal, Scope};
 pub use refusal::Refusal;

@@ -11,6 +11,10 @@ use std::fmt;
 const LONGEST_NS: f64 = 288_230_376_151_711_744.0; // 2^58
 const NS_PER_S: f64 = 1e9;
 
+/// Tokens a second: above 0, at most 1e9.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Rate(f64);
+
 /// A rate and a burst: `per_s` tokens come back each second, a full bucket holds `burst`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quota {
@@ -31,12 +35,23 @@ pub enum InvalidQuota {
     TooSlow,
 }
 
+impl Rate {
+    /// A rate of `per_s` tokens a second.
+    pub fn new(per_s: f64) -> Result<Self, InvalidQuota> {
+        if per_s > 0.0 && per_s <= NS_PER_S { Ok(Self(per_s)) } else { Err(InvalidQuota::Rate(per_s)) }
+    }
+
+    /// Tokens that come back each second.
+    #[inline]
+    pub fn per_s(self) -> f64 {
+        self.0
+    }
+}
+
 impl Quota {
     /// A quota of `per_s` tokens a second and at most `burst` tokens at once.
     pub fn new(per_s: f64, burst: f64) -> Result<Self, InvalidQuota> {
-        if !(per_s > 0.0 && per_s <= NS_PER_S) {
-            return Err(InvalidQuota::Rate(per_s));
-        }
+        Rate::new(per_s)?;
         if !(burst > 0.0 && burst.is_finite()) {
             return Err(InvalidQuota::Burst(burst));
         }
