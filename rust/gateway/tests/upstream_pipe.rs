@@ -98,7 +98,7 @@ async fn a_stranger_of_one_era_is_bridged_to_by_whoever_asks() {
 
 #[tokio::test]
 async fn a_socket_path_longer_than_an_address_is_reached() {
-    let double = serve_in(&folder(180), true, Speaks::Both, echo);
+    let double = serve_in(folder(180), true, Speaks::Both, echo);
     assert!(double.path.as_os_str().len() > 180);
     let lease = shared(&worker(&double), "w", "ann", Era::Modern).await.unwrap();
     assert_eq!(result(lease.call(tool("1", &json!({"arguments": {"b": 2}})))).await, json!({"b": 2}));
@@ -362,8 +362,8 @@ async fn a_slow_reader_holds_up_nobody_and_is_ended_when_too_much_waits() {
 
 #[tokio::test]
 async fn a_server_that_stops_reading_holds_its_callers_not_our_memory() {
-    let listener = folder(1);
-    let path = listener.join("s.sock");
+    let folder = folder(1);
+    let path = folder.join("s.sock");
     let bound = tokio::net::UnixListener::bind(&path).unwrap();
     let (fleet, _) =
         fleet(&json!([{"name": "w", "kind": "worker", "tier": "high", "sessions": "shared", "first_party": true}]));
@@ -394,7 +394,6 @@ async fn a_server_that_stops_reading_holds_its_callers_not_our_memory() {
     let Event::End(outcome) = next(&mut last).await else { panic!("nothing can come but the end") };
     assert_eq!(refusal(outcome).reason, Reason::UpstreamTimeout);
     drop(calls);
-    std::fs::remove_dir_all(listener).unwrap();
 }
 
 #[tokio::test]

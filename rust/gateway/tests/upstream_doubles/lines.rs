@@ -63,13 +63,12 @@ pub(crate) struct Double {
     /// Connections so far.
     pub(crate) connections: Arc<AtomicUsize>,
     task: AbortHandle,
-    folder: PathBuf,
+    _folder: Folder,
 }
 
 impl Drop for Double {
     fn drop(&mut self) {
         self.task.abort();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -96,31 +95,52 @@ impl Speaks {
     }
 }
 
-/// A folder of its own for a test.
-pub(crate) fn folder(depth: usize) -> PathBuf {
+/// A folder of its own for a test, which goes with its owner.
+pub(crate) struct Folder {
+    /// The one in the system's place for such things.
+    top: PathBuf,
+    path: PathBuf,
+}
+
+impl std::ops::Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.top);
+    }
+}
+
+/// A folder whose own name is so long.
+pub(crate) fn folder(length: usize) -> Folder {
     static SERIAL: AtomicUsize = AtomicUsize::new(0);
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let mut folder = std::env::temp_dir().join(format!("omnimind-upstream-{}-{serial}", std::process::id()));
-    folder.push("d".repeat(depth.max(1)));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+    let top = std::env::temp_dir().join(format!("omnimind-upstream-{}-{serial}", std::process::id()));
+    let path = top.join("d".repeat(length.max(1)));
+    std::fs::create_dir_all(&path).unwrap();
+    Folder { top, path }
 }
 
 /// Starts a server that answers greetings itself and hands everything else to `handle`.
 pub(crate) fn serve(keyed: bool, speaks: Speaks, handle: impl Fn(Value, Line) + Send + Sync + 'static) -> Double {
-    serve_in(&folder(1), keyed, speaks, handle)
+    serve_in(folder(1), keyed, speaks, handle)
 }
 
 /// As [`serve`], in this folder.
 pub(crate) fn serve_in(
-    folder: &Path,
+    folder: Folder,
     keyed: bool,
     speaks: Speaks,
     handle: impl Fn(Value, Line) + Send + Sync + 'static,
 ) -> Double {
     let path = folder.join("s.sock");
     // Bound by a short name: the folder may be deeper than an address is long.
-    let open = std::fs::File::open(folder).unwrap();
+    let open = std::fs::File::open(&*folder).unwrap();
     let short = format!("/proc/self/fd/{}/s.sock", std::os::fd::AsRawFd::as_raw_fd(&open));
     let listener = UnixListener::bind(short).unwrap();
     let (heard, keys, connections) = (Heard::default(), Arc::default(), Arc::<AtomicUsize>::default());
@@ -145,7 +165,7 @@ pub(crate) fn serve_in(
             }
         })
     };
-    Double { path, heard, keys, connections, task: task.abort_handle(), folder: folder.to_path_buf() }
+    Double { path, heard, keys, connections, task: task.abort_handle(), _folder: folder }
 }
 
 /// Serves one byte stream until it ends.
