@@ -16,10 +16,15 @@ use omnimind_gateway::Gateway;
 
 /// A gateway on a free port.
 fn gateway() -> (Gateway, SocketAddr) {
+    opened_as("gateway")
+}
+
+/// A gateway on a free port that is the door of this name.
+fn opened_as(door: &str) -> (Gateway, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let start = format!(
-        r#"{{"epoch":1,"listeners":[{{"name":"gateway","address":"{address}"}}],"snapshot":{{"version":"0.0.0",
+        r#"{{"epoch":1,"listeners":[{{"name":"{door}","address":"{address}"}}],"snapshot":{{"version":"0.0.0",
             "state_dir":"/nonexistent","keys":["{}"],"auth":{{"required":false}},"servers":[]}}}}"#,
         "0".repeat(64)
     );
@@ -49,6 +54,20 @@ async fn http2_with_prior_knowledge_is_served_many_streams_at_a_time() {
     drop(sender);
     tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(5))).await.unwrap();
     assert!(driver.await.unwrap().is_ok());
+}
+
+/// A server that is served alone has no port but its own.
+#[tokio::test]
+async fn a_servers_own_door_has_the_figures_too() {
+    let (gateway, address) = opened_as("thinking");
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let response = sender.send_request(request(address, "/metrics")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(text.windows(20).any(|window| window == b"omnimind_cache_bytes"), "{text:?}");
+    tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(5))).await.unwrap();
 }
 
 #[tokio::test]

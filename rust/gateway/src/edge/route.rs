@@ -40,7 +40,8 @@ pub(crate) fn find(snapshot: &Snapshot, door: &Door, path: &str) -> Place {
     match (door, path) {
         (_, "/healthz") => Place::Alive,
         (_, "/readyz") => Place::Ready,
-        (Door::Gateway, "/metrics") => Place::Metrics,
+        // At every door, since a server that is served alone has no other.
+        (_, "/metrics") => Place::Metrics,
         (Door::Gateway, "/mcp") => Place::Mcp(Target::All),
         (Door::Server(name), "/mcp") => one(snapshot, name),
         (Door::Gateway, _) => match path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp")) {
