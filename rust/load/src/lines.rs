@@ -76,7 +76,7 @@ impl Link {
             all_sent: Cell::new(false),
         });
         let Self { reader, writer, bytes } = self;
-        let reading = tokio::task::spawn_local(read(Rc::clone(&share), Rc::clone(&table), reader, bytes));
+        let mut reading = tokio::task::spawn_local(read(Rc::clone(&share), Rc::clone(&table), reader, bytes));
         let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&share), Rc::clone(&table)));
         let writer = write(&share, &table, writer).await;
         table.all_sent.set(true);
@@ -85,8 +85,12 @@ impl Link {
         }
         drop(writer);
         // A short look at the open pipe shows answers that come twice.
-        let _ = tokio::time::timeout(Duration::from_millis(20), reading).await;
-        sweeping.abort();
+        let _ = tokio::time::timeout(Duration::from_millis(20), &mut reading).await;
+        // What they share is counted when they are gone, also where the other side is slow to close.
+        for task in [reading, sweeping] {
+            task.abort();
+            let _ = task.await;
+        }
     }
 }
 
