@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use omnimind_limits::{Admission, Call, Cost, Keyed, Keys, Quota, Quotas, TokenBucket};
+use omnimind_limits::rate::{Admission, Call, Keyed, Keys, Quotas};
+use omnimind_limits::{Cost, Quota, TokenBucket};
 
 fn bucket(per_s: f64, burst: f64) -> TokenBucket {
     TokenBucket::new(Quota::new(per_s, burst).unwrap())

@@ -50,6 +50,11 @@ impl Share {
         Self::new(f64::from(percent) / 100.0)
     }
 
+    /// The share nearest to `part`, which must be a number.
+    pub(crate) fn clamped(part: f64) -> Self {
+        Self(part.clamp(0.0, 1.0))
+    }
+
     /// The share as a number between 0 and 1.
     #[inline]
     pub fn get(self) -> f64 {

@@ -41,6 +41,11 @@ impl Rate {
         if per_s > 0.0 && per_s <= NS_PER_S { Ok(Self(per_s)) } else { Err(InvalidQuota::Rate(per_s)) }
     }
 
+    /// The rate nearest to `per_s`, which must be a number.
+    pub(crate) fn clamped(per_s: f64) -> Self {
+        Self(per_s.clamp(f64::MIN_POSITIVE, NS_PER_S))
+    }
+
     /// Tokens that come back each second.
     #[inline]
     pub fn per_s(self) -> f64 {

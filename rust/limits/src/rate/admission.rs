@@ -14,6 +14,7 @@ use super::key::{Key, Keys};
 use super::keyed::{Keyed, Offer};
 use super::pace::{Bend, Pace};
 use crate::bucket::since_origin_ns;
+use crate::health::Share;
 use crate::quota::{Cost, Quota, Rate};
 use crate::refusal::Refusal;
 
@@ -92,9 +93,10 @@ impl Admission {
         Ok(())
     }
 
-    /// From the instant `now` every bucket fills at `rate / normal` times its quota. The debts stay.
-    pub fn set_pace(&self, rate: Rate, normal: Rate, now: Duration) {
-        self.pace.set(rate.per_s() / normal.per_s(), now);
+    /// From the instant `now` every bucket fills at `rate / normal` times its quota, and of that the part that the
+    /// brake leaves. One store; bursts and debts stay.
+    pub fn set_pace(&self, rate: Rate, normal: Rate, left: Share, now: Duration) {
+        self.pace.set(rate.per_s() / normal.per_s() * left.get(), now);
     }
 
     /// The keys and quotas of the levels that have one. Only names that count are digested.

@@ -118,6 +118,8 @@ fn only_what_is_known_on_both_sides_can_be_exceeded() {
 }
 
 proptest! {
+    #![proptest_config(crate::histories())]
+
     #[test]
     fn no_text_makes_a_parser_fail_or_a_share_leave_its_bounds(
         texts in prop::array::uniform2(prop_oneof![

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use omnimind_limits::{Cost, Key, Keyed, Keys, Quota, Refusal};
+use omnimind_limits::rate::{Key, Keyed, Keys};
+use omnimind_limits::{Cost, Quota, Refusal, TokenBucket};
 use proptest::prelude::*;
 
 const fn ms(ms: u64) -> Duration {
@@ -131,6 +132,8 @@ fn eight_threads_on_one_new_key_get_its_burst_and_not_one_more() {
 }
 
 proptest! {
+    #![proptest_config(crate::histories())]
+
     /// Few places, many keys, calls of all weights: keys come, go, share the overflow and return.
     #[test]
     fn no_key_is_ever_admitted_more_than_rate_times_time_plus_burst(
@@ -162,7 +165,7 @@ proptest! {
     ) {
         let (keys, table, quota) = (Keys::new(), Keyed::new(1024), quota(per_s, burst));
         let all = many(&keys, 20);
-        let alone: Vec<_> = all.iter().map(|_| omnimind_limits::TokenBucket::new(quota)).collect();
+        let alone: Vec<_> = all.iter().map(|_| TokenBucket::new(quota)).collect();
         let mut now_ns = 0;
         for (which, tokens, after_ns) in calls {
             now_ns += after_ns;
