@@ -4,6 +4,10 @@
 
 #[path = "../src/bucket.rs"]
 mod bucket;
+#[path = "../src/rate/key.rs"]
+mod key;
+#[path = "../src/rate/place.rs"]
+mod place;
 #[path = "../src/quota.rs"]
 mod quota;
 #[path = "../src/refusal.rs"]
@@ -54,6 +58,7 @@ use std::time::Duration;
 
 use bucket::TokenBucket;
 use loom::sync::Arc;
+use loom::sync::atomic::Ordering;
 use quota::{Cost, Quota};
 use refusal::Refusal;
 
@@ -108,5 +113,52 @@ fn a_reader_sees_a_quota_whole_across_two_changes() {
         let seen = bucket.quota();
         assert!((seen.per_s() - seen.burst()).abs() < f64::EPSILON, "torn: {seen:?}");
         changer.join().unwrap();
+    });
+}
+
+/// Moves the word by a second, as a taker of `key` does; the instant it is then in debt until.
+fn take_from(place: &place::Place, key: key::Key, now_ns: u64) -> Option<u64> {
+    let seen = place.held_by(key)?;
+    let next = bucket::State::new(seen.generation(), seen.tat_ns().max(now_ns) + 1_000_000_000);
+    let swapped = place.word().compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Acquire);
+    swapped.ok().map(|_| next.tat_ns())
+}
+
+#[test]
+fn a_place_changes_hands_before_it_is_taken_from_or_not_at_all() {
+    explore(|| {
+        let [old, new] = ["old", "new"].map(|name| key::Keys::new().of(name));
+        let place = Arc::new(place::Place::vacant());
+        assert!(place.change_hands(old, 1, |_| 0).is_some());
+        let other = Arc::clone(&place);
+        let comer = loom::thread::spawn(move || {
+            let came = other.change_hands(new, 2, |debt_ns| debt_ns).is_some();
+            (came, take_from(&other, new, 2).is_some())
+        });
+        let taken = take_from(&place, old, 2);
+        let (came, took) = comer.join().unwrap();
+        assert!(!(came && taken.is_some()), "the new holder pays for the old one");
+        assert_eq!(came, took);
+        assert_eq!(
+            place.held_by(if came { new } else { old }).is_some_and(|seen| seen.tat_ns() > 2),
+            came || taken.is_some()
+        );
+    });
+}
+
+#[test]
+fn a_place_that_went_to_another_and_came_back_is_not_taken_from_as_it_was() {
+    explore(|| {
+        let [old, new] = ["old", "new"].map(|name| key::Keys::new().of(name));
+        let place = Arc::new(place::Place::vacant());
+        assert!(place.change_hands(old, 1, |_| 0).is_some());
+        let other = Arc::clone(&place);
+        let comer = loom::thread::spawn(move || {
+            other.change_hands(new, 2, |_| 0).is_some() && other.change_hands(old, 2, |_| 2).is_some()
+        });
+        let taken = take_from(&place, old, 1);
+        let back = comer.join().unwrap();
+        let debt_ns = place.held_by(old).map(bucket::State::tat_ns);
+        assert!(debt_ns.is_some_and(|debt_ns| !back || debt_ns == taken.map_or(2, |_| 1_000_000_002)));
     });
 }

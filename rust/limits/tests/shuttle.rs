@@ -1,10 +1,16 @@
 //! The cell under a scheduler that tries many interleavings: the source of `bucket.rs`, built on shuttle's atomics.
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, unused_imports)]
 
 #[path = "../src/bucket.rs"]
 mod bucket;
+#[path = "../src/health.rs"]
+mod health;
+#[path = "rate/shuttled.rs"]
+mod keyed;
 #[path = "../src/quota.rs"]
 mod quota;
+#[path = "../src/rate/mod.rs"]
+mod rate;
 #[path = "../src/refusal.rs"]
 mod refusal;
 mod sync {

@@ -18,22 +18,19 @@
 //! Why no map of locked cells: a lock, a count of references and a pointer for each of three levels cost more than the
 //! decision. Why no sweeper: each new key clears the place it needs, and no more.
 //!
-//! How a place changes hands: the tag is cleared, the word moved to a new generation, the new tag set. A taker reads
-//! the word and then the tag once more, so a taker of the old key has either moved the word first (the place is not
-//! idle then) or fails its swap. The generation also moves on when an idle bucket starts again: what was taken before
-//! has come back by then, and giving it back as well would grant it twice.
+//! The generation in a word moves on when the place changes hands (see `place.rs`), and when an idle bucket starts
+//! again: what was taken before has come back by then, and giving it back as well would grant it twice.
 
 use std::time::Duration;
 
 use super::key::Key;
+use super::place::Place;
 use crate::bucket::{State, arrive, since_origin_ns};
 use crate::quota::{Cost, Quota};
 use crate::refusal::Refusal;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 const WAYS: usize = 8;
-/// The tag of a place nobody holds.
-const VACANT: u64 = 0;
 
 /// Token buckets by [`Key`]. Shared by reference; every method may be called from any thread.
 ///
@@ -47,13 +44,7 @@ pub struct Keyed {
 
 /// Eight places: two cache lines.
 #[repr(align(128))]
-struct Set {
-    tags: [AtomicU64; WAYS],
-    words: [AtomicU64; WAYS],
-}
-
-/// Tag and word.
-type Place<'a> = (&'a AtomicU64, &'a AtomicU64);
+struct Set([Place; WAYS]);
 
 /// A decision not yet made true: the cell as it was seen, and as it shall be.
 #[must_use]
@@ -68,7 +59,11 @@ impl Keyed {
     /// A table with room for `keys` keys at the least. Takes 16 bytes for each, now.
     pub fn new(keys: usize) -> Self {
         let sets = keys.div_ceil(WAYS).max(1).checked_next_power_of_two().unwrap_or(1);
-        Self { sets: (0..sets).map(|_| Set::vacant()).collect(), overflow: AtomicU64::new(0), arriving: Mutex::new(()) }
+        Self {
+            sets: (0..sets).map(|_| Set(std::array::from_fn(|_| Place::vacant()))).collect(),
+            overflow: AtomicU64::new(0),
+            arriving: Mutex::new(()),
+        }
     }
 
     /// Takes `cost` tokens from the bucket of `key` at the instant `now`, or says why not.
@@ -103,64 +98,41 @@ impl Keyed {
     /// The word of the key's own place.
     #[inline]
     fn find(&self, key: Key) -> Option<(&AtomicU64, State)> {
-        for set in self.sets_of(key) {
-            for (tag, word) in set.tags.iter().zip(&set.words) {
-                if tag.load(Ordering::Relaxed) == key.tag() {
-                    let seen = State(word.load(Ordering::Acquire));
-                    if tag.load(Ordering::Acquire) == key.tag() {
-                        return Some((word, seen));
-                    }
+        for Set(places) in self.sets_of(key) {
+            for place in places {
+                if let Some(seen) = place.held_by(key) {
+                    return Some((place.word(), seen));
                 }
             }
         }
         None
     }
 
-    /// A place for a key that has none, or the overflow cell. Of its debt there no more than `most_ns` can be the key's.
+    /// A place for a key that has none, or the overflow cell. Of the debt there no more than `most_ns` can be the key's.
     #[cold]
     fn settle(&self, key: Key, now_ns: u64, most_ns: u64) -> (&AtomicU64, State) {
         let _turn = self.arriving.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(found) = self.find(key) {
             return found;
         }
-        while let Some((tag, word)) = self.idle_place(key, now_ns) {
-            if let Some(seen) = self.claim(key, (tag, word), now_ns, most_ns) {
-                return (word, seen);
+        while let Some(place) = self.idle_place(key, now_ns) {
+            let debt_of = |evicted_ns| self.leave_overflow(evicted_ns).min(most_ns);
+            if let Some(seen) = place.change_hands(key, now_ns, debt_of) {
+                return (place.word(), seen);
             }
         }
         (&self.overflow, State(self.overflow.load(Ordering::Acquire)))
     }
 
     /// The place idle for longest, in the set with more idle ones.
-    fn idle_place(&self, key: Key, now_ns: u64) -> Option<Place<'_>> {
-        let by_set = self.sets_of(key).map(|set| {
-            let tats = set.words.each_ref().map(|word| State(word.load(Ordering::Acquire)).tat_ns());
+    fn idle_place(&self, key: Key, now_ns: u64) -> Option<&Place> {
+        let by_set = self.sets_of(key).map(|Set(places)| {
+            let tats = places.each_ref().map(|place| place.state().tat_ns());
             let idle = tats.iter().filter(|&&tat_ns| tat_ns <= now_ns).count();
-            (idle, set.tags.iter().zip(&set.words).zip(tats).min_by_key(|&(_, tat_ns)| tat_ns))
+            (idle, places.iter().zip(tats).min_by_key(|&(_, tat_ns)| tat_ns))
         });
         let (idle, place) = by_set.into_iter().max_by_key(|&(idle, _)| idle)?;
         if idle == 0 { None } else { place.map(|(place, _)| place) }
-    }
-
-    /// Gives an idle place to `key`; `None` if it was used meanwhile. Only with the lock held.
-    fn claim(&self, key: Key, (tag, word): Place<'_>, now_ns: u64, most_ns: u64) -> Option<State> {
-        let before = tag.load(Ordering::Acquire);
-        tag.store(VACANT, Ordering::Release);
-        let mut seen = State(word.load(Ordering::Acquire));
-        loop {
-            if seen.tat_ns() > now_ns {
-                tag.store(before, Ordering::Release);
-                return None;
-            }
-            let next = State::new(seen.generation() + 1, self.leave_overflow(seen.tat_ns()).min(most_ns));
-            match word.compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => {
-                    tag.store(key.tag(), Ordering::Release);
-                    return Some(next);
-                }
-                Err(actual) => seen = State(actual),
-            }
-        }
     }
 
     /// The debt a key must bring to its own place. A new generation makes those fail that are about to take from the
@@ -188,15 +160,6 @@ impl Keyed {
 impl std::fmt::Debug for Keyed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keyed").field("places", &(self.sets.len() * WAYS)).finish_non_exhaustive()
-    }
-}
-
-impl Set {
-    fn vacant() -> Self {
-        Self {
-            tags: std::array::from_fn(|_| AtomicU64::new(VACANT)),
-            words: std::array::from_fn(|_| AtomicU64::new(0)),
-        }
     }
 }
 

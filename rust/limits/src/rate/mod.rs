@@ -11,6 +11,7 @@ mod cpu_step;
 mod key;
 mod keyed;
 mod pace;
+mod place;
 mod policy;
 
 pub use admission::{Admission, Call, Quotas, RateRefusal, Scope};
