@@ -14,7 +14,7 @@ from omnimind.cli import fleet as control
 from tests.chaos.test_kills_under_load import listing
 from tests.fleet import Fleet, wait_until
 
-KILLS = 30 if os.environ.get("OMNIMIND_FULL") else 4
+KILLS = 30 if os.environ.get("OMNIMIND_FULL") else 2
 NEVER_PARKED = {"restart": {"max_attempts": 1000, "backoff_max_ms": 0}}
 
 

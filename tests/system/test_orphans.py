@@ -25,7 +25,7 @@ from tests.system.leftovers import SHAPES, Processes, decoy_command, end, fleet_
 GONE_S = 2.0
 STOP_S = 20.0
 BACK_S = 30.0
-KILLS = 50 if os.environ.get("OMNIMIND_FULL") else 5
+KILLS = 50 if os.environ.get("OMNIMIND_FULL") else 2
 SIGNALS = [signal.SIGTERM, signal.SIGKILL]
 
 

@@ -78,7 +78,8 @@ def test_the_worker_socket_opens_with_the_key_of_the_unit_and_with_no_other(serv
 
     async def knock(opening: bytes) -> bytes:
         reader, writer = await asyncio.open_unix_connection(path)
-        writer.write(opening + b"\n" + b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+        # Longer than a key and its end, so that it is not waited for more of one.
+        writer.write(opening + b"\n" + b'{"jsonrpc":"2.0","id":"%s","method":"ping"}\n' % (b"x" * 64))
         try:
             return await asyncio.wait_for(reader.read(1), 10)
         except ConnectionError:

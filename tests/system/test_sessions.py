@@ -15,7 +15,7 @@ import pytest
 
 from tests.fleet import Fleet, wait_until
 
-SESSIONS = 10_000 if os.environ.get("OMNIMIND_FULL") else 2_000
+SESSIONS = 10_000 if os.environ.get("OMNIMIND_FULL") else 1_000
 MOST_BYTES = 8 * 1024
 INITIALIZE = {
     "jsonrpc": "2.0",
