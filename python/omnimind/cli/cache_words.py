@@ -66,7 +66,12 @@ def _ahead(level: Mapping[str, Any]) -> str:
 
 def _alike(tools: list[Mapping[str, Any]]) -> str:
     served, checked, wrong = (sum(tool[key] for tool in tools) for key in ("served", "checked", "wrong"))
-    return f"{len(tools)} tools; answered {served}, compared with the real tool {checked}, of these different {wrong}"
+    said = f"{len(tools)} tools; answered {served}, compared with the real tool {checked}, of these different {wrong}"
+    if not served:
+        return said
+    worst = max((tool for tool in tools if tool["served"]), key=lambda tool: float(tool["false_upper"]))
+    bound = f"{100 * worst['false_upper']:.2g} %"
+    return f"{said}; wrong answers of {worst['server']} {worst['tool']} are at most {bound} (95 % sure)"
 
 
 def verdict(found: Mapping[str, Any]) -> str:

@@ -95,12 +95,17 @@ def test_stats_are_two_tables_and_the_reasons(fleet: FakeFleet, argv: list[str],
 
 
 def test_the_semantic_level_says_how_often_it_was_right(fleet: FakeFleet, capsys: Capture) -> None:
-    tools = [{"served": 7, "checked": 5, "right": 4, "wrong": 1}, {"served": 1, "checked": 1, "wrong": 0}]
+    tools = [
+        {"server": "git", "tool": "ask", "served": 7, "checked": 5, "wrong": 1, "false_upper": 0.0042},
+        {"server": "git", "tool": "find", "served": 1, "checked": 1, "wrong": 0, "false_upper": 0.001},
+        {"server": "git", "tool": "other", "served": 0, "checked": 0, "wrong": 0, "false_upper": 1.0},
+    ]
     levels = {**STATS["levels"], "semantic": {"entries": 12, "bytes": 3000, "tools": tools}}
     fleet.answer = lambda _: {**STATS, "levels": levels, "units": ["git"]}
     assert cli.main(["cache"]) == Exit.OK
     out = capsys.readouterr().out
-    assert "2 tools; answered 8, compared with the real tool 6, of these different 1" in out
+    assert "3 tools; answered 8, compared with the real tool 6, of these different 1" in out
+    assert "wrong answers of git ask are at most 0.42 % (95 % sure)" in out
     assert out.endswith("at their own ports units of systemd answer, with caches of their own: git\n")
 
 

@@ -5,7 +5,7 @@
 //! in the scope, with the generation. Encoding happens on a thread that may wait; without an encoder the
 //! level is off.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use omnimind_cache::{
     Key, Life,
@@ -24,6 +24,8 @@ use serde::Deserialize;
 use super::{Hit, Memory, Shelf, key, path::Asked};
 use crate::{config::ToolCache, relay::Word};
 
+/// Most tools whose names are remembered; a tool that is described anew is another.
+const MOST_NAMES: usize = 1_024;
 /// Memory for texts and their vectors.
 const MOST_BYTES: usize = 16 << 20;
 
@@ -40,6 +42,15 @@ pub struct EncoderFiles {
 pub(super) struct Meaning {
     semantic: Semantic,
     encoder: Mutex<Encoding>,
+    /// Server and tool, for people who look at what was learned.
+    names: Mutex<HashMap<ToolId, Name>>,
+}
+
+/// A tool and its server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Name {
+    pub(super) server: String,
+    pub(super) tool: String,
 }
 
 /// The encoder, which is opened when the first text comes.
@@ -76,7 +87,11 @@ impl Meaning {
             Ok(files) => Encoding::Unopened(files),
             Err(why) => Encoding::Off(why.into()),
         };
-        Self { semantic: Semantic::new(SemanticLimits { max_bytes: MOST_BYTES }), encoder: Mutex::new(encoder) }
+        Self {
+            semantic: Semantic::new(SemanticLimits { max_bytes: MOST_BYTES }),
+            encoder: Mutex::new(encoder),
+            names: Mutex::default(),
+        }
     }
 
     /// Why it is off; none if it is on.
@@ -89,6 +104,18 @@ impl Meaning {
 
     pub(super) fn stats(&self) -> SemanticStats {
         self.semantic.stats()
+    }
+
+    fn call(&self, tool: ToolId, server: &str, name: String) {
+        let mut names = self.names.lock();
+        if names.len() < MOST_NAMES || names.contains_key(&tool) {
+            names.entry(tool).or_insert_with(|| Name { server: server.to_owned(), tool: name });
+        }
+    }
+
+    /// What a tool of the statistics is called.
+    pub(super) fn name(&self, tool: ToolId) -> Name {
+        self.names.lock().get(&tool).cloned().unwrap_or_default()
     }
 
     /// Blocks for some tens of milliseconds the first time.
@@ -131,12 +158,13 @@ impl Memory {
         word: Word,
         began: u64,
     ) -> Meant {
-        let Some((argument, text)) = question(asked, shelf) else { return Meant::Nothing };
+        let Some((name, argument, text)) = question(asked, shelf) else { return Meant::Nothing };
         if self.meaning.off().is_some() {
             return Meant::Nothing;
         }
         let Some(scope) = self.scope(asked, shelf, argument, word, began) else { return Meant::Nothing };
         let tool = tool_id(shelf, word);
+        self.meaning.call(tool, &shelf.spec.name, name);
         let (memory, asked_text) = (Arc::clone(self), text.clone());
         let encoded = tokio::task::spawn_blocking(move || memory.meaning.encode(&asked_text)).await;
         let Some(vector) = encoded.ok().flatten() else { return Meant::Nothing };
@@ -169,15 +197,15 @@ impl Memory {
     }
 }
 
-/// The text of a call whose tool has a free-text argument, and that argument's name.
-fn question<'a>(asked: &Asked<'_>, shelf: &'a Shelf) -> Option<(&'a str, String)> {
+/// The tool of a call that has a free-text argument, that argument's name, and the text.
+fn question<'a>(asked: &Asked<'_>, shelf: &'a Shelf) -> Option<(String, &'a str, String)> {
     if shelf.spec.cache.tools.is_empty() {
         return None;
     }
     let tool = find(asked.params, &["name"]).ok().flatten().and_then(as_str)?;
     let argument = shelf.spec.cache.tools.get(&*tool).and_then(|tool: &ToolCache| tool.semantic.as_deref())?;
     let text = find(asked.params, &["arguments", argument]).ok().flatten().and_then(as_str)?;
-    Some((argument, text.into_owned()))
+    Some((tool.into_owned(), argument, text.into_owned()))
 }
 
 fn tool_id(shelf: &Shelf, word: Word) -> ToolId {

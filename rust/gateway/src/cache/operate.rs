@@ -75,7 +75,10 @@ impl Memory {
             .tools
             .iter()
             .map(|tool| {
+                let name = self.meaning.name(tool.tool);
                 json!({
+                    "server": name.server,
+                    "tool": name.tool,
                     "served": tool.counts.served,
                     "checked": tool.counts.checked,
                     "right": tool.counts.right,
