@@ -225,7 +225,7 @@ impl<N: Clone + Eq + Hash, T> Queue<N, T> {
     }
 
     fn admit(&mut self, call: &Call<N>, payload: T, pace: Pace, gives_up_ns: u64, now_ns: u64) -> WaitId {
-        let tenant = self.tenants.joins(&call.tenant, call.weight);
+        let tenant = self.tenants.known(&call.tenant);
         let key = self.entries.insert(Entry {
             payload,
             tenant,
@@ -236,9 +236,8 @@ impl<N: Clone + Eq + Hash, T> Queue<N, T> {
             older: None,
             newer: None,
         });
-        if let Some(lane) = self.tenants.get_mut(tenant).and_then(|tenant| tenant.lanes.get_mut(call.class.rank())) {
-            lane.push(&mut self.entries, key, now_ns);
-        }
+        let entries = &mut self.entries;
+        self.tenants.joins(tenant, call.weight, call.class, |lane| lane.push(entries, key, now_ns));
         self.ends.insert((gives_up_ns, key));
         if let Some(len) = self.lengths.get_mut(call.class.rank()) {
             *len = len.saturating_add(1);
@@ -260,12 +259,8 @@ impl<N: Clone + Eq + Hash, T> Queue<N, T> {
         if let Some(len) = self.lengths.get_mut(entry.class.rank()) {
             *len = len.saturating_sub(1);
         }
-        if let Some(lane) =
-            self.tenants.get_mut(entry.tenant).and_then(|tenant| tenant.lanes.get_mut(entry.class.rank()))
-        {
-            lane.unlink(&mut self.entries, &entry);
-        }
-        self.tenants.leaves(entry.tenant, started.then_some(entry.cost_ns));
+        let (entries, cost_ns) = (&mut self.entries, started.then_some(entry.cost_ns));
+        self.tenants.leaves(entry.tenant, entry.class, cost_ns, |lane| lane.unlink(entries, &entry));
         Some(entry)
     }
 
