@@ -26,7 +26,7 @@ const STEEPEST: f64 = 0.5;
 /// How much of the way to what a window asks for is gone.
 const SMOOTHING: f64 = 0.5;
 /// The weight of one calm call in its baseline.
-const LEARNING: f64 = 0.01;
+const LEARNING: f64 = 0.02;
 /// A baseline is believed from so many calm calls on; before, any call must do.
 const BELIEVED: u32 = 10;
 /// Calm calls that a dip waits for.
@@ -85,9 +85,10 @@ impl Gradient {
         }
     }
 
-    /// Up to so many calls in flight are calm.
+    /// Up to so many calls in flight are calm; a dip goes down to it, below the least limit too, or a server that has
+    /// become slower for good would be measured by what it was for ever.
     fn half(&self) -> u32 {
-        whole(self.bounds.clamp(self.limit / 2.0))
+        whole(self.limit / 2.0).max(1)
     }
 
     fn turn(&mut self, busy_for: f64, dropped: f64) {
