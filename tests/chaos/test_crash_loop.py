@@ -19,7 +19,7 @@ WAYS = ("at-once", "after-1-s", "import")
 GOOD = ("thinking", "echo")
 ATTEMPTS = 3
 WINDOW_S = 60.0
-WATCH_S = 75.0 if FULL else 8.0
+WATCH_S = 75.0 if FULL else 4.0
 CPU_SHARE = 0.01
 INTERPRETER_S = 0.5
 """A start is noted by the process itself, so the first of a window may be noted that much too late."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.storm import Storm
 
-KILLS = 25
+KILLS = 14
 
 
 @pytest.mark.bar
