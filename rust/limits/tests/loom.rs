@@ -6,6 +6,8 @@
 mod bucket;
 #[path = "../src/rate/key.rs"]
 mod key;
+#[path = "../src/rate/pace.rs"]
+mod pace;
 #[path = "../src/rate/place.rs"]
 mod place;
 #[path = "../src/quota.rs"]
@@ -160,5 +162,20 @@ fn a_place_that_went_to_another_and_came_back_is_not_taken_from_as_it_was() {
         let back = comer.join().unwrap();
         let debt_ns = place.held_by(old).map(bucket::State::tat_ns);
         assert!(debt_ns.is_some_and(|debt_ns| !back || debt_ns == taken.map_or(2, |_| 1_000_000_002)));
+    });
+}
+
+#[test]
+fn a_clock_bent_twice_is_read_whole() {
+    explore(|| {
+        let pace = Arc::new(pace::Pace::new());
+        let other = Arc::clone(&pace);
+        let changer = loom::thread::spawn(move || {
+            other.set(2.0, Duration::from_nanos(100));
+            other.set(4.0, Duration::from_nanos(200));
+        });
+        let shown_ns = pace.bend().shown_ns(300);
+        assert!([300, 100 + 400, 100 + 200 + 400].contains(&shown_ns), "{shown_ns}");
+        changer.join().unwrap();
     });
 }

@@ -5,7 +5,7 @@
 //! each is taken by one swap. If another caller came between, what was taken is given back and all are asked again.
 //!
 //! Cost: a level without a rate is not looked at. Three levels, the digests of three names and three look-ups
-//! included, take less than 100 ns (`make bench`, `admit/three_levels`).
+//! included, take less than 100 ns (`make bench`, `levels/three`).
 
 use std::fmt;
 use std::time::Duration;

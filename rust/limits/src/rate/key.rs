@@ -41,8 +41,8 @@ impl Key {
     #[inline]
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        // Both are digests under a secret, so that a plain mix does: the odd turn tells (a, b) from (b, a).
-        let product = u128::from(self.0.rotate_left(23) ^ SPREAD) * u128::from(other.0);
+        // Both are digests under a secret, so that a plain mix does; the number tells (a, b) from (b, a).
+        let product = u128::from(self.0 ^ SPREAD) * u128::from(other.0);
         let [low, high] = halves(product);
         Self::from_digest(low ^ high)
     }

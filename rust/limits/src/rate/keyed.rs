@@ -48,7 +48,7 @@ struct Set([Place; WAYS]);
 
 /// A decision not yet made true: the cell as it was seen, and as it shall be.
 #[must_use]
-pub(super) struct Offer<'a> {
+pub(crate) struct Offer<'a> {
     word: &'a AtomicU64,
     seen: State,
     next: State,
@@ -79,7 +79,7 @@ impl Keyed {
 
     /// Decides, and takes nothing yet.
     #[inline]
-    pub(super) fn ask(&self, key: Key, quota: &Quota, cost: Cost, now_ns: u64) -> Result<Offer<'_>, Refusal> {
+    pub(crate) fn ask(&self, key: Key, quota: &Quota, cost: Cost, now_ns: u64) -> Result<Offer<'_>, Refusal> {
         let key = key.under(quota);
         let (word, seen) = match self.find(key) {
             Some(found) => found,
@@ -166,13 +166,13 @@ impl std::fmt::Debug for Keyed {
 impl Offer<'_> {
     /// Takes what was offered; `false` if the cell has changed since, and nothing was taken.
     #[inline]
-    pub(super) fn accept(&self) -> bool {
+    pub(crate) fn accept(&self) -> bool {
         self.word.compare_exchange_weak(self.seen.0, self.next.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Gives back what was taken, unless time has done so.
     #[cold]
-    pub(super) fn give_back(&self) {
+    pub(crate) fn give_back(&self) {
         let mut seen = State(self.word.load(Ordering::Acquire));
         while seen.generation() == self.next.generation() {
             let next = State::new(seen.generation(), seen.tat_ns().saturating_sub(self.increment_ns));

@@ -143,3 +143,42 @@ fn a_change_of_pace_under_way_neither_grants_nor_loses_tokens() {
         assert_eq!(joined(callers), 3);
     });
 }
+
+fn admitted(table: &Keyed, key: Key, quota: &Quota, now: Duration) -> usize {
+    (0..9).take_while(|_| take(table, key, quota, now)).count()
+}
+
+#[test]
+fn what_is_given_back_is_there_again_and_what_others_took_since_is_not() {
+    explore(|| {
+        let (table, key, quota) = (Keyed::new(8), Keys::new().of("a"), lasting(5.0));
+        let offer = table.ask(key, &quota, Cost::new(3.0).unwrap(), 0).unwrap();
+        assert!(offer.accept());
+        assert!(take(&table, key, &quota, NOW));
+        offer.give_back();
+        assert_eq!(admitted(&table, key, &quota, NOW), 4);
+    });
+}
+
+#[test]
+fn what_is_given_back_late_is_not_granted_twice() {
+    explore(|| {
+        let (table, key, quota) = (Keyed::new(8), Keys::new().of("a"), brief(2.0));
+        let offer = table.ask(key, &quota, Cost::ONE, 0).unwrap();
+        assert!(offer.accept());
+        assert_eq!(admitted(&table, key, &quota, LATER), 2);
+        offer.give_back();
+        assert_eq!(admitted(&table, key, &quota, LATER), 0);
+    });
+}
+
+#[test]
+fn an_offer_of_the_overflow_lapses_when_some_key_gets_its_own_place() {
+    explore(|| {
+        let (keys, quota) = (Keys::new(), lasting(1.0));
+        let table = full_table(&keys, 1);
+        let offer = table.ask(keys.of("new"), &quota, Cost::ONE, 0).unwrap();
+        assert_eq!(admitted(&table, keys.of("new"), &quota, LATER), 1);
+        assert!(!offer.accept());
+    });
+}
