@@ -16,7 +16,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Ca
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-rust test-python check fmt bench wheel deny lock tools clean
+.PHONY: help up test test-rust test-python test-servers test-others check fmt bench wheel deny lock tools clean
 
 help:
 	@sed -n '2,9s/^# *//p' Makefile
@@ -51,8 +51,21 @@ test: test-rust test-python
 test-rust:
 	cargo test --locked --quiet --workspace --exclude omnimind-py
 
+HALVES := tests/unit tests/docs tests/native
+# First, in two halves at once, what takes no offence if the machine is busy; then, alone, what looks at the clock.
 test-python: $(VENV)/.extension target/release/omnimind-load tools
+ifdef ARGS
 	$(PYTEST) $(ARGS)
+else
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-servers test-others
+	$(PYTEST) $(HALVES:%=--ignore=%)
+endif
+
+test-servers:
+	$(PYTEST) tests/unit/servers
+
+test-others:
+	$(PYTEST) $(HALVES) --ignore=tests/unit/servers
 
 check: $(VENV)/.extension
 	$(BIN)/ruff format --check .
