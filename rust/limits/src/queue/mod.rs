@@ -38,7 +38,8 @@ pub use self::refused::{Reason, Refused};
 use self::tenants::Tenants;
 use crate::slab::{Key, Slab};
 
-/// From then on a queue is standing, and the newest goes first. The arena is flat between 20 and 100 ms.
+/// From then on a queue is standing, and the newest goes first. The arena is flat between 20 and 200 ms; never doing it
+/// serves the urgent a little better, and the work of a mix that has become slower less (0.90 for 0.91).
 const STANDING_NS: u64 = 50_000_000;
 /// The longest wait.
 const LONGEST_WAIT_NS: u64 = 1_000_000_000;

@@ -171,6 +171,21 @@ fn nothing_is_known_of_those_who_are_gone() {
 }
 
 #[test]
+fn a_tenant_that_owes_nothing_any_more_is_forgotten_while_others_wait() {
+    const PASSERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut rig = Rig::new();
+    for payload in 0..100 {
+        rig.push("always", Class::Normal, payload, 0);
+    }
+    for round in 0..40 {
+        rig.push(PASSERS[round % 8], Class::Normal, 200, 0);
+        rig.queue.pop(0);
+        rig.queue.pop(0);
+        assert!(rig.queue.tenants() <= 3, "{} are known", rig.queue.tenants());
+    }
+}
+
+#[test]
 fn a_hint_only_lowers_the_class() {
     assert_eq!(Class::Normal.lowered_to(Class::System), Class::Normal);
     assert_eq!(Class::Normal.lowered_to(Class::Background), Class::Background);
