@@ -156,3 +156,43 @@ fn who_leaves_the_queue_is_not_started() {
     assert!(rig.started().is_empty());
     assert_eq!(rig.limiter.left(id), None);
 }
+
+#[test]
+fn each_kind_of_tool_is_judged_by_what_its_own_calls_take() {
+    let mut rig = Rig::new(1);
+    let (slow, fast) = (ToolClass(7), ToolClass(0));
+    let call = |deadline_ns| Call { tenant: "one", weight: 1, class: Class::Normal, deadline_ns };
+    let mut now_ns = 0;
+    for (tool, service_ns) in [(slow, 200 * MS), (fast, 2 * MS)] {
+        let Arrived::Started(permit, _) = rig.limiter.arrive(&call(u64::MAX), tool, 0, now_ns, &mut rig.events) else {
+            panic!("a free permit")
+        };
+        now_ns += service_ns;
+        rig.finish(permit, now_ns);
+    }
+    rig.start(1, now_ns);
+    let soon = call(now_ns + 150 * MS);
+    assert_eq!(reason(&rig.limiter.arrive(&soon, slow, 2, now_ns, &mut rig.events)), Some(Reason::Deadline));
+    assert!(matches!(rig.limiter.arrive(&soon, fast, 3, now_ns, &mut rig.events), Arrived::Queued(_)));
+}
+
+#[test]
+fn a_policy_is_told_how_many_were_in_flight_with_the_call_and_nothing_of_cancelled_ones() {
+    #[derive(Clone, Debug, Default)]
+    struct Ear(std::sync::Arc<std::sync::Mutex<Vec<u32>>>);
+    impl Policy for Ear {
+        fn finished(&mut self, sample: &Sample, _: u64) {
+            self.0.lock().unwrap().push(sample.in_flight);
+        }
+        fn limit(&self) -> u32 {
+            10
+        }
+    }
+    let ear = Ear::default();
+    let mut rig = Rig { limiter: Limiter::new(Box::new(ear.clone()), 10), events: Vec::new() };
+    let permits = [rig.start(0, 0), rig.start(1, 0), rig.start(2, 0)];
+    rig.limiter.cancelled(permits[1], MS, &mut rig.events);
+    rig.finish(permits[2], MS);
+    rig.finish(permits[0], MS);
+    assert_eq!(*ear.0.lock().unwrap(), [3, 1]);
+}
