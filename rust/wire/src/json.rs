@@ -21,7 +21,7 @@ mod scan;
 mod seen;
 mod value;
 
-pub use canonical::{push_canonical, push_kept, push_members};
+pub use canonical::{push_canonical, push_kept, push_members, span_in};
 pub use malformed::{Malformed, MalformedKind};
 pub use object::{Member, Object, elements, find, find_checked};
 pub(crate) use scan::{Key, Scan, Scanner, read};

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use omnimind_cache::Key;
 use omnimind_wire::{
-    Era, Malformed,
+    Era, Malformed, Request,
     headers::{META_OWN, META_PASSING, PARAM_PREFIX},
     json::push_kept,
 };
@@ -37,8 +37,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) method: &'a str,
     /// In the server's own names; empty means absent.
     pub(crate) params: &'a Bytes,
-    /// The `_meta` in them is known to have nothing that an answer depends on.
-    pub(crate) passing_meta: bool,
+    /// The message they came in, if they did: what was noted of it need not be read again.
+    pub(crate) request: Option<&'a Request>,
     /// Digest of the tool as the server described it; 0 where no tool is called.
     pub(crate) tool: u64,
 }
@@ -54,7 +54,7 @@ pub(crate) fn keys(subject: &Subject<'_>) -> Result<Keys, Malformed> {
     text.extend_from_slice(&subject.tool.to_le_bytes());
     push_part(&mut text, subject.method.as_bytes());
     push_part(&mut text, &client.capabilities);
-    push_spelled(&mut text, subject.params, subject.passing_meta)?;
+    push_spelled(&mut text, subject.params, subject.request)?;
     if subject.spec.kind == Kind::Http {
         for (name, value) in &client.caller.headers {
             if name.as_str().starts_with(PARAM_PREFIX) {
@@ -95,13 +95,14 @@ fn push_part(text: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// The params in one spelling, without what no answer depends on; with their length, as any part.
-fn push_spelled(text: &mut Vec<u8>, params: &[u8], passing_meta: bool) -> Result<(), Malformed> {
+fn push_spelled(text: &mut Vec<u8>, params: &[u8], request: Option<&Request>) -> Result<(), Malformed> {
     text.extend_from_slice(&[0; 8]);
     let start = text.len();
     if !params.is_empty() {
         let mut meta = None;
-        push_kept(text, params, |key| key != "_meta", |value| meta = Some(value))?;
-        if let Some(meta) = meta.filter(|_| !passing_meta) {
+        let known = request.and_then(|request| request.meta.as_deref());
+        push_kept(text, params, known, |key| key != "_meta", |value| meta = Some(value))?;
+        if let Some(meta) = meta.filter(|_| !request.is_some_and(Request::has_passing_meta)) {
             push_meta(text, meta)?;
         }
     }
@@ -121,7 +122,7 @@ fn push_meta(text: &mut Vec<u8>, meta: &[u8]) -> Result<(), Malformed> {
         counts
     };
     text.push(b'+');
-    push_kept(text, meta, counts, drop)?;
+    push_kept(text, meta, None, counts, drop)?;
     if !counted {
         text.truncate(end);
     }

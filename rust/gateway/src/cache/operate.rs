@@ -163,7 +163,7 @@ impl Memory {
             method: &request.method,
             params,
             continues: request.continues(),
-            passing_meta: request.has_passing_meta(),
+            request: Some(request),
             wish,
         };
         let Some(judged) = path::judge(&asked).await else {

@@ -17,9 +17,9 @@ use omnimind_cache::{
     flight::{Joined, Landed, Leader, Waiter},
 };
 use omnimind_wire::{
-    Era, Reason,
+    Era, Reason, Request,
     error::INVALID_PARAMS,
-    json::{as_str, find, find_checked},
+    json::{as_str, find, find_checked, span_in},
 };
 
 use super::{
@@ -51,8 +51,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) params: &'a Bytes,
     /// It answers questions of an earlier one.
     pub(crate) continues: bool,
-    /// Its `_meta` is known to have nothing that an answer depends on.
-    pub(crate) passing_meta: bool,
+    /// The message it came in, if it did: what was noted of that need not be read again.
+    pub(crate) request: Option<&'a Request>,
     /// What the client said about the cache.
     pub(crate) wish: Wish,
 }
@@ -61,9 +61,15 @@ impl<'a> Asked<'a> {
     /// The tool that is called, if one is.
     fn tool(&self) -> Option<Cow<'a, str>> {
         match self.method {
-            "tools/call" => find_checked(self.params, "name").and_then(as_str),
+            "tools/call" => self.noted_tool().or_else(|| find_checked(self.params, "name")).and_then(as_str),
             _ => None,
         }
+    }
+
+    /// The tool's name as it was noted, if these are the params it was noted in.
+    fn noted_tool(&self) -> Option<&'a [u8]> {
+        let noted = self.request?.subject.as_deref()?;
+        span_in(self.params, noted).map(|_| noted)
     }
 
     /// The method and the tool, as one number.
@@ -81,7 +87,7 @@ impl<'a> Asked<'a> {
             client: self.client,
             method: self.method,
             params,
-            passing_meta: self.passing_meta,
+            request: self.request,
             tool: word.map_or(0, |word| word.digest),
         }
     }

@@ -70,7 +70,7 @@ pub(crate) async fn prefetch(client: &Client, source: &Source, method: &str, par
 }
 
 fn asked<'a>(client: &'a Client, source: &'a Source, method: &'a str, params: &'a Bytes) -> Asked<'a> {
-    Asked { client, spec: &source.spec, method, params, continues: false, passing_meta: false, wish: Wish::default() }
+    Asked { client, spec: &source.spec, method, params, continues: false, request: None, wish: Wish::default() }
 }
 
 /// Asks the server itself; a failure comes with the era it speaks in.

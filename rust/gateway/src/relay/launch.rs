@@ -44,7 +44,7 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
         method: &request.method,
         params: &route.params,
         continues: request.continues(),
-        passing_meta: request.has_passing_meta(),
+        request: Some(request),
         wish,
     };
     match path::begin(asked).await {

@@ -4,7 +4,7 @@
 //! where nobody else reads the order), strings with the fewest escapes. Unlike it, numbers keep the text they have: as doubles
 //! `9007199254740993` and `...992` would be one, and a server may tell `1` from `1.0`.
 
-use super::{Limits, Malformed, MalformedKind as Kind, Scan, Scanner, push_quoted, read, unescape};
+use super::{Limits, Malformed, MalformedKind as Kind, Scan, Scanner, Span, push_quoted, read, unescape};
 
 /// Appends the canonical text of a value, in one pass.
 pub fn push_canonical(out: &mut Vec<u8>, raw: &[u8]) -> Result<(), Malformed> {
@@ -12,13 +12,16 @@ pub fn push_canonical(out: &mut Vec<u8>, raw: &[u8]) -> Result<(), Malformed> {
 }
 
 /// Appends the canonical text of an object as if it had only the members whose keys `keep` takes; `left` sees the
-/// values of the others.
+/// values of the others. One of those that somebody has scanned already, `known`, is not scanned again; it must be a
+/// part of `raw`, else nothing is made of it.
 pub fn push_kept<'a>(
     out: &mut Vec<u8>,
     raw: &'a [u8],
+    known: Option<&[u8]>,
     mut keep: impl FnMut(&str) -> bool,
     mut left: impl FnMut(&'a [u8]),
 ) -> Result<(), Malformed> {
+    let known = known.and_then(|known| span_in(raw, known));
     read(raw, Limits::WIDEST, |scanner| {
         if scanner.peek() != Some(b'{') {
             let at = scanner.at();
@@ -28,10 +31,23 @@ pub fn push_kept<'a>(
             if keep(key) {
                 return spell(scanner, out).map(|()| true);
             }
-            left(scanner.raw()?.as_bytes());
+            match &known {
+                Some(span) if span.start == scanner.at() => {
+                    scanner.skip_to(span.end);
+                    left(raw.get(span.clone()).unwrap_or_default());
+                }
+                _ => left(scanner.raw()?.as_bytes()),
+            }
             Ok(false)
         })
     })
+}
+
+/// Where a part lies in the text it is a part of; nothing if it lies elsewhere.
+pub fn span_in(whole: &[u8], part: &[u8]) -> Option<Span> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= whole.len()).then_some(start..end)
 }
 
 /// Appends the canonical text of an object with these members.
@@ -226,17 +242,40 @@ mod tests {
     fn members_left_out_leave_no_trace() {
         let kept = |raw: &str| {
             let mut out = b"+".to_vec();
-            push_kept(&mut out, raw.as_bytes(), |key| key != "_meta", drop).unwrap();
+            push_kept(&mut out, raw.as_bytes(), None, |key| key != "_meta", drop).unwrap();
             String::from_utf8(out).unwrap()
         };
         assert_eq!(kept(r#"{"_meta":{"x":[1]},"b":1, "a":{"_meta":2}}"#), r#"+{"a":{"_meta":2},"b":1}"#);
         assert_eq!(kept(r#"{"\u005fmeta":1}"#), "+{}");
         assert_eq!(kept("{}"), "+{}");
         let mut left = Vec::new();
-        push_kept(&mut Vec::new(), b"{ \"b\" : [ 1 ] ,\"a\":\"x\"}", |_| false, |value| left.push(value.to_vec()))
-            .unwrap();
+        push_kept(
+            &mut Vec::new(),
+            b"{ \"b\" : [ 1 ] ,\"a\":\"x\"}",
+            None,
+            |_| false,
+            |value| left.push(value.to_vec()),
+        )
+        .unwrap();
         assert_eq!(left, [b"[ 1 ]".to_vec(), b"\"x\"".to_vec()]);
-        assert!(push_kept(&mut Vec::new(), b"[]", |_| true, drop).is_err());
+        assert!(push_kept(&mut Vec::new(), b"[]", None, |_| true, drop).is_err());
+    }
+
+    #[test]
+    fn a_value_that_is_known_is_stepped_over_and_one_from_elsewhere_is_not() {
+        let raw = br#"{"a":1, "_meta" : {"x":[1]} ,"b":2}"#;
+        let spelled = |known: Option<&[u8]>| {
+            let (mut out, mut left) = (Vec::new(), Vec::new());
+            push_kept(&mut out, raw, known, |key| key != "_meta", |value| left.push(value.to_vec())).unwrap();
+            (out, left)
+        };
+        let plain = spelled(None);
+        assert_eq!(plain.0, br#"{"a":1,"b":2}"#);
+        let meta = span_in(raw, raw.get(18..27).unwrap()).unwrap();
+        assert_eq!(raw.get(meta.clone()).unwrap(), br#"{"x":[1]}"#);
+        assert_eq!(spelled(raw.get(meta)), plain);
+        assert_eq!(spelled(Some(br#"{"x":[1]}"#)), plain, "the same text elsewhere is no part of it");
+        assert_eq!(span_in(raw, b"elsewhere"), None);
     }
 
     #[test]

@@ -122,6 +122,11 @@ impl<'a> Scanner<'a> {
         Ok(start..self.at)
     }
 
+    /// Steps over a value that is known to be sound: it ends before this offset.
+    pub(crate) fn skip_to(&mut self, end: usize) {
+        self.at = end.clamp(self.at, self.bytes.len());
+    }
+
     /// Reads one value of any kind and gives its text.
     pub(crate) fn raw(&mut self) -> Scan<&'a str> {
         let span = self.span()?;
