@@ -111,7 +111,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-predict cache-disk cache-semantic cache-python cache-hit
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -150,6 +150,14 @@ bar-builtins:
 # Every way out of the jail, and how long a trivial snippet takes in it.
 bar-python:
 	$(FULL) -s tests/system/test_python_attacks.py tests/system/test_python_bar.py
+# A million calls by fifty principals with equal ids and arguments, through reload, kill and restart.
+CALLS ?= 1000000
+SEED ?= 7
+bar-cache-isolation:
+	OMNIMIND_CALLS=$(CALLS) OMNIMIND_SEED=$(SEED) $(FULL) -s tests/system/test_cache_isolation.py
+# What a hit costs at each of the five levels, warm and cold, beside the disk's own time for a read.
+bar-cache-levels:
+	cargo run --locked --quiet --release -p omnimind-cache --example levels
 # A hit in the gateway's memory beside a server that reads no request.
 bar-cache-hit:
 	$(BIN)/python -m benches.hits

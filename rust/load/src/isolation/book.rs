@@ -108,10 +108,10 @@ impl Book {
             if envelope.id.is_some_and(|id| id.get() != ask.id && id.get() != "null") {
                 self.crossed(ask, "another's id", answer);
             }
-            // One who has become another meanwhile shows a cursor of whom it was.
+            // One who becomes another meanwhile may show, as the one, a cursor that was given to the other.
             let given_to = ask.what.split(';').nth(1).unwrap_or_default();
-            let own = before.who.iter().any(|(name, operator)| token::told(name, *operator) == given_to);
-            if fault.code == super::vault::CROSSED_CURSOR && own {
+            let is_whose = possible(&self.slots, before).iter().all(|who| token::told(&who.0, who.1) == given_to);
+            if fault.code == super::vault::CROSSED_CURSOR && is_whose {
                 self.crossed(ask, "another's cursor", answer);
             }
             if ask.what == "broken" && fault.code == super::vault::BROKEN {
@@ -193,8 +193,7 @@ impl Book {
         if mark.who == NONE {
             return (!is_public(ask, server)).then_some("for everyone");
         }
-        let now = self.slots.get(before.slot).map(|slot| slot.who.as_slice()).unwrap_or_default();
-        let who: BTreeSet<&(String, bool)> = before.who.iter().chain(now).collect();
+        let who = possible(&self.slots, before);
         if mark.who.starts_with('p') {
             let known = who.iter().any(|(name, operator)| token::told(name, *operator) == mark.who);
             return (!known).then_some("another principal's");
@@ -248,6 +247,12 @@ impl Book {
             self.counts.samples.push(format!("{why}: asked {ask:?}, got {marks:?} in {said}"));
         }
     }
+}
+
+/// Whom a caller may have been while it was answered.
+fn possible<'a>(slots: &'a [Slot], before: &'a Before) -> BTreeSet<&'a (String, bool)> {
+    let now = slots.get(before.slot).map(|slot| slot.who.as_slice()).unwrap_or_default();
+    before.who.iter().chain(now).collect()
 }
 
 /// True for what a server that tells the truth says to everyone.
