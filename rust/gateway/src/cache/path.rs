@@ -98,9 +98,15 @@ pub(crate) enum Course {
     /// It is answered.
     Hit(Hit),
     /// The same is being fetched for this principal.
-    Wait(Waiting),
+    Wait(Box<Waiting>),
     /// It goes upstream.
-    Go(Errand),
+    Go(Box<Errand>),
+}
+
+impl Course {
+    fn go(errand: Errand) -> Self {
+        Self::Go(Box::new(errand))
+    }
 }
 
 /// A place in the queue for an answer that is being fetched.
@@ -191,14 +197,14 @@ pub(super) struct Judged {
 pub(crate) async fn begin(asked: Asked<'_>) -> Course {
     let memory = &asked.client.caller.plane.memory;
     let Some(Judged { shelf, planned, word, writes }) = judge(&asked).await else {
-        return Course::Go(Errand::unkept(How::NotKept("the server is not configured any more")));
+        return Course::go(Errand::unkept(How::NotKept("the server is not configured any more")));
     };
     let (plan, keys) = match planned {
-        Ok(_) if asked.wish.no_store => return Course::Go(Errand::unkept(How::Bypassed).real(&shelf)),
+        Ok(_) if asked.wish.no_store => return Course::go(Errand::unkept(How::Bypassed).real(&shelf)),
         Ok(planned) => planned,
         Err(why) => {
             let writing = writes.then(|| Writing::begin(&shelf));
-            return Course::Go(Errand { writing, ..Errand::unkept(How::NotKept(why)).real(&shelf) });
+            return Course::go(Errand { writing, ..Errand::unkept(How::NotKept(why)).real(&shelf) });
         }
     };
     let began = shelf.now(plan.kind.scope());
@@ -211,35 +217,61 @@ pub(crate) async fn begin(asked: Asked<'_>) -> Course {
         }
         old => old,
     };
-    let question = match (memory.levels.load_full(), word) {
-        (Some(levels), Some(word)) if plan.kind == Kind::Tool => {
-            // Apart: what a hit takes with it through the road is small.
-            Box::pin(memory.look_by_meaning(&asked, &shelf, &levels, word, began)).await
-        }
-        _ => Meant::Nothing,
-    };
-    let question = match question {
-        Meant::Hit(hit) => return Course::Hit(hit),
-        Meant::Ask(question) => Some(question),
-        Meant::Nothing => None,
-    };
-    let subject = asked.number();
-    let joins = question.is_none() && !shelf.is_never_kept(subject);
-    let keeping = Keeping { news, question, ..Keeping::new(&asked, Arc::clone(&shelf), plan, keys, subject, began) };
-    if !joins {
-        shelf.counts.misses.fetch_add(1, Relaxed);
-        return Course::Go(Errand { keeping: Some(keeping), stand_in, ..Errand::unkept(How::Missed).real(&shelf) });
-    }
-    match memory.flights.join((keys.own, began)) {
-        Joined::Lead(leader) => match keeping.landed_since(kept_before).await {
-            Some(hit) => {
-                leader.finish(Ok(hit.raw.clone()));
-                shelf.count(&hit);
-                Course::Hit(hit)
+    // Apart, so that what a hit takes with it on its way is small.
+    Box::pin(Miss { asked, shelf, plan, keys, word, began, kept_before, news, stand_in }.go_on()).await
+}
+
+/// A request that no exact answer was found for.
+struct Miss<'a> {
+    asked: Asked<'a>,
+    shelf: Arc<Shelf>,
+    plan: Plan,
+    keys: Keys,
+    word: Option<Word>,
+    /// The generation before the look.
+    began: u64,
+    /// What was kept, and what was heard, before the look.
+    kept_before: u64,
+    news: u64,
+    /// An answer past its time.
+    stand_in: Option<Hit>,
+}
+
+impl Miss<'_> {
+    /// Looks for an answer to the same in other words, joins those who fetch the same, or goes upstream.
+    async fn go_on(self) -> Course {
+        let Self { asked, shelf, plan, keys, word, began, kept_before, news, stand_in } = self;
+        let memory = &asked.client.caller.plane.memory;
+        let question = match (memory.levels.load_full(), word) {
+            (Some(levels), Some(word)) if plan.kind == Kind::Tool => {
+                Box::pin(memory.look_by_meaning(&asked, &shelf, &levels, word, began)).await
             }
-            None => Course::Go(Errand { stand_in, ..keeping.lead(leader).real(&shelf) }),
-        },
-        Joined::Wait(waiter) => Course::Wait(Waiting { waiter, keeping }),
+            _ => Meant::Nothing,
+        };
+        let question = match question {
+            Meant::Hit(hit) => return Course::Hit(hit),
+            Meant::Ask(question) => Some(question),
+            Meant::Nothing => None,
+        };
+        let subject = asked.number();
+        let joins = question.is_none() && !shelf.is_never_kept(subject);
+        let keeping =
+            Keeping { news, question, ..Keeping::new(&asked, Arc::clone(&shelf), plan, keys, subject, began) };
+        if !joins {
+            shelf.counts.misses.fetch_add(1, Relaxed);
+            return Course::go(Errand { keeping: Some(keeping), stand_in, ..Errand::unkept(How::Missed).real(&shelf) });
+        }
+        match memory.flights.join((keys.own, began)) {
+            Joined::Lead(leader) => match keeping.landed_since(kept_before).await {
+                Some(hit) => {
+                    leader.finish(Ok(hit.raw.clone()));
+                    shelf.count(&hit);
+                    Course::Hit(hit)
+                }
+                None => Course::go(Errand { stand_in, ..keeping.lead(leader).real(&shelf) }),
+            },
+            Joined::Wait(waiter) => Course::Wait(Box::new(Waiting { waiter, keeping })),
+        }
     }
 }
 

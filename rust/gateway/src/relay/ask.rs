@@ -37,7 +37,7 @@ pub(super) async fn lease(client: &Client, source: &Source, method: &str) -> Res
 pub async fn ask(client: &Client, source: &Source, method: &str, params: Bytes) -> Result<Bytes, Failure> {
     let brought = match path::begin(asked(client, source, method, &params)).await {
         Course::Hit(hit) => Ok(dress::remaining(hit)),
-        Course::Go(errand) => fetch(client, source, method, &params, errand).await,
+        Course::Go(errand) => fetch(client, source, method, &params, *errand).await,
         Course::Wait(waiting) => match waiting.landed().await {
             Waited::Brought(brought) => brought.map_err(|lost| (lost.era, lost.failure)),
             Waited::Go(errand) => fetch(client, source, method, &params, *errand).await,

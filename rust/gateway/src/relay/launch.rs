@@ -57,10 +57,10 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
         }
         Course::Go(errand) => {
             let launch = Launch { client: client.clone(), route, request: request.clone(), wish };
-            Box::pin(launch.depart(errand)).await
+            Box::pin(launch.depart(*errand)).await
         }
         Course::Wait(waiting) => {
-            let flow = Launch { client: client.clone(), route, request: request.clone(), wish }.wait(waiting);
+            let flow = Launch { client: client.clone(), route, request: request.clone(), wish }.wait(*waiting);
             let flow = Box::pin(stream::once(flow).flatten());
             Reply::Flow { flow, headers: How::Shared.headers_for(wish), shape: Shape::Call }
         }
