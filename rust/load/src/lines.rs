@@ -85,11 +85,13 @@ impl Link {
         }
         drop(writer);
         // A short look at the open pipe shows answers that come twice.
-        let _ = tokio::time::timeout(Duration::from_millis(20), &mut reading).await;
+        let looked = tokio::time::timeout(Duration::from_millis(20), &mut reading).await;
         // What they share is counted when they are gone, also where the other side is slow to close.
-        for task in [reading, sweeping] {
-            task.abort();
-            let _ = task.await;
+        sweeping.abort();
+        let _ = sweeping.await;
+        if looked.is_err() {
+            reading.abort();
+            let _ = reading.await;
         }
     }
 }
