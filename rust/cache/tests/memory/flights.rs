@@ -146,8 +146,9 @@ fn of_many_threads_one_fetches_also_when_leaders_give_up() {
                         fetches.fetch_add(1, Ordering::Relaxed);
                         return leader.finish(Ok(9));
                     }
-                    drop(leader);
+                    // Back in the queue first: who comes when the flight is over begins another.
                     joined = flights.join(1);
+                    drop(leader);
                 }
             });
         }
