@@ -54,7 +54,10 @@ def pid(machine: Machine, unit: str = UNIT) -> int:
 
 def runs_again(machine: Machine, before: int) -> None:
     wait_until(
-        lambda: shown(machine, "ActiveState", "SubState") == ["active", "running"] and pid(machine) != before,
+        lambda: (
+            shown(machine, "ActiveState", "SubState") == ["active", "running"]
+            and pid(machine) not in (0, before)
+        ),
         HANG_S,
         "the unit runs again, as another process",
     )
