@@ -26,7 +26,8 @@ from tests.fleet import ROOT, _home_of_omnimind, wait_until
 READY_S = 40.0
 # Puts the passed descriptors where the protocol wants them, says so, and becomes the service.
 LAUNCHER = """
-import fcntl, os, sys
+import fcntl, os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as systemd starts it, however these tests were started
 passed, command = [int(word) for word in sys.argv[1].split(",") if word], sys.argv[2:]
 high = [fcntl.fcntl(one, fcntl.F_DUPFD, 200) for one in passed]
 for place, one in enumerate(high):
