@@ -395,6 +395,12 @@ def test_two_of_one_name_and_one_that_was_killed_have_places_of_their_own(manage
     }
 
 
+def at_this_terminal() -> None:
+    """In the child: its standard input is its terminal, whose end ends it, also if these tests were begun by nohup."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def test_sighup_of_a_manager_reloads_and_of_a_closed_terminal_ends(manager: Manager) -> None:
     service = manager.start("serve", "thinking", "--port", "0", "--no-auth")
     endpoint = manager.ready()
@@ -409,7 +415,7 @@ def test_sighup_of_a_manager_reloads_and_of_a_closed_terminal_ends(manager: Mana
         stderr=terminal,
         env={**os.environ, "XDG_RUNTIME_DIR": str(manager.runtime)},
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=at_this_terminal,
     )
     os.close(terminal)
     said = b""
