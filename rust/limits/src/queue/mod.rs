@@ -15,8 +15,8 @@
 //! Why the queue and not the limit decides who survives: behind a limit alone, at ten times the load, one call in ten
 //! of *any* class is served. Why the newest first: once a queue stands, every call in it has waited for as long as the
 //! queue is deep; turned round, all but a few have hardly waited. Not the earliest deadline: it serves whoever is nearest
-//! to being late, and loses a quarter of the work once the server slows down. `cargo run --release --example arena`
-//! shows all of it.
+//! to being late, and loses a quarter of the work once the server slows down. `cargo run --release -p omnimind-limits
+//! --example arena` shows all of it.
 //!
 //! Cost: a step is O(log n); about 200 bytes a call beside its payload. Time is an argument: nanoseconds of a clock that
 //! never goes back.
