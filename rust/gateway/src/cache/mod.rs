@@ -14,15 +14,16 @@
 //! goes wrong here is a miss.
 //!
 //! Rooms: [`key`] spells a request, [`policy`] decides what may be kept, [`entry`] is what is kept beside an answer,
-//! [`path`] takes a request through, [`changes`] hears of what is kept that it is old, [`report`] tells clients what
-//! happened, [`operate`] is the operator's hand on it. Two levels guess: [`meaning`] finds the same question in other words, [`ahead`] asks what
-//! will be asked.
+//! [`path`] takes a request through, [`errand`] its answer, [`changes`] hears of what is kept that it is old, [`report`]
+//! tells clients what happened, [`operate`] is the operator's hand on it. Two levels guess: [`meaning`] finds the same
+//! question in other words, [`ahead`] asks what will be asked.
 
 mod ahead;
 pub mod changes;
 mod clock;
 mod depends;
 mod entry;
+pub(crate) mod errand;
 mod key;
 mod meaning;
 mod operate;

@@ -16,7 +16,8 @@ use super::{
 use crate::{
     cache::{
         Raw,
-        path::{self, Asked, Course, Errand, Waited},
+        errand::{Errand, Waited},
+        path::{self, Asked, Course},
         report::Wish,
     },
     upstream::{Call, Failure, Lease},

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     cache::{
         Hit, Raw, Seen,
-        path::Errand,
+        errand::Errand,
         report::{How, Wish},
         without_own,
     },

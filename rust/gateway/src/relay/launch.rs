@@ -16,7 +16,8 @@ use super::{
 use crate::{
     cache::{
         Hit, Seen,
-        path::{self, Asked, Course, Errand, Waited, Waiting},
+        errand::{Errand, Waited, Waiting},
+        path::{self, Asked, Course},
         report::{How, Wish},
     },
     reply::{KeptPacked, Outflow, Outgoing, Reply, Shape, Whole},
