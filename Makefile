@@ -99,7 +99,7 @@ wheel: $(VENV)/.packages
 lock: $(VENV)/.packages
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--group dev --group test pyproject.toml -o requirements/dev.txt
-	for name in node legacy servers check supervisors caches; do \
+	for name in node legacy servers check supervisors caches limiters compressors http2; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 			requirements/contract-$$name.in -o requirements/contract-$$name.txt || exit 1; \
 	done
@@ -110,8 +110,8 @@ clean:
 	rm -rf $(VENV) .tools target dist data
 
 # The bars of the project in full; `make test` runs a sample of each.
-BARS := conformance race durability crash isolation sessions in-flight passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit
+BARS := conformance race durability crash isolation sessions session-churn lists in-flight stale cancels passthrough start systemd \
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -132,6 +132,14 @@ bar-isolation:
 	$(FULL) tests/chaos/test_gateway_kill.py tests/chaos/test_kills_under_load.py
 bar-sessions:
 	$(FULL) tests/system/test_sessions.py
+# A list of 100,000 items, read through and abandoned; sessions that open and close for every call, 500 at once.
+bar-lists:
+	$(FULL) -s tests/system/test_lists.py
+bar-session-churn:
+	$(FULL) -s tests/system/test_session_churn.py
+# A large result read at 10 KB a second: what the gateway's process holds meanwhile.
+bar-slow-reader:
+	$(FULL) -s tests/system/test_slow_reader.py
 bar-in-flight:
 	$(FULL) tests/system/test_in_flight.py
 bar-passthrough:
@@ -155,6 +163,12 @@ CALLS ?= 1000000
 SEED ?= 7
 bar-cache-isolation:
 	OMNIMIND_CALLS=$(CALLS) OMNIMIND_SEED=$(SEED) $(FULL) -s tests/system/test_cache_isolation.py
+# Sparse calls to servers that close what rests; calls that are given up anywhere.
+bar-stale:
+	OMNIMIND_FULL=1 cargo test --locked --quiet --release -p omnimind-gateway --test pool -- sparse_calls
+bar-cancels:
+	OMNIMIND_FULL=1 cargo test --locked --quiet --release -p omnimind-gateway --test pool -- is_lost_whenever
+	OMNIMIND_FULL=1 cargo test --locked --quiet --release -p omnimind-gateway --test admission -- come_and_go
 # What a hit costs at each of the five levels, warm and cold, beside the disk's own time for a read.
 bar-cache-levels:
 	cargo run --locked --quiet --release -p omnimind-cache --example levels
@@ -204,6 +218,26 @@ bar-cache-semantic: .tools/encoder/wordllama
 # `omnimind.Cache` beside dict and the caches of other packages, in one process; the bar is the same run.
 bar-cache-python: bench-cache
 
+# What a real fleet does in time at five times the load, of what it does at once; written to data/overload.json.
+bar-overload:
+	$(BIN)/python -m benches.overload --json data/overload.json
+
+# What is left of planted facts at a quarter of the tokens; SEED="7 8" for documents seen before.
+bar-compression:
+	$(BIN)/python -m benches.compression --by-kind $(if $(SEED),--seed $(SEED)) --json data/compression.json
+
+# A list of 100,000 items: what its first page takes, and what is held; 30 s by the real clock.
+bar-stream:
+	$(FULL) -s tests/unit/servers/test_streaming.py tests/system/test_streaming_served.py
+# Originals of what was cut: 600 kills of those that put; whatever was acknowledged is read elsewhere.
+bar-handles:
+	OMNIMIND_FULL=1 cargo test --locked --quiet --release -p omnimind-handles -- --nocapture
+
+# Cancels at random moments: two hundred thousand of tasks, and twenty thousand histories of the gate by itself.
+bar-limits-python: bench-limits
+	$(FULL) tests/unit/limits
+	OMNIMIND_FULL=1 cargo test --locked --quiet --release -p omnimind-limits --lib gate::
+
 # Kill -9 of everything under 200 calls a second, written to data/chaos.json and data/chaos.txt.
 KILLS ?= 900
 SEEDS ?= 1 2 3
@@ -214,6 +248,16 @@ chaos: $(VENV)/.extension tools
 .PHONY: bench-cache
 bench-cache: $(VENV)/.extension
 	$(BIN)/python -m benches.bench_cache --json data/bench-cache.json
+
+# What each limiting policy is worth, drawn to docs/limits-arena.svg; the same code makes the same picture.
+.PHONY: arena
+arena: $(VENV)/.packages
+	$(BIN)/python -m benches.arena
+
+# `omnimind.RateLimiter` beside the rate limiters of other packages, in one process; the bar is the same run.
+.PHONY: bench-limits
+bench-limits: $(VENV)/.extension
+	$(BIN)/python -m benches.bench_limits --json data/bench-limits.json
 
 # The same small server kept alive by supervisord, by circus and by us.
 supervisors: $(VENV)/.extension

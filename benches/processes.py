@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 PROC = Path("/proc")
 
@@ -30,16 +31,31 @@ def command_line(pid: int) -> list[str]:
     return (PROC / str(pid) / "cmdline").read_text().rstrip("\0").split("\0")
 
 
-def cpu_s(pids: list[int]) -> float:
-    """CPU time of all living threads of these processes, to the nanosecond."""
-    spent_ns = 0
+class Scheduled(NamedTuple):
+    """What the scheduler gave to the living threads of processes, and how long it let them wait."""
+
+    cpu_s: float
+    waited_s: float
+    """Ready to run, and not run."""
+    runs: int
+
+
+def scheduled(pids: list[int]) -> Scheduled:
+    """Since they began, to the nanosecond."""
+    sums = [0, 0, 0]
     for pid in pids:
         for task in (PROC / str(pid) / "task").iterdir():
             try:
-                spent_ns += int((task / "schedstat").read_text().split()[0])
+                words = (task / "schedstat").read_text().split()
             except OSError:
                 continue
-    return spent_ns / 1e9
+            sums = [before + int(word) for before, word in zip(sums, words, strict=True)]
+    return Scheduled(sums[0] / 1e9, sums[1] / 1e9, sums[2])
+
+
+def cpu_s(pids: list[int]) -> float:
+    """CPU time of all living threads of these processes, to the nanosecond."""
+    return scheduled(pids).cpu_s
 
 
 def pss_mb(pid: int) -> float:

@@ -25,12 +25,21 @@ class Caller:
     that a listening socket that closed for an instant shows as a refused connection. Its calls reach the server,
     unless it takes kept answers."""
 
-    def __init__(self, url: str, *, fresh: bool = False, takes_kept: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        fresh: bool = False,
+        takes_kept: bool = False,
+        token: str | None = None,
+        meta: dict[str, Any] | None = None,
+    ) -> None:
         split = urlsplit(url)
         assert split.hostname is not None
         self._path = split.path
         self._fresh = fresh
-        self._meta = META if takes_kept else META | TO_THE_SERVER
+        self._meta = META | ({} if takes_kept else TO_THE_SERVER) | (meta or {})
+        self._bearer = {"Authorization": f"Bearer {token}"} if token is not None else {}
         self._connection = HTTPConnection(split.hostname, split.port, timeout=ANSWER_S)
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -41,9 +50,10 @@ class Caller:
             "Accept": "application/json, text/event-stream",
             "MCP-Protocol-Version": "2026-07-28",
             "Mcp-Method": method,
+            **self._bearer,
         }
-        if "name" in params:
-            headers["Mcp-Name"] = params["name"]
+        if name := params.get("name", params.get("uri")):
+            headers["Mcp-Name"] = name
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         try:
             self._connection.request("POST", self._path, body, headers)

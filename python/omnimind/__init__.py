@@ -8,14 +8,21 @@ from __future__ import annotations
 TYPE_CHECKING = False  # `typing` would cost every process that imports this package
 if TYPE_CHECKING:
     import os
-    from typing import Any
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+    from typing import Any, ParamSpec, TypeVar
 
     from mcp.server import MCPServer
     from mcp.server.lowlevel import Server
 
     from omnimind.cache import Cache
+    from omnimind.compression import Compressor
+    from omnimind.limits import RateLimiter
+    from omnimind.pool import ConnectionPool
 
-__all__ = ["Cache", "__version__", "serve"]
+    T = TypeVar("T")
+    P = ParamSpec("P")
+
+__all__ = ["Cache", "Compressor", "ConnectionPool", "RateLimiter", "__version__", "serve", "stream"]
 
 
 def serve(
@@ -61,11 +68,70 @@ def serve(
     front.serve(server, port, host, name, None if state is None else Path(state), auth, json_logs)
 
 
+def stream(
+    *,
+    page_items: int = 100,
+    idle_s: float = 30.0,
+    cursor_s: float = 24 * 3600,
+    max_live: int = 64,
+    key: bytes | None = None,
+    resume: Callable[[Any], Any] | None = None,
+    principal: Callable[[], str] | None = None,
+) -> Callable[
+    [Callable[P, AsyncIterable[T] | Iterable[T] | Awaitable[Iterable[T]]]], Callable[..., Awaitable[Any]]
+]:
+    """Make a tool or a resource of an `mcp` SDK server answer a long list a page at a time.
+
+        @server.tool()
+        @omnimind.stream()
+        async def rows(table: str) -> AsyncIterator[Row]:
+            async for row in database.select(table):
+                yield row
+
+    The tool answers `{"items": [...], "cursor": ...}` with the first `page_items`, and has one more parameter,
+    `cursor`, to be called with for the next page. Items are taken only when a page is asked for, and one ahead, which
+    tells whether there is more. The function runs in one task until its list ends, nobody has asked for `idle_s`, a
+    client goes away while it waits for a page, or `max_live` others have begun; then its iterator is closed. Functions
+    and iterators that are not asynchronous run in a thread of their own.
+
+    A cursor is good for `cursor_s`, for the same principal, function and arguments. If its run is over, the function is
+    run again and what was given is skipped; or it goes on after the last item itself: `resume` makes a short plain
+    value of an item, and the function gets that as its parameter `after`, None at first. `key`, of 32 bytes or more,
+    signs cursors so that they outlive this process. `principal` tells who calls, where one server has many callers.
+    """
+    from importlib import import_module
+
+    settings: dict[str, Any] = {
+        "page_items": page_items,
+        "idle_s": idle_s,
+        "cursor_s": cursor_s,
+        "max_live": max_live,
+        "key": key,
+        "resume": resume,
+    }
+    if principal is not None:
+        settings["principal"] = principal
+    decorator: Callable[..., Any] = import_module("omnimind.servers.streaming").stream(**settings)
+    return decorator
+
+
 def __getattr__(name: str) -> Any:
     if name == "Cache":
         from importlib import import_module
 
         return import_module("omnimind.cache").Cache
+    if name == "Compressor":
+        from importlib import import_module
+
+        return import_module("omnimind.compression").Compressor
+    if name == "ConnectionPool":
+        from importlib import import_module
+
+        return import_module("omnimind.pool").ConnectionPool
+    if name == "RateLimiter":
+        from importlib import import_module
+
+        return import_module("omnimind.limits").RateLimiter
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 

@@ -1,4 +1,4 @@
-"""The Rust parts of OmniMind: the data plane, the cache, the token bucket and the counting of tokens.
+"""The Rust parts of OmniMind: the data plane, the cache, the limits, the HTTP pool and the counting of tokens.
 
 Everything crosses as bytes and numbers, but what a `Cache` keeps by reference. Importing this module starts no
 thread.
@@ -7,26 +7,53 @@ thread.
 from collections.abc import Callable
 from os import PathLike
 from types import GenericAlias
-from typing import Any, Generic, Literal, Self, TypeVar, final, overload
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "Body",
     "Cache",
+    "ConnectionPool",
+    "Fault",
     "Gateway",
+    "Inbox",
     "LineMatcher",
+    "Originals",
+    "PermitId",
     "Prediction",
     "Predictor",
     "Question",
+    "RateLimiter",
     "Refusal",
     "Semantic",
     "Ticket",
     "TokenBucket",
     "__version__",
+    "compress",
     "count_tokens",
+    "expand",
 ]
 
 __version__: str
+
+_Kind: TypeAlias = Literal[
+    "json",
+    "jsonl",
+    "log",
+    "build",
+    "trace",
+    "diff",
+    "code",
+    "search",
+    "table",
+    "prose",
+    "html",
+    "tools",
+    "text",
+]
+
+_Told: TypeAlias = tuple[PermitId | None, str | None, str | None, float]
 
 _K = TypeVar("_K", str, bytes)
 _V = TypeVar("_V")
@@ -38,6 +65,59 @@ def count_tokens(text: str) -> int:
     The first call unpacks the vocabulary (tens of milliseconds). Runs without the interpreter. Raises
     UnicodeEncodeError for a text with lone surrogates.
     """
+
+_Pressed: TypeAlias = tuple[
+    str,
+    str,
+    tuple[int, int],
+    bool,
+    list[tuple[str, int, int]],
+    list[tuple[str, tuple[int, int], str]],
+    int,
+    list[tuple[tuple[int, int], tuple[int, int], int, int]],
+    list[tuple[_Kind, tuple[int, int], tuple[int, int], Literal["plain", "whole", "cut"]]],
+]
+
+def compress(text: str, budget: int | None, query: str, mime: str, name: str) -> _Pressed:
+    """The work of `omnimind.Compressor.compress`, which says what each part of the answer is.
+
+    That is content, handle, tokens before and after, whether all was preserved; then critical values, what is missing
+    and how many more, omissions and blocks. Runs without the interpreter.
+    """
+
+_Expanded: TypeAlias = tuple[str, int, int, int, str | None, tuple[int, int] | None]
+
+def expand(
+    text: str,
+    max_tokens: int | None,
+    *,
+    lines: tuple[int, int] | None = None,
+    bytes: tuple[int, int] | None = None,
+    grep: str | None = None,
+    context: int = 0,
+    json_path: str | None = None,
+    query: str | None = None,
+) -> _Expanded:
+    """The work of `omnimind.compression.handles.expand`, which says what each part is.
+
+    That is the text, its tokens, what was found and shown, the next place and the bytes that were given instead of
+    those asked for. ValueError says what to ask for instead. Runs without the interpreter.
+    """
+
+@final
+class Originals:
+    """The work of `omnimind.compression.handles.Originals`. Every method runs without the interpreter.
+
+    ValueError for what cannot be a handle, OSError for what the disk or another process does.
+    """
+
+    def __new__(cls, folder: str | PathLike[str]) -> Self: ...
+    def put(self, principal: str, data: bytes, mime: str, source: str, now_ms: int) -> str: ...
+    def get(
+        self, principal: str, handle: str, now_ms: int
+    ) -> tuple[str, bytes, str, str, int, int] | None: ...
+    def key(self) -> bytes: ...
+    def notices(self) -> list[str]: ...
 
 @disjoint_base
 class Cache(Generic[_K, _V]):
@@ -234,8 +314,78 @@ class Predictor:
         """What became of the predictions: observed, issued, used, wasted, cancelled, refused."""
 
 @final
+class PermitId:
+    """The name of a permit of a `RateLimiter`, to give it back by."""
+
+@disjoint_base
+class RateLimiter:
+    """The deciding part of `omnimind.RateLimiter`, which says what each setting means.
+
+    A call passes the bucket of its key; that of the key at a server, and that of the tool, if it names them. Instants
+    are nanoseconds since an origin of the caller's choice (`now_ns`), else since the limiter was made; on one limiter
+    use either, never both.
+    """
+
+    def __new__(
+        cls,
+        *,
+        rates: list[tuple[float, float] | None],
+        policy: str,
+        overload: object,
+        health: object,
+        concurrency: str,
+        max_concurrent: int | None,
+        max_waiting: int,
+        keys: int,
+    ) -> Self:
+        """Raises ValueError for settings that do not fit."""
+
+    def try_acquire(
+        self,
+        key: str = "",
+        server: str | None = None,
+        tool: str | None = None,
+        *,
+        cost: float = 1.0,
+        now_ns: int | None = None,
+    ) -> bool:
+        """Take `cost` at each level now, or nothing; never waits, and stands in no line.
+
+        Raises ValueError if the cost is negative, not finite, or above a burst (it could never be admitted).
+        """
+
+    def check(
+        self,
+        key: str = "",
+        server: str | None = None,
+        tool: str | None = None,
+        *,
+        cost: float = 1.0,
+        now_ns: int | None = None,
+    ) -> Literal[True] | Refusal:
+        """As `try_acquire`, which it takes as well; a refusal says how long to wait, and at which level."""
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """What comes back to a key each second, as the policy has it; None without a rate."""
+
+    def _arrive(
+        self, key: str, server: str | None, tool: str | None, cost: float, priority: str, wait_s: float
+    ) -> tuple[int | None, _Told | None, list[tuple[int, _Told]]]: ...
+    def _left(self, number: int) -> bool: ...
+    def _ended(self, permit: PermitId, outcome: str) -> list[tuple[int, _Told]]: ...
+    def _tick(self) -> list[tuple[int, _Told]]: ...
+    def _next_wake_s(self) -> float | None: ...
+    def _live(
+        self,
+    ) -> tuple[list[int], tuple[int, int, int, list[int], float | None, float] | None]: ...
+
+@final
 class Refusal:
-    """A refusal of a `TokenBucket`: false, and exactly how long to wait. Equal to another that says the same."""
+    """A refusal of a `TokenBucket` or a `RateLimiter`: false, and exactly how long to wait.
+
+    Equal to another that says the same.
+    """
 
     @property
     def retry_after_ns(self) -> int:
@@ -244,6 +394,10 @@ class Refusal:
     @property
     def retry_after_s(self) -> float:
         """The same wait in seconds."""
+
+    @property
+    def scope(self) -> str | None:
+        """The level of a limiter that takes longest: `tenant`, `tenant_server` or `server_tool`."""
 
     def __bool__(self) -> Literal[False]: ...
     def __eq__(self, other: object, /) -> bool: ...
@@ -303,3 +457,93 @@ class LineMatcher:
 
     def filter(self, lines: list[bytes], budget_ms: int) -> tuple[list[int], int]:
         """Which of the lines hold it, and how many were looked at before the time was over; at least one."""
+
+@final
+class ConnectionPool:
+    """The sending part of `omnimind.ConnectionPool`, which says what each setting means.
+
+    No method waits. The first request starts threads, which are the process's own and never touch the interpreter.
+    """
+
+    def __new__(
+        cls,
+        *,
+        max_connections: int,
+        compression: list[str],
+        http2: str,
+        verify: str | PathLike[str] | None,
+        max_wait_s: float,
+        max_response_bytes: int,
+        max_ratio: float,
+    ) -> ConnectionPool:
+        """Raises ValueError for settings that do not fit, OSError for certificates that cannot be read."""
+
+    def send(
+        self,
+        inbox: Inbox,
+        method: str,
+        url: str,
+        headers: list[tuple[str, str]],
+        content: bytes,
+        timeout_s: float,
+        whole: bool,
+    ) -> int | Fault:
+        """Start a request; what becomes of it will be in the inbox under this number.
+
+        With `whole` that is status, HTTP version, headers and content, else with a `Body` in its place. Raises
+        ValueError for what cannot be sent.
+        """
+
+    def stats(self) -> list[tuple[str, dict[str, Any]]]:
+        """Origins and how they stand."""
+
+    def close(self) -> None:
+        """Send nothing more, and let connections go."""
+
+@final
+class Inbox:
+    """Where a loop finds what became of its requests."""
+
+    def __new__(cls) -> Inbox:
+        """Raises OSError if the system has no descriptor to give."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while there is something; it stays the inbox's."""
+
+    def take(self) -> list[tuple[int, tuple[int, str, list[tuple[str, str]], bytes | Body] | bytes | Fault]]:
+        """All that has come, by number."""
+
+    def forget(self, number: int) -> None:
+        """Give one up, with what it holds."""
+
+@final
+class Body:
+    """What is to be read of an answer."""
+
+    def read(self, inbox: Inbox) -> int | Fault:
+        """Start reading what comes next; it will be in the inbox under this number, b"" after the end."""
+
+    def close(self) -> None:
+        """Let it go; what has not come is cancelled."""
+
+@final
+class Fault:
+    """Why there is no answer, or not the whole of one."""
+
+    @property
+    def kind(self) -> str:
+        """`crowded`, `unreachable`, `lost`, `late`, `unreadable`, `too_large`, `closed` or `system`."""
+
+    @property
+    def why(self) -> str:
+        """In words."""
+
+    @property
+    def retry_after_s(self) -> float | None: ...
+    @property
+    def received_bytes(self) -> int: ...
+    @property
+    def unpacked_bytes(self) -> int: ...
+    @property
+    def max_ratio(self) -> float | None:
+        """The ratio that was passed; None where it was the number of bytes."""

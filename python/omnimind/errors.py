@@ -50,6 +50,13 @@ CODES: dict[str, str] = {
     "OM0404": "a tool asked a question that a command line cannot answer",
     "OM0405": "a server answered a request with an error",
     "OM0601": "systemd is not there, or does not answer this user",
+    "OM0701": "a call was refused: too many at once, or it could not be done in time",
+    "OM0702": "a request found no connection in time, and was not sent",
+    "OM0703": "no connection to a server could be opened, and nothing was sent",
+    "OM0704": "a request took longer than it may",
+    "OM0705": "an answer was lost, broke off, or cannot be read",
+    "OM0706": "an answer is larger than it may be",
+    "OM0801": "there is no original of this handle",
     "OM0500": "something unexpected happened inside omnimind",
 }
 
@@ -122,6 +129,110 @@ class FleetError(OmniMindError):
 
 class GatewayError(OmniMindError):
     """The gateway could not be reached, or refused a request."""
+
+
+class RefusedError(OmniMindError):
+    """A call that a limiter did not let pass in time.
+
+    `reason` is `deadline` (known at once), `expired`, `evicted` or `queue_full`; `scope` is where: `tenant`,
+    `tenant_server`, `server_tool` or `concurrency`; `retry_after_s` is when it may be worth asking again.
+    """
+
+    def __init__(self, reason: str, scope: str, retry_after_s: float) -> None:
+        super().__init__(
+            "OM0701",
+            f"the call was refused ({reason})",
+            where=scope,
+            help=f"ask again in {retry_after_s:.3g} s, or wait longer: a later deadline, a higher max_wait_s",
+        )
+        self.reason = reason
+        self.scope = scope
+        self.retry_after_s = retry_after_s
+
+
+class RequestError(OmniMindError):
+    """A request of a `ConnectionPool` that has no answer.
+
+    `was_sent` is False where the server has certainly not seen it: then it can be made again.
+    """
+
+    was_sent: bool = True
+
+    def __str__(self) -> str:
+        """One line that says why, too: a program's log has no other."""
+        return f"{super().__str__()}: {self.why}" if self.why else super().__str__()
+
+
+class PoolTimeoutError(RequestError, TimeoutError):
+    """No connection became free within the pool's `max_wait_s`."""
+
+    was_sent = False
+
+    def __init__(self, where: str, why: str, retry_after_s: float) -> None:
+        super().__init__(
+            "OM0702",
+            "the request found no connection in time",
+            where=where,
+            why=why,
+            help=f"try again in {retry_after_s:.3g} s, or make the pool with more max_connections or max_wait_s",
+        )
+        self.retry_after_s = retry_after_s
+
+
+class ConnectError(RequestError, ConnectionError):
+    """No connection could be opened, or the server failed so often that it is left alone for `retry_after_s`."""
+
+    was_sent = False
+
+    def __init__(self, where: str, why: str, retry_after_s: float | None) -> None:
+        later = "see whether the server runs, and the address and the certificate are right"
+        if retry_after_s is not None:
+            later = f"try again in {retry_after_s:.3g} s"
+        super().__init__("OM0703", "there is no connection to the server", where=where, why=why, help=later)
+        self.retry_after_s = retry_after_s
+
+
+class ResponseTimeoutError(RequestError, TimeoutError):
+    """The answer took longer than `timeout_s`."""
+
+    def __init__(self, where: str, timeout_s: float) -> None:
+        super().__init__(
+            "OM0704",
+            f"there was no answer within {timeout_s:.3g} s",
+            where=where,
+            help="pass a longer timeout_s; the server may have done what was asked",
+        )
+        self.timeout_s = timeout_s
+
+
+class BrokenResponseError(RequestError, ConnectionError):
+    """The request was sent and its answer was lost, broke off, or is packed in a way that cannot be read."""
+
+    def __init__(self, where: str, why: str, *, readable: bool) -> None:
+        again = "the server may have done what was asked: make the request again only if that does no harm"
+        packed = "ask for it as it is: pass the header Accept-Encoding: identity"
+        super().__init__(
+            "OM0705", "there is no whole answer", where=where, why=why, help=again if readable else packed
+        )
+
+
+class ResponseTooLargeError(RequestError):
+    """More came, or was announced, or came out of what was packed, than the pool lets pass.
+
+    `received_bytes` had come, which are `unpacked_bytes`; `max_ratio` is the ratio that was passed, if it was that.
+    """
+
+    def __init__(self, where: str, received_bytes: int, unpacked_bytes: int, max_ratio: float | None) -> None:
+        if max_ratio is None:
+            why = f"{unpacked_bytes} bytes are more than the pool's max_response_bytes"
+            later = "read it with pool.stream(), or make the pool with a larger max_response_bytes"
+        else:
+            why = f"{received_bytes} bytes unpack to {unpacked_bytes} and more, above {max_ratio:g} times as many"
+            later = "if you trust the server, make the pool with a larger max_ratio"
+        super().__init__("OM0706", "the answer is too large", where=where, why=why, help=later)
+        self.received_bytes = received_bytes
+        self.unpacked_bytes = unpacked_bytes
+        self.max_ratio = max_ratio
 
 
 def closest(name: str, known: list[str] | tuple[str, ...]) -> str | None:

@@ -1,4 +1,5 @@
-"""An answer that is kept packed goes out as it is kept: somebody else's zstd reads the frame, and it says the same."""
+"""An answer that is kept packed goes out as it is kept, any other is packed on its way: somebody else's zstd, brotli
+and gzip read it, and it says the same."""
 
 from __future__ import annotations
 
@@ -24,6 +25,13 @@ const { zstdDecompressSync } = require('node:zlib');
 const parts = [];
 process.stdin.on('data', part => parts.push(part));
 process.stdin.on('end', () => process.stdout.write(zstdDecompressSync(Buffer.concat(parts))));
+"""
+
+
+FETCH = """
+const { url, options } = JSON.parse(process.argv[1]);
+const response = await fetch(url, options);
+process.stdout.write(response.headers.get('content-encoding') + '\\n' + await response.text());
 """
 
 
@@ -95,16 +103,43 @@ def test_a_client_that_reads_zstd_gets_the_frame_that_is_kept(
     assert META_KEY.encode() not in inflated.stdout
 
 
-@pytest.mark.parametrize("accepts", ["", "gzip, br", "zstd;q=0", "*"])
-def test_any_other_client_gets_it_plain(fleet: Fleet, folder: Path, accepts: str) -> None:
+@pytest.mark.parametrize("accepts", ["", "deflate", "zstd;q=0", "*"])
+def test_a_client_that_reads_nothing_of_ours_gets_it_plain(fleet: Fleet, folder: Path, accepts: str) -> None:
     plain = packed_away(fleet, folder)
     headers, body = read(fleet, folder / "large.txt", accepts)
     assert "content-encoding" not in headers
     assert body == plain
 
 
-def test_an_answer_that_says_more_than_what_is_kept_is_plain(fleet: Fleet, folder: Path) -> None:
+def test_an_answer_that_says_more_than_what_is_kept_is_packed_anew(
+    fleet: Fleet, folder: Path, toolbox: Toolbox
+) -> None:
     packed_away(fleet, folder)
     headers, body = read(fleet, folder / "large.txt", "zstd", **{"omnimind/cache": "report"})
-    assert "content-encoding" not in headers
-    assert json.loads(body)["result"]["_meta"]["omnimind/cache"]["level"] == "compressed"
+    assert headers["content-encoding"] == "zstd"
+    inflated = subprocess.run([toolbox.node, "-e", INFLATE], input=body, capture_output=True, check=True)
+    assert json.loads(inflated.stdout)["result"]["_meta"]["omnimind/cache"]["level"] == "compressed"
+
+
+@pytest.mark.parametrize("coding", ["zstd", "br", "gzip"])
+def test_a_browsers_fetch_reads_every_coding(
+    fleet: Fleet, folder: Path, toolbox: Toolbox, coding: str
+) -> None:
+    _, plain = read(fleet, folder / "large.txt")
+    params = {"name": "read_text_file", "arguments": {"path": str(folder / "large.txt")}, "_meta": META}
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "Accept-Encoding": coding,
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": "read_text_file",
+    }
+    message = {"jsonrpc": "2.0", "id": "a-1", "method": "tools/call", "params": params}
+    options = {"method": "POST", "headers": headers, "body": json.dumps(message)}
+    asked = json.dumps({"url": fleet.url("filesystem"), "options": options})
+    command = [toolbox.node, "--input-type=module", "-e", FETCH, asked]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
+    found, _, text = said.partition(b"\n")
+    assert found.decode() == coding
+    assert json.loads(text) == json.loads(plain)

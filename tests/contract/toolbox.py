@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"
 HERE = Path(__file__).resolve().parent
 INSTALL_TIMEOUT_S = 900
-ENVIRONMENTS = ("node", "legacy", "servers", "check")
+ENVIRONMENTS = ("node", "legacy", "servers", "check", "http2")
 
 
 class ToolboxError(Exception):

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from omnimind import catalog, cli, settings
-from omnimind.settings import EdgeSettings, GatewaySettings, OrchestratorSettings, ServerSettings, fields
+from omnimind.settings import (
+    EdgeSettings,
+    GatewaySettings,
+    OrchestratorSettings,
+    PoolSettings,
+    ServerLimitsSettings,
+    ServerSettings,
+    fields,
+    limits,
+)
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 FILES = re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)
@@ -66,6 +75,8 @@ def test_the_guide_lists_the_servers_of_this_version() -> None:
         ("Keys of an entry", set(fields.ENTRY) - {"type"}),
         ("The gateway", set(fields.GATEWAY)),
         ("The orchestrator", set(fields.ORCHESTRATOR)),
+        ("Limits", set(limits.SERVER_LIMITS) | set(limits.GATEWAY_LIMITS)),
+        ("Connections", set(limits.POOL)),
     ],
 )
 def test_the_guide_lists_every_key(title: str, keys: set[str]) -> None:
@@ -73,10 +84,17 @@ def test_the_guide_lists_every_key(title: str, keys: set[str]) -> None:
 
 
 def test_the_defaults_in_the_guide_are_the_models() -> None:
-    models = (ServerSettings("x", "stdio"), GatewaySettings(), EdgeSettings(), OrchestratorSettings())
+    models = (
+        ServerSettings("x", "stdio"),
+        GatewaySettings(),
+        EdgeSettings(),
+        OrchestratorSettings(),
+        ServerLimitsSettings(),
+        PoolSettings(),
+    )
     defaults = {f.name: getattr(model, f.name) for model in models for f in dataclasses.fields(model)}
     checked = 0
-    for title in ("Keys of an entry", "The gateway", "The orchestrator"):
+    for title in ("Keys of an entry", "The gateway", "Limits", "Connections", "The orchestrator"):
         for keys, _, default in (row for row in rows(title) if len(row) == 3):
             names, numbers = re.findall(r"`(\w+)`", keys), re.findall(r"\d+", default)
             if "{" in default:
@@ -84,4 +102,4 @@ def test_the_defaults_in_the_guide_are_the_models() -> None:
             elif numbers and default.replace(",", "").replace(" ", "").isdigit():
                 assert [str(defaults[name]) for name in names] == numbers
                 checked += len(names)
-    assert checked >= 15
+    assert checked >= 24

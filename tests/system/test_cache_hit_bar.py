@@ -18,7 +18,7 @@ SAMPLE_BAR = 2.5
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_hit_costs_little_more_than_a_reply_that_nobody_thought_about() -> None:
-    rounds, seconds = (7, 2.0) if FULL else (3, 0.5)
+    rounds, seconds = (14, 1.0) if FULL else (3, 0.5)
     sizes = hits.SIZES if FULL else (2_048,)
     bar = hits.CPU_BAR if FULL else SAMPLE_BAR
     for _ in range(GOES):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from tests.system.double import status, tiny
 CLOSED_AT_EXEC = 0o2000000
 WORKERS = ("filesystem", "thinking")
 LISTENING: set[str] = set()
+FILES = 900
+MAY_OPEN: dict[str, tuple[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -61,20 +66,47 @@ def names_of(fleet: Fleet) -> dict[int, str]:
     return found
 
 
+@contextmanager
+def few_open_files() -> Iterator[None]:
+    """What is started in here begins with this soft limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def may_open(pid: int) -> tuple[str, str]:
+    """How many files a process may have open: the soft limit and the hard one."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    soft, hard, _ = next(line for line in lines if line.startswith("Max open files")).split()[3:]
+    return soft, hard
+
+
 @pytest.fixture(scope="module")
 def tables() -> dict[str, list[Held]]:
     servers = {name: {"port": 0} for name in WORKERS} | {"tiny": tiny()}
-    with Fleet(servers) as fleet:
+    with few_open_files(), Fleet(servers) as fleet:
         caller = Caller(fleet.aggregate)
         caller.call("tools/list")  # now the gateway has every pipe and connection that it will have
         caller.close()
         found = {name: held_by(pid) for pid, name in names_of(fleet).items()}
         LISTENING.update(listening())
+        MAY_OPEN.update({name: may_open(pid) for pid, name in names_of(fleet).items()})
     return found
 
 
 def test_every_process_is_there(tables: dict[str, list[Held]]) -> None:
     assert set(tables) == {"guard", "orchestrator", "gateway", "zygote", "tiny", *WORKERS}
+
+
+def test_the_gateway_may_open_all_that_is_allowed_and_the_others_what_they_were_given(
+    tables: dict[str, list[Held]],
+) -> None:
+    soft, hard = MAY_OPEN["gateway"]
+    assert soft == hard
+    assert {name: files for name, (files, _) in MAY_OPEN.items() if files != str(FILES)} == {"gateway": soft}
 
 
 def test_a_third_party_has_its_three_pipes_and_nothing_else(tables: dict[str, list[Held]]) -> None:

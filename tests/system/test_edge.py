@@ -260,6 +260,32 @@ def test_a_refused_body_is_drained_and_the_connection_goes_on(edge: Edge) -> Non
         assert read_answer(connection).status == 200
 
 
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"Authorization": "Bearer no"}, 401),
+        ({"Authorization": None}, 401),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Host": "evil.example"}, 421),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Accept": "text/html"}, 406),
+        ({"X-Long": "x" * 20_000}, 431),
+    ],
+)
+def test_a_connection_is_not_trusted_for_what_it_sent_before(
+    edge: Edge, change: dict[str, str | None], status: int
+) -> None:
+    good = json.dumps(message("tools/list")).encode()
+    head = edge.head(len(good), headers={"Mcp-Method": "tools/list", "X-Long": "x"})
+    with closing(edge.connect()) as connection:
+        for _ in range(3):
+            connection.sendall(head + good)
+            assert read_answer(connection).status == 200
+        fields = {"Mcp-Method": "tools/list", "X-Long": "x"} | change
+        connection.sendall(edge.head(len(good), headers=fields) + good)
+        assert read_answer(connection).status == status
+
+
 def test_a_slow_head_is_cut_off(edge: Edge) -> None:
     with closing(edge.connect()) as connection:
         connection.sendall(b"POST /mcp HT")

@@ -12,11 +12,24 @@ from tests.fleet import ROOT
 OURS = {
     "omnimind-wire": set(),
     "omnimind-limits": set(),
+    "omnimind-handles": set(),
     "omnimind-cache": set(),
     "omnimind-compress": set(),
-    "omnimind-gateway": {"omnimind-wire", "omnimind-limits", "omnimind-cache", "omnimind-compress"},
+    "omnimind-gateway": {
+        "omnimind-wire",
+        "omnimind-limits",
+        "omnimind-cache",
+        "omnimind-compress",
+        "omnimind-handles",
+    },
     "omnimind-load": {"omnimind-wire"},
-    "omnimind-py": {"omnimind-gateway", "omnimind-limits", "omnimind-cache", "omnimind-compress"},
+    "omnimind-py": {
+        "omnimind-gateway",
+        "omnimind-limits",
+        "omnimind-cache",
+        "omnimind-compress",
+        "omnimind-handles",
+    },
 }
 OWNERS = {
     "pyo3": {"omnimind-py"},

@@ -18,10 +18,19 @@ from omnimind import catalog, settings
 from omnimind.errors import SettingsError
 from omnimind.settings import (
     CacheSettings,
+    ClientCompressSettings,
+    LimitsSettings,
+    PoolSettings,
+    PressSettings,
+    QuotaSettings,
     ServerCacheSettings,
+    ServerCompressSettings,
+    ServerLimitsSettings,
     ServerSettings,
     Settings,
     ToolCacheSettings,
+    ToolCompressSettings,
+    ToolLimitsSettings,
     fields,
 )
 
@@ -222,9 +231,9 @@ def test_every_key_of_an_entry_reaches_the_settings(tmp_path: Path) -> None:
         "user": "nobody",
         "timeout_ms": 1000,
         "deadline_ms": 2000,
-        "limits": {"per_s": 5},
+        "limits": {"policy": "aimd", "max": 8},
         "cache": False,
-        "compress": {},
+        "compress": {"share": 0.1},
     }
     found = load(
         tmp_path, {"mcpServers": {"x": entry, "thinking": {}}, "orchestrator": {"restart": {"window_s": 9}}}
@@ -237,8 +246,65 @@ def test_every_key_of_an_entry_reaches_the_settings(tmp_path: Path) -> None:
     assert (server.restart.max_attempts, server.restart.window_s) == (5, 9)
     assert (server.after, server.user) == (("thinking",), "nobody")
     assert (server.timeout_ms, server.deadline_ms) == (1000, 2000)
-    assert (server.limits, server.cache.enabled, server.compress) == ({"per_s": 5}, False, {})
-    assert any("no effect" in note for note in found.notes)
+    assert (server.limits.policy, server.limits.max, server.cache.enabled) == ("aimd", 8, False)
+    assert server.compress == ServerCompressSettings(PressSettings(share=0.1))
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (False, ServerCompressSettings()),
+        (True, ServerCompressSettings(PressSettings())),
+        ({}, ServerCompressSettings(PressSettings())),
+        (3_000, ServerCompressSettings(PressSettings(budget_tokens=3_000))),
+        (
+            {"tools": {"read": 500, "edit": False}},
+            ServerCompressSettings(
+                None,
+                (
+                    ToolCompressSettings("read", PressSettings(budget_tokens=500)),
+                    ToolCompressSettings("edit", None),
+                ),
+            ),
+        ),
+        (
+            {"from_tokens": 9, "tools": {"read": True}},
+            ServerCompressSettings(
+                PressSettings(from_tokens=9), (ToolCompressSettings("read", PressSettings()),)
+            ),
+        ),
+    ],
+)
+def test_results_are_told_shorter_as_the_file_says(
+    tmp_path: Path, said: object, meant: ServerCompressSettings
+) -> None:
+    assert only(load(tmp_path, {"mcpServers": {"x": {"command": "x", "compress": said}}})).compress == meant
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("yes", "must be an object"),
+        ({"ratio": 0.2}, "not known in mcpServers.x.compress"),
+        ({"share": 0}, "from 0.01 to 1"),
+        (3, "from 50 to"),
+        ({"tools": {"read": "all"}}, "tools.read"),
+    ],
+)
+def test_what_compress_cannot_mean_is_refused_at_its_place(
+    tmp_path: Path, said: object, complaint: str
+) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        load(tmp_path, {"mcpServers": {"x": {"command": "x", "compress": said}}})
+
+
+def test_results_may_be_told_shorter_by_client(tmp_path: Path) -> None:
+    clients = {"agent": 4_000, "other": True, "exact": False}
+    found = load(tmp_path, {"mcpServers": {}, "gateway": {"compress": {"clients": clients}}})
+    assert found.gateway.compress == (
+        ClientCompressSettings("agent", PressSettings(budget_tokens=4_000)),
+        ClientCompressSettings("other", PressSettings()),
+    )
 
 
 def test_a_servers_cache_is_switched_or_described(tmp_path: Path) -> None:
@@ -273,6 +339,74 @@ def test_the_gateways_cache_is_switched_or_described(
     tmp_path: Path, cache: Any, expected: CacheSettings
 ) -> None:
     assert load(tmp_path, {"mcpServers": {}, "gateway": {"cache": cache}}).gateway.cache == expected
+
+
+def test_limits_are_read_field_by_field(tmp_path: Path) -> None:
+    tools = {"search": {"quota": 0.5, "cost": 1, "class": "background"}, "ping": {"class": "interactive"}}
+    limits = {"policy": "fixed", "start": 9, "queue": 0, "tenant": {"per_s": 2, "burst": 30}, "tools": tools}
+    pool = {"max_connections": 7, "http2": "known"}
+    document = {
+        "mcpServers": {"x": {"url": "http://x", "limits": limits, "pool": pool}, "memory": {}},
+        "gateway": {
+            "limits": {"tenant": 40, "tenant_server": 2.5, "policy": "cpu-step", "refusals_as_text": True}
+        },
+    }
+    found = load(tmp_path, document)
+    assert found.notes == ()
+    first, other = found.servers
+    assert first.limits == ServerLimitsSettings(
+        "fixed",
+        start=9,
+        queue=0,
+        tenant=QuotaSettings(2.0, 30),
+        tools=(
+            ToolLimitsSettings("search", QuotaSettings(0.5, 1), 1, "background"),
+            ToolLimitsSettings("ping", call_class="interactive"),
+        ),
+    )
+    assert first.pool == PoolSettings(max_connections=7, http2="known")
+    assert (other.limits, other.pool) == (ServerLimitsSettings(), PoolSettings())
+    assert found.gateway.limits == LimitsSettings(
+        QuotaSettings(40.0, 40), QuotaSettings(2.5, 3), "cpu-step", True
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "bounds"),
+    [
+        ({}, (4, 128, 1000)),
+        ({"max": 8}, (4, 8, 8)),
+        ({"max": 2}, (2, 2, 2)),
+        ({"start": 2}, (2, 2, 1000)),
+        ({"start": 5000}, (4, 5000, 5000)),
+        ({"min": 300}, (300, 300, 1000)),
+        ({"min": 3000}, (3000, 3000, 3000)),
+        ({"min": 1, "max": 1}, (1, 1, 1)),
+    ],
+)
+def test_what_is_not_said_of_the_bounds_follows_what_is(
+    tmp_path: Path, said: dict[str, int], bounds: tuple[int, int, int]
+) -> None:
+    found = only(load(tmp_path, {"mcpServers": {"memory": {"limits": said}}})).limits
+    assert (found.min, found.start, found.max) == bounds
+
+
+@pytest.mark.parametrize(
+    ("limits", "entry", "noted"),
+    [
+        ({"policy": "aimd"}, {}, True),
+        ({"policy": "cpu-step"}, {}, False),
+        ({"policy": "aimd", "tenant": 5}, {}, False),
+        ({"policy": "aimd"}, {"limits": {"tenant": 5}}, False),
+        ({"policy": "aimd"}, {"limits": {"tools": {"a": {"quota": 5}}}}, False),
+        ({"policy": "aimd"}, {"limits": {"tools": {"a": {"cost": 5}}}}, True),
+    ],
+)
+def test_a_policy_without_a_rate_to_move_is_noted(
+    tmp_path: Path, limits: dict[str, Any], entry: dict[str, Any], noted: bool
+) -> None:
+    found = load(tmp_path, {"mcpServers": {"memory": entry}, "gateway": {"limits": limits}})
+    assert any("nothing to move" in note for note in found.notes) is noted
 
 
 def test_a_semantic_tool_names_its_argument(tmp_path: Path) -> None:
@@ -413,6 +547,43 @@ SERVERS = '{"mcpServers": %s}'
         (SERVERS % '{"a b": {"command": "x"}, "a-b": {"command": "x"}}', "OM0110", "1:42", "rename"),
         (SERVERS % '{"memory": {"port": 4320}}', "OM0110", "1:28", "another"),
         (SERVERS % '{"memory": {}, "x": {"command": "x", "port": 4321}}', "OM0110", "1:53", "another"),
+        (SERVERS % '{"memory": {"limits": {"rate_per_s": 9}}}', "OM0104", "1:39", '"tenant": {"per_s": 10}'),
+        (SERVERS % '{"memory": {"limits": {"concurrency": 9}}}', "OM0104", "1:39", '"max"'),
+        (SERVERS % '{"memory": {"limits": {"polcy": "aimd"}}}', "OM0104", "1:39", "policy"),
+        (SERVERS % '{"memory": {"limits": {"policy": "cpu"}}}', "OM0105", "1:49", "gradient"),
+        (SERVERS % '{"memory": {"limits": {"tenant": {"burst": 1}}}}', "OM0105", "1:49", "per_s"),
+        (SERVERS % '{"memory": {"limits": {"tenant": "9"}}}', "OM0105", "1:49", None),
+        (SERVERS % '{"memory": {"limits": {"min": 9, "max": 8}}}', "OM0105", "1:46", "max"),
+        (SERVERS % '{"memory": {"limits": {"start": 9, "max": 8}}}', "OM0105", "1:48", "max"),
+        (
+            SERVERS % '{"memory": {"limits": {"tools": {"a": {"cost": 9, "quota": 2}}}}}',
+            "OM0105",
+            "1:54",
+            "burst",
+        ),
+        (
+            SERVERS % '{"memory": {"limits": {"tenant": 2, "tools": {"a": {"cost": 9}}}}}',
+            "OM0105",
+            "1:67",
+            "burst",
+        ),
+        (
+            '{"mcpServers": {"git": {"limits": {"tools": {"a": {"cost": 9}}}}}, "gateway": {"limits": {"tenant": 2}}}',
+            "OM0105",
+            "1:25",
+            "burst",
+        ),
+        ('{"gateway": {"limits": {"policy": "gradient"}}}', "OM0105", "1:35", "cpu-step"),
+        (SERVERS % '{"memory": {"pool": {}}}', "OM0105", "1:36", "remove"),
+        (SERVERS % '{"x": {"url": "unix:/x", "pool": {}}}', "OM0105", "1:49", "remove"),
+        (SERVERS % '{"x": {"url": "http://x", "pool": {"max": 9}}}', "OM0104", "1:51", "max_connections"),
+        (
+            SERVERS % '{"x": {"url": "http://x", "pool": {"min_idle": 900}}}',
+            "OM0105",
+            "1:63",
+            "max_connections",
+        ),
+        (SERVERS % '{"x": {"url": "http://x", "pool": {"http2": true}}}', "OM0105", "1:60", None),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_a_way_out(

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from omnimind import catalog, settings, tokens
+from omnimind import settings, tokens
 from omnimind.cli import cache_words, fleet, options, terminal
 from omnimind.cli.logs import size
-from omnimind.errors import Exit, GatewayError, NoFleetError, UsageError
+from omnimind.errors import Exit, GatewayError, UsageError
 
-PATIENCE_S = 15.0
 _REQUEST_BYTES = 60_000
 _STORES: Final = ("ram", "compressed", "disk")
 _LEVELS: Final = (*_STORES, "semantic", "predictive")
@@ -73,27 +72,7 @@ def _explain_parser() -> options.Parser:
 
 
 def _ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one question. Raises NoFleetError, which says so if a server runs alone instead."""
-    try:
-        answer = fleet.ask(state, {"cmd": "cache", **request}, PATIENCE_S)
-    except NoFleetError:
-        _say_who_serves(state)
-        raise
-    answer.pop("ok", None)
-    return answer
-
-
-def _say_who_serves(state: Path) -> None:
-    from omnimind.systemd import rendezvous
-
-    alone = [builtin.name for builtin in catalog.BUILTINS if rendezvous.holder(state, builtin.name)]
-    if alone:
-        raise NoFleetError(
-            "OM0201",
-            f"no fleet runs; served alone, each with a cache of its own: {', '.join(alone)}",
-            where=f"state folder {state}",
-            help="an operator's token reads its figures at /metrics on its port; a restart forgets",
-        )
+    return fleet.ask_gateway(state, {"cmd": "cache", **request}, "a cache")
 
 
 # --- stats

@@ -20,6 +20,7 @@ from omnimind.errors import CODES, FleetError, NoFleetError, OmniMindError, Sett
 RUN_FILE = "run.json"
 SOCKET_FILE = "control.sock"
 LOCK_FILE = "lock"
+GATEWAY_PATIENCE_S = 15.0
 _FRAME_BYTES = 16 * 1024 * 1024
 
 
@@ -112,6 +113,29 @@ def ask(state_dir: Path, request: dict[str, Any], timeout_s: float = 10.0) -> di
             raise _silent(state_dir, str(error) or type(error).__name__) from None
     if not isinstance(answer, dict) or not answer.get("ok"):
         raise _refusal(answer if isinstance(answer, dict) else {})
+    return answer
+
+
+def ask_gateway(state_dir: Path, request: dict[str, Any], own: str) -> dict[str, Any]:
+    """The gateway's answer to a question that the fleet passes on to it.
+
+    Raises NoFleetError; where servers run alone instead, it names them: each has such a thing (`own`) of its own.
+    """
+    try:
+        answer = ask(state_dir, request, GATEWAY_PATIENCE_S)
+    except NoFleetError:
+        from omnimind.systemd import rendezvous
+
+        alone = [builtin.name for builtin in catalog.BUILTINS if rendezvous.holder(state_dir, builtin.name)]
+        if not alone:
+            raise
+        raise NoFleetError(
+            "OM0201",
+            f"no fleet runs; served alone, each with {own} of its own: {', '.join(alone)}",
+            where=f"state folder {state_dir}",
+            help="an operator's token reads its figures at /metrics on its port; a restart forgets",
+        ) from None
+    answer.pop("ok", None)
     return answer
 
 

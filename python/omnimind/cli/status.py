@@ -1,8 +1,10 @@
-"""`omnimind status`: the servers of the running fleet."""
+"""`omnimind status`: the servers of the running fleet; `--limits` and `--health`: what the gateway lets through."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from omnimind import settings
@@ -24,10 +26,19 @@ _COLORS: Final[dict[str, str]] = {
 def run(argv: Sequence[str]) -> int:
     """Print the fleet's state."""
     parser = options.parser("status", "Show the servers of the running fleet.")
+    views = parser.add_mutually_exclusive_group()
+    views.add_argument(
+        "--limits",
+        action="store_true",
+        help="instead: how many calls run and wait at each server, and what is refused",
+    )
+    views.add_argument("--health", action="store_true", help="instead: what the limits know of this machine")
     options.add_state(parser)
     options.add_json(parser)
     arguments = parser.parse_args(argv)
     state = settings.state_dir(arguments.state)
+    if arguments.limits or arguments.health:
+        return _limits(state, arguments)
     answer = fleet.ask(state, {"cmd": "status"})
     answer.pop("ok", None)
     for row in _rows(answer):
@@ -43,6 +54,18 @@ def run(argv: Sequence[str]) -> int:
         _explain(row)
     _print_gateway(answer.get("gateway"))
     _print_logs(answer.get("logs"))
+    return Exit.OK
+
+
+def _limits(state: Path, arguments: argparse.Namespace) -> int:
+    """One of the views of the gateway's limits; as JSON whatever the gateway says."""
+    from omnimind.cli import limits_view
+
+    found = fleet.ask_gateway(state, {"cmd": "limits"}, "limits")
+    if arguments.json:
+        terminal.print_json(found)
+    else:
+        print(limits_view.health(found) if arguments.health else limits_view.limits(found))
     return Exit.OK
 
 

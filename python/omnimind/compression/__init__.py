@@ -1,1 +1,24 @@
-"""Fewer tokens for the same facts: the typed face of the Rust parts."""
+"""Fewer tokens for the same facts: the typed face of the Rust parts.
+
+    compressed = omnimind.Compressor().compress(text, target_tokens=25_000, query="why did the refund fail?")
+    compressed.content                   # what a model reads; never above the target
+    compressed.critical_info_preserved   # or what is missing, in compressed.missing
+
+Modules: `face` is the compressor, imported when it is asked for; `tokens` counts.
+"""
+
+TYPE_CHECKING = False  # `typing` would cost who only counts tokens
+if TYPE_CHECKING:
+    from typing import Any
+
+    from omnimind.compression.face import Block, Compressed, Compressor, Kept, Missing, Omission
+
+__all__ = ["Block", "Compressed", "Compressor", "Kept", "Missing", "Omission"]
+
+
+def __getattr__(name: str) -> "Any":
+    if name in __all__:
+        from importlib import import_module
+
+        return getattr(import_module("omnimind.compression.face"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from omnimind.gateway import encoder
 from omnimind.gateway import link as translation
-from omnimind.linux import packets, process
+from omnimind.linux import packets, process, rlimits
 
 if TYPE_CHECKING:
     from omnimind._core import Gateway
@@ -32,6 +32,8 @@ def main(argv: list[str]) -> int:
         return 0
     process.set_name("omnimind-gw")
     process.hide_memory()
+    # A client is a descriptor here, and a connection to a server; nothing is started that would inherit this.
+    rlimits.raise_open_files()
     # Ctrl-C and SIGTERM of a whole session are the orchestrator's to judge; it says drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

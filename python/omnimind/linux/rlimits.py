@@ -57,6 +57,13 @@ def apply(limits: Limits, pid: int = 0) -> None:
         _weigh_session(pid or os.getpid(), limits.nice)
 
 
+def raise_open_files() -> None:
+    """Let this process have as many descriptors open as it may at all; what it started before keeps what it has."""
+    with contextlib.suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _weigh_session(pid: int, nice: int) -> None:
     """Where the scheduler groups tasks by session (autogroup), nice values count only within one.
 

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from omnimind import tokens
 from omnimind.errors import FleetError, closest
+from omnimind.orchestrator import asking
 from omnimind.orchestrator.fleet import Fleet
 from omnimind.orchestrator.supervise import Server
 
-PATIENCE_S: Final = 8.0
-"""A server may have to say what its tools are before the gateway can answer."""
 _DEEPEST: Final = 100
 
 
@@ -24,28 +23,17 @@ async def answer(fleet: Fleet, server: Server | None, request: Mapping[str, Any]
     name = None if server is None else server.settings.name
     match request.get("op"):
         case "stats":
-            return {**await _asked(fleet, {"op": "stats"}), "units": sorted(fleet.units)}
+            return await asking.of_all_servers(fleet, "stats")
         case "flush":
             fleet.history.fleet("cache flushed", server=name)
-            return await _asked(fleet, {"op": "flush", "server": name})
+            return await asking.gateway(fleet, {"op": "flush", "server": name})
         case "explain":
             principal, message = _principal(fleet, request), _sound(request.get("message"))
             question = {"op": "explain", "server": name, "principal": principal, "message": message}
-            found = await _asked(fleet, question)
+            found = await asking.gateway(fleet, question)
             meant = server or fleet.servers.get(str(found.get("server")))
             return found if meant is None else {**found, "state": meant.phase.value}
     raise FleetError("OM0204", f"the cache has no operation {request.get('op')!r}")
-
-
-async def _asked(fleet: Fleet, question: Mapping[str, Any]) -> dict[str, Any]:
-    said = await fleet.gateway.ask({"t": "cache", **question}, PATIENCE_S)
-    if said is None:
-        raise FleetError(
-            "OM0204",
-            f"the gateway, which is {fleet.gateway.state}, did not answer",
-            help="see what it does: omnimind logs gateway",
-        )
-    return dict(said["answer"])
 
 
 def _principal(fleet: Fleet, request: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 A frame is a big-endian u32 and that many bytes. A request is `{"cmd": ...}`, its answer `{"ok": true, ...}`
 or `{"ok": false, "error": text, "help": text}`; `events` answers with frames until the caller hangs up. No
-descriptor ever travels here. Commands: `status`, `stop`, `restart {server}`, `cache {op}`, `reload-tokens`, `events`.
+descriptor ever travels here. Commands: `status`, `stop`, `restart {server}`, `cache {op}`, `limits`, `pool`,
+`reload-tokens`, `events`.
 """
 
 from __future__ import annotations

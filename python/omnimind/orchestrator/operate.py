@@ -14,7 +14,7 @@ from typing import Any
 
 from omnimind import catalog
 from omnimind.errors import FleetError, OmniMindError, closest
-from omnimind.orchestrator import caching, order, status
+from omnimind.orchestrator import asking, caching, order, status
 from omnimind.orchestrator.fleet import Fleet
 from omnimind.orchestrator.lifecycle import Event, Phase
 from omnimind.orchestrator.reload import Reloader, in_words
@@ -68,6 +68,10 @@ class Operator:
             case "cache":
                 server = None if request.get("server") is None else self._server(request)
                 return await caching.answer(self._fleet, server, request)
+            case "limits":
+                return await asking.of_all_servers(self._fleet, "limits")
+            case "pool":
+                return await asking.of_pools(self._fleet)
             case "reload-tokens":
                 self._fleet.reload_tokens()
                 return {}

@@ -19,7 +19,8 @@ import anyio
 from omnimind.errors import OmniMindError
 from omnimind.orchestrator import order
 from omnimind.orchestrator.fleet import Fleet
-from omnimind.settings import ServerSettings, Settings
+from omnimind.orchestrator.ports import GATEWAY
+from omnimind.settings import GatewaySettings, ServerSettings, Settings
 
 LOOK_S = 0.5
 
@@ -33,7 +34,10 @@ _FIXED_HERE = ("start_timeout_ms", "drain_timeout_ms", "heartbeat_ms")
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What a new configuration changes, by server name; `fixed` are keys that need a restart of the fleet."""
+    """What a new configuration changes, by server name; `fixed` are keys that need a restart of the fleet.
+
+    What is only `adjusted` runs on as it is, the gateway too: it is told the new settings.
+    """
 
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -69,10 +73,12 @@ def differences(old: Settings, new: Settings) -> Differences:
             (found.renewed if changed & set(_PROCESS) else found.adjusted).append(name)
             if "port" in changed:
                 found.moved.append(name)
+    if _changed(old.gateway, new.gateway) - set(_FIXED):
+        found.adjusted.append(GATEWAY)
     return found
 
 
-def _changed(old: ServerSettings, new: ServerSettings) -> set[str]:
+def _changed(old: ServerSettings | GatewaySettings, new: ServerSettings | GatewaySettings) -> set[str]:
     return {key.name for key in fields(old) if getattr(old, key.name) != getattr(new, key.name)}
 
 

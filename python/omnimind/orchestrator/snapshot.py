@@ -13,7 +13,13 @@ from typing import Any
 
 from omnimind import catalog
 from omnimind.orchestrator.heartbeat import MISSED
-from omnimind.settings import ServerCacheSettings, ServerSettings, Settings
+from omnimind.settings import (
+    ServerCacheSettings,
+    ServerCompressSettings,
+    ServerLimitsSettings,
+    ServerSettings,
+    Settings,
+)
 from omnimind.tokens import Principal
 
 
@@ -32,6 +38,8 @@ def snapshot(
         },
         "edge": edge,
         "cache": asdict(settings.gateway.cache),
+        "limits": asdict(settings.gateway.limits),
+        "compress": {client.name: asdict(client.press) for client in settings.gateway.compress},
         "servers": [
             _server(server, settings.orchestrator.heartbeat_ms) for server in in_tier_order(settings)
         ],
@@ -45,7 +53,7 @@ def in_tier_order(settings: Settings) -> list[ServerSettings]:
 
 
 def _server(server: ServerSettings, heartbeat_ms: int) -> dict[str, Any]:
-    return {
+    told = {
         "name": server.name,
         "aliases": [a for a, name in catalog.ALIASES.items() if name == server.name == server.builtin],
         "kind": server.kind,
@@ -59,8 +67,11 @@ def _server(server: ServerSettings, heartbeat_ms: int) -> dict[str, Any]:
         "deadline_ms": server.deadline_ms,
         "trust": list(server.trust),
         "cache": _cache(server.cache),
+        "limits": _limits(server.limits),
+        "compress": _compress(server.compress),
         "heartbeat_ms": heartbeat_ms if server.first_party else _patient_beat_ms(server, heartbeat_ms),
     }
+    return told | {"pool": asdict(server.pool)} if server.kind == "http" else told
 
 
 def _cache(cache: ServerCacheSettings) -> dict[str, Any]:
@@ -69,6 +80,23 @@ def _cache(cache: ServerCacheSettings) -> dict[str, Any]:
         "tools": {tool.name: asdict(tool) for tool in cache.tools},
         "predict": None if cache.predict is None else list(cache.predict),
     }
+
+
+def _limits(limits: ServerLimitsSettings) -> dict[str, Any]:
+    tools = {
+        tool.name: {
+            "quota": None if tool.quota is None else asdict(tool.quota),
+            "cost": tool.cost,
+            "class": tool.call_class,
+        }
+        for tool in limits.tools
+    }
+    return {**asdict(limits), "tools": tools}
+
+
+def _compress(compress: ServerCompressSettings) -> dict[str, Any]:
+    tools = {tool.name: None if tool.press is None else asdict(tool.press) for tool in compress.tools}
+    return {**asdict(compress), "tools": tools}
 
 
 def _patient_beat_ms(server: ServerSettings, heartbeat_ms: int) -> int:

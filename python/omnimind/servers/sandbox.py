@@ -56,7 +56,7 @@ NEEDS: Final[dict[str, Needs]] = {
     ),
     # Its jail was started before and is not confined with it.
     "python": Needs(folders_in_args=True, also_state=("python",)),
-    "context": Needs(state=("db/context",), capabilities=False),
+    "context": Needs(state=("db/context", "handles"), capabilities=False),
     "logging": Needs(
         state=("db/logging",),
         state_reads=("logs",),

@@ -16,16 +16,19 @@ from typing import Any, Final
 
 from omnimind import catalog
 from omnimind.errors import SettingsError, closest
-from omnimind.settings import fields
+from omnimind.settings import checks, fields
+from omnimind.settings.checks import Spot
 from omnimind.settings.document import Member, Node
 from omnimind.settings.expand import Expander, Unexpandable, read_env_file
-from omnimind.settings.fields import Spot
 from omnimind.settings.model import (
     Kind,
+    PoolSettings,
     RecycleSettings,
     ResourceSettings,
     RestartSettings,
     ServerCacheSettings,
+    ServerCompressSettings,
+    ServerLimitsSettings,
     ServerSettings,
     ToolCacheSettings,
 )
@@ -65,6 +68,11 @@ def read_entry(title: str, member: Member, spot: Spot, expander: Expander, resta
     """Read the entry called `title`; `restart` is what it gets without a `restart` of its own."""
     values, spots, ignored = _values(spot)
     kind, builtin = _kind(title, member, values, spots, spot)
+    if "pool" in values and kind != "http":
+        raise spots["pool"].bad(
+            "is for a server with an http or https address: no other has connections to share",
+            "remove the key",
+        )
     name = (
         builtin.name if builtin and builtin.name == catalog.canonical(title) else _slug(title, member, spot)
     )
@@ -82,11 +90,6 @@ def read_entry(title: str, member: Member, spot: Spot, expander: Expander, resta
         notes.append(f"{name}: keys for other clients, ignored: {', '.join(ignored)}")
     if idle:
         notes.append(f"{name}: without effect for its kind ({kind}): {', '.join(idle)}")
-    notes.extend(
-        f"{name}: {key} is accepted and has no effect in this version"
-        for key in ("limits", "compress")
-        if key in values
-    )
     if kind == "stdio" and "requests" in values.get("recycle", {}):
         notes.append(f"{name}: recycle.requests counts for built-in servers only")
     if kind == "http" and values.get("type") == "sse":
@@ -109,13 +112,13 @@ def _values(spot: Spot) -> tuple[dict[str, Any], dict[str, Spot], list[str]]:
     values: dict[str, Any] = {}
     spots: dict[str, Spot] = {}
     ignored: list[str] = []
-    for written, member in fields.members(spot).items():
+    for written, member in checks.members(spot).items():
         key, inner = fields.SPELLINGS.get(written, written), spot.within(written, member.node)
         if written in fields.CLIENT_KEYS or (key == "trust" and isinstance(member.node.value, bool)):
             ignored.append(written)
             continue
         if key not in fields.ENTRY:
-            raise fields.unknown(spot, written, member, tuple(fields.ENTRY))
+            raise checks.unknown(spot, written, member, tuple(fields.ENTRY))
         value = fields.ENTRY[key](inner)
         value = not value if written == "disabled" else value
         if key in values and values[key] != value:
@@ -340,7 +343,8 @@ def _common(
         user=values.get("user"),
         timeout_ms=min(timeout_ms, deadline_ms),
         deadline_ms=deadline_ms,
-        limits=values.get("limits"),
+        limits=values.get("limits", ServerLimitsSettings()),
+        pool=values.get("pool", PoolSettings()),
         cache=_cache(values.get("cache", {})),
-        compress=values.get("compress"),
+        compress=values.get("compress", ServerCompressSettings()),
     )

@@ -1,184 +1,30 @@
 """What may stand in a settings file: one table a section, from key to check.
 
-A check takes a place in the document and returns the value, or raises an error that points at it. The
-tables are the only list of keys the loader knows; the JSON Schema beside this package says the same, and
+The tables are the only list of keys the loader knows; the JSON Schema beside this package says the same, and
 a test compares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 from omnimind import catalog
-from omnimind.errors import SettingsError, closest
-from omnimind.settings.document import Document, Member, Node
-
-Check = Callable[["Spot"], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A value under a check: its document, its node, and its path such as `mcpServers.git.port`."""
-
-    document: Document
-    node: Node
-    path: str
-
-    def wrong(self, expected: str, help: str | None = None) -> SettingsError:
-        """The error "this must be ..."."""
-        return self.document.error(
-            "OM0105", f"{self.path} must be {expected}, not {self.node.kind}", self.node.at, help=help
-        )
-
-    def bad(self, what: str, help: str | None = None) -> SettingsError:
-        """The error for a value of the right type that cannot be."""
-        return self.document.error("OM0105", f"{self.path} {what}", self.node.at, help=help)
-
-    def within(self, key: str | int, node: Node) -> Spot:
-        """The spot of a member or an item."""
-        return Spot(
-            self.document, node, f"{self.path}[{key}]" if isinstance(key, int) else f"{self.path}.{key}"
-        )
-
-
-def members(spot: Spot) -> dict[str, Member]:
-    """The members of an object."""
-    if not isinstance(spot.node.value, dict):
-        raise spot.wrong("an object", "write { ... }")
-    return spot.node.value
-
-
-def text(spot: Spot) -> str:
-    """A string that is not empty and holds no NUL."""
-    value = spot.node.value
-    if not isinstance(value, str):
-        raise spot.wrong("a string", 'quote it: "..."')
-    if not value.strip() or "\0" in value:
-        raise spot.bad("is empty" if not value.strip() else "holds a NUL character")
-    return value
-
-
-def any_text(spot: Spot) -> str:
-    """A string, also an empty one."""
-    return text(spot) if spot.node.value != "" else ""
-
-
-def boolean(spot: Spot) -> bool:
-    """true or false."""
-    if not isinstance(spot.node.value, bool):
-        raise spot.wrong("true or false")
-    return spot.node.value
-
-
-def integer(low: int, high: int) -> Check:
-    """A whole number from `low` to `high`."""
-
-    def check(spot: Spot) -> int:
-        value = spot.node.value
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise spot.wrong(f"a whole number from {low} to {high}")
-        if not low <= value <= high:
-            raise spot.bad(f"is {value}; it must lie from {low} to {high}")
-        return value
-
-    return check
-
-
-def port(spot: Spot) -> int | None:
-    """A TCP port, 0 for a free one, null for none."""
-    if spot.node.value is None:
-        return None
-    return int(integer(0, 65535)(spot))
-
-
-def choice(*words: str) -> Check:
-    """One of the words."""
-
-    def check(spot: Spot) -> str:
-        value = spot.node.value
-        listed = ", ".join(f'"{word}"' for word in words)
-        if not isinstance(value, str):
-            raise spot.wrong(f"one of {listed}")
-        if value not in words:
-            near = closest(value, words)
-            raise spot.bad(f'is "{value}"', f'did you mean "{near}"?' if near else f"write one of {listed}")
-        return value
-
-    return check
-
-
-def every(check: Check) -> Check:
-    """A list whose items pass `check`."""
-
-    def check_list(spot: Spot) -> tuple[Any, ...]:
-        if not isinstance(spot.node.value, list):
-            raise spot.wrong("a list", "write [ ... ]")
-        return tuple(check(spot.within(index, node)) for index, node in enumerate(spot.node.value))
-
-    return check_list
-
-
-def strings(spot: Spot) -> Mapping[str, str]:
-    """An object of strings; a number counts as its text."""
-    found: dict[str, str] = {}
-    for key, member in members(spot).items():
-        inner, value = spot.within(key, member.node), member.node.value
-        if not key or "=" in key or "\0" in key:
-            raise spot.document.error("OM0105", f"{spot.path}: {key!r} cannot be a name", member.at)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        found[key] = str(value) if is_number else any_text(inner)
-    return MappingProxyType(found)
-
-
-def switch_or_object(spot: Spot) -> Any:
-    """An object, or true or false."""
-    if isinstance(spot.node.value, bool):
-        return spot.node.value
-    members(spot)
-    return spot.node.plain()
-
-
-def plain_object(spot: Spot) -> Any:
-    """An object of any content."""
-    members(spot)
-    return spot.node.plain()
-
-
-def section(table: Mapping[str, Check]) -> Check:
-    """An object with the keys of a table; returns the keys that stand there."""
-
-    def check(spot: Spot) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, member in members(spot).items():
-            if key not in table:
-                raise unknown(spot, key, member, tuple(table))
-            found[key] = table[key](spot.within(key, member.node))
-        return found
-
-    return check
-
-
-def switched(table: Mapping[str, Check]) -> Check:
-    """true, false, or an object with the keys of a table; what stands there, with `enabled`."""
-
-    def check(spot: Spot) -> dict[str, Any]:
-        if isinstance(spot.node.value, bool):
-            return {"enabled": spot.node.value}
-        return {"enabled": True, **section(table)(spot)}
-
-    return check
-
-
-def unknown(spot: Spot, key: str, member: Member, known: tuple[str, ...]) -> SettingsError:
-    """The error for a key that is not known."""
-    near = closest(key, known)
-    help = f'did you mean "{near}"?' if near else "known keys: " + ", ".join(sorted(known))
-    where = spot.path or "the file"
-    return spot.document.error("OM0104", f'the key "{key}" is not known in {where}', member.at, help=help)
-
+from omnimind.settings import compress, limits
+from omnimind.settings.checks import (
+    Check,
+    Spot,
+    any_text,
+    boolean,
+    choice,
+    each,
+    every,
+    integer,
+    port,
+    section,
+    strings,
+    switched,
+    text,
+)
 
 _MILLISECONDS: Final = integer(1, 7 * 24 * 3600 * 1000)
 
@@ -235,15 +81,6 @@ def tool_cache(spot: Spot) -> dict[str, Any]:
     return dict(section(TOOL_CACHE)(spot))
 
 
-def each(check: Check) -> Check:
-    """An object of any keys whose values pass `check`."""
-
-    def check_each(spot: Spot) -> dict[str, Any]:
-        return {key: check(spot.within(key, member.node)) for key, member in members(spot).items()}
-
-    return check_each
-
-
 def names_or_false(spot: Spot) -> tuple[Any, ...]:
     """A list of names, or false for none."""
     return () if spot.node.value is False else every(text)(spot)
@@ -289,9 +126,10 @@ ENTRY: Final[dict[str, Check]] = {
     "user": text,
     "timeout_ms": _MILLISECONDS,
     "deadline_ms": _MILLISECONDS,
-    "limits": plain_object,
+    "limits": limits.of_server,
+    "pool": limits.pool,
     "cache": switched(SERVER_CACHE),
-    "compress": switch_or_object,
+    "compress": compress.of_server,
 }
 
 SPELLINGS: Final[dict[str, str]] = {"serverUrl": "url", "httpUrl": "url", "disabled": "enabled"}
@@ -349,7 +187,11 @@ GATEWAY: Final[dict[str, Check]] = {
     "session_idle_ms": integer(1000, 7 * 24 * 3600 * 1000),
     "sessions": integer(1, 10_000_000),
     "keepalive_ms": integer(100, 600_000),
+    "compression": boolean,
+    "compress_from_bytes": integer(0, 1 << 30),
     "cache": switched(GATEWAY_CACHE),
+    "limits": limits.of_gateway,
+    "compress": compress.of_gateway,
 }
 
 ORCHESTRATOR: Final[dict[str, Check]] = {

@@ -16,16 +16,17 @@ from typing import Any
 
 from omnimind import catalog
 from omnimind.errors import SettingsError, closest
-from omnimind.settings import document, fields
+from omnimind.settings import checks, document, fields
+from omnimind.settings.checks import Spot
 from omnimind.settings.document import Document, Member
 from omnimind.settings.entry import of_builtin, read_entry
 from omnimind.settings.expand import Expander
-from omnimind.settings.fields import Spot
 from omnimind.settings.model import (
     CacheSettings,
     EdgeSettings,
     GatewaySettings,
     GiveUp,
+    LimitsSettings,
     OrchestratorSettings,
     RestartSettings,
     ServerSettings,
@@ -94,7 +95,7 @@ def load(
 def read(found: Document, state: Path, environ: Mapping[str, str]) -> Settings:
     """The settings that a document says."""
     spot = Spot(found, found.root, "")
-    top = fields.members(Spot(found, found.root, "the file"))
+    top = checks.members(Spot(found, found.root, "the file"))
     notes = _check_top(top, spot)
     orchestrator = _orchestrator(top.get("orchestrator"), found)
     gateway = _gateway(top.get("gateway"), found)
@@ -105,12 +106,14 @@ def read(found: Document, state: Path, environ: Mapping[str, str]) -> Settings:
         servers, more = _servers(section, expander, orchestrator.restart)
         _check_ports(servers, gateway, section)
         _check_after(servers, section)
+        _check_costs(servers, gateway, section)
         notes += more
     else:
         servers = tuple(
             replace(of_builtin(builtin), restart=orchestrator.restart) for builtin in catalog.BUILTINS
         )
         notes.append('the file has no "mcpServers": the built-in servers run')
+    notes += _unmoved(servers, gateway.limits)
     return Settings(state, found.path, servers, gateway, orchestrator, tuple(notes))
 
 
@@ -126,7 +129,7 @@ def _check_top(top: dict[str, Member], spot: Spot) -> list[str]:
     ignored = [key for key in top if key not in fields.TOP]
     for key in ignored:
         if closest(key, fields.TOP):
-            raise fields.unknown(spot, key, top[key], fields.TOP)
+            raise checks.unknown(spot, key, top[key], fields.TOP)
     return [f"keys of the file for other programs, ignored: {', '.join(ignored)}"] if ignored else []
 
 
@@ -135,7 +138,7 @@ def _servers(
 ) -> tuple[tuple[ServerSettings, ...], list[str]]:
     servers: dict[str, ServerSettings] = {}
     notes: list[str] = []
-    for title, member in fields.members(section).items():
+    for title, member in checks.members(section).items():
         entry = read_entry(title, member, section.within(title, member.node), expander, restart)
         name = entry.server.name
         if name in servers:
@@ -199,12 +202,41 @@ def _check_after(servers: tuple[ServerSettings, ...], section: Spot) -> None:
                 open_names.extend(waits[name].after if name in waits else ())
 
 
+def _unmoved(servers: tuple[ServerSettings, ...], limits: LimitsSettings) -> list[str]:
+    """A note about a policy of rates where there is no rate; `cpu-step` brings one."""
+    rates = [limits.tenant, limits.tenant_server]
+    for server in servers:
+        rates += [server.limits.tenant, *(tool.quota for tool in server.limits.tools)]
+    if limits.policy != "aimd" or any(rates):
+        return []
+    return ['gateway.limits.policy "aimd" has nothing to move: no rate is configured']
+
+
+def _check_costs(servers: tuple[ServerSettings, ...], gateway: GatewaySettings, section: Spot) -> None:
+    """No tool costs more than a tenant may ever have at once; an entry's own quotas were looked at with the entry."""
+    limits = gateway.limits
+    for server in servers:
+        granted = {"tenant": limits.tenant}
+        if server.limits.tenant is None:
+            granted["tenant_server"] = limits.tenant_server
+        for tool in server.limits.tools:
+            for key, quota in granted.items():
+                if quota is not None and tool.cost > quota.burst:
+                    raise section.document.error(
+                        "OM0105",
+                        f"{tool.name} of {server.name} costs {tool.cost}, more than the burst of gateway.limits.{key} "
+                        f"({quota.burst}): no call would pass",
+                        _at(section, server, "limits"),
+                        help="raise the burst, or lower the cost",
+                    )
+
+
 def _gateway(member: Member | None, found: Document) -> GatewaySettings:
     if member is None:
         return GatewaySettings()
     spot = Spot(found, member.node, "gateway")
-    values: dict[str, Any] = fields.section(fields.GATEWAY)(spot)
-    own = {key: values.pop(key) for key in ("host", "port", "auth") if key in values}
+    values: dict[str, Any] = checks.section(fields.GATEWAY)(spot)
+    own = {key: values.pop(key) for key in ("host", "port", "auth", "limits", "compress") if key in values}
     if own.get("host") == "localhost":
         own["host"] = "127.0.0.1"
     if "host" in own and not _is_loopback(own["host"]):
@@ -236,7 +268,7 @@ def _orchestrator(member: Member | None, found: Document) -> OrchestratorSetting
     if member is None:
         return OrchestratorSettings()
     spot = Spot(found, member.node, "orchestrator")
-    values: dict[str, Any] = fields.section(fields.ORCHESTRATOR)(spot)
+    values: dict[str, Any] = checks.section(fields.ORCHESTRATOR)(spot)
     if "restart" in values:
         values["restart"] = replace(RestartSettings(), **values["restart"])
     return OrchestratorSettings(**values)

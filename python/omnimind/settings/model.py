@@ -19,6 +19,10 @@ from omnimind.catalog import Tier
 Kind = Literal["worker", "stdio", "http", "unix"]
 Sessions = Literal["shared", "principal", "own"]
 GiveUp = Literal["park", "exit"]
+Policy = Literal["gradient", "aimd", "fixed"]
+RatePolicy = Literal["fixed", "aimd", "cpu-step"]
+CallClass = Literal["system", "interactive", "normal", "background"]
+Http2 = Literal["offered", "known", "never"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -94,13 +98,100 @@ class ServerCacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """A rate: `per_s` calls a second for ever, `burst` calls at once after a rest."""
+
+    per_s: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLimitsSettings:
+    """Limits of one tool. `quota` is what all tenants together may send; a call counts `cost`; `call_class` None is
+    what the server's tier says."""
+
+    name: str
+    quota: QuotaSettings | None = None
+    cost: int = 1
+    call_class: CallClass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimitsSettings:
+    """How much may be asked of one server.
+
+    So many calls are in flight at once as `policy` says, `start` of them before it knows anything (`fixed`: for
+    ever), never fewer than `min` nor more than `max`; `queue` more may wait a second. `tenant` is what one tenant may
+    send; None is what the gateway's limits say.
+    """
+
+    policy: Policy = "gradient"
+    start: int = 128
+    min: int = 4
+    max: int = 1_000
+    queue: int = 10_000
+    tenant: QuotaSettings | None = None
+    tools: tuple[ToolLimitsSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """Connections to one server over HTTP.
+
+    At most `max_connections`, for one of which a call waits `wait_ms`; `min_idle` are kept open while nothing happens.
+    One that rested `idle_ms` is closed until it is known when the server closes them, and replaced when it is
+    `max_age_ms` old. HTTP/2 is spoken if `offered` over TLS, if the server is `known` to, or `never`.
+    """
+
+    max_connections: int = 100
+    wait_ms: int = 5_000
+    min_idle: int = 0
+    idle_ms: int = 4_000
+    max_age_ms: int = 300_000
+    http2: Http2 = "offered"
+
+
+@dataclass(frozen=True, slots=True)
+class PressSettings:
+    """How much shorter a result becomes: one of at least `from_tokens` tokens is told in `share` of them, and in
+    `budget_tokens` at most."""
+
+    share: float = 0.25
+    from_tokens: int = 1_000
+    budget_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCompressSettings:
+    """What becomes of one tool's results; None leaves them as they are, whatever else is said."""
+
+    name: str
+    press: PressSettings | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCompressSettings:
+    """What becomes of the results that one client, by the name of its token, asks for."""
+
+    name: str
+    press: PressSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCompressSettings:
+    """What becomes of the results of a server's tools; with `press` None those stay that `tools` does not name."""
+
+    press: PressSettings | None = None
+    tools: tuple[ToolCompressSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """One entry of the file, or one server of the catalogue.
 
     `name` matches `[A-Za-z0-9_-]{1,64}`; `title` is the name as the file has it. `port` is None for a
-    server without a port of its own and 0 for any free one. `limits` and `compress` are kept
-    as they stand in the file. `after` names servers that are started first. `secrets` are the values that
-    `${env:...}` and `${file:...}` yielded, so that nobody reads them in a log.
+    server without a port of its own and 0 for any free one. `after` names servers that are started first. `secrets`
+    are the values that `${env:...}` and `${file:...}` yielded, so that nobody reads them in a log.
     """
 
     name: str
@@ -126,9 +217,10 @@ class ServerSettings:
     user: str | None = None
     timeout_ms: int = 60_000
     deadline_ms: int = 600_000
-    limits: object = None
+    limits: ServerLimitsSettings = ServerLimitsSettings()
+    pool: PoolSettings = PoolSettings()
     cache: ServerCacheSettings = ServerCacheSettings()
-    compress: object = None
+    compress: ServerCompressSettings = ServerCompressSettings()
 
     @property
     def first_party(self) -> bool:
@@ -157,6 +249,8 @@ class EdgeSettings:
     session_idle_ms: int = 1_800_000
     sessions: int = 10_000
     keepalive_ms: int = 15_000
+    compression: bool = True
+    compress_from_bytes: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +267,18 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsSettings:
+    """How much may be asked of all servers: what one tenant may send to all together (`tenant`) and to one of them
+    (`tenant_server`), None as much as it likes. `policy` moves these rates and those of servers and tools. With
+    `refusals_as_text` a refused tool call is answered by a result that a model can read."""
+
+    tenant: QuotaSettings | None = None
+    tenant_server: QuotaSettings | None = None
+    policy: RatePolicy = "fixed"
+    refusals_as_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Where the gateway listens and what it demands. `auth` False is `--no-auth`, loopback only."""
 
@@ -181,6 +287,8 @@ class GatewaySettings:
     auth: bool = True
     edge: EdgeSettings = EdgeSettings()
     cache: CacheSettings = CacheSettings()
+    limits: LimitsSettings = LimitsSettings()
+    compress: tuple[ClientCompressSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use omnimind_wire::headers::{self, Values};
 use omnimind_wire::json::{self, Limits, MalformedKind as Kind, Object};
 use omnimind_wire::names::{self, uri};
+use omnimind_wire::passing::{HELD_BYTES, Passing, Plan};
 use omnimind_wire::seal::{self, Claims, Keyring};
 use omnimind_wire::sse::{self, Parser};
-use omnimind_wire::{Edit, Message, bridge, message};
+use omnimind_wire::{Edit, Id, Message, bridge, message};
 use serde_json::Value;
 
 /// Nothing is accepted that `serde_json` refuses; more is refused only for repeated keys and depth; both read the same
@@ -180,4 +181,55 @@ pub fn names(raw: &[u8]) {
             assert_eq!(back, original);
         }
     }
+}
+
+/// The first byte says how long the pieces are, the rest is an answer. What it comes to does not depend on the pieces
+/// and is sound JSON; it is taken if it would be taken whole, and its result is the same.
+pub fn passing(raw: &[u8]) {
+    let Some((cut, text)) = raw.split_first() else { return };
+    if text.len() > HELD_BYTES {
+        return;
+    }
+    let cut = usize::from(*cut).max(1);
+    let limits = Limits { max_depth: Limits::DEEPEST };
+    let through = |plan: &dyn Fn() -> Plan| {
+        let found = passed(plan(), text, cut);
+        assert_eq!(found, passed(plan(), text, text.len().max(1)), "in other pieces it is another answer");
+        if let Some((_, out)) = &found {
+            json::check(out, &limits).expect("what passes is sound");
+        }
+        found
+    };
+    for method in ["tools/call", "resources/read", "prompts/get"] {
+        through(&|| Plan::new(b"1").to_modern(method, Some(Bytes::from_static(b"{}"))));
+        through(&|| Plan::new(b"1").to_legacy(method));
+        through(&|| Plan::new(b"1").without_meta("a").renaming(method, |found| Some(uri::wrap("s", found))));
+    }
+    let found = through(&|| Plan::new(b"1")).and_then(|(id, out)| Some((json::as_u64(&id)?, out)));
+    let whole = match Message::parse(Bytes::copy_from_slice(text), &limits) {
+        Ok(Message::Response(response)) => match (response.id, response.outcome) {
+            (Some(Id::Int(id)), Ok(result)) if json::is_object(&result) => {
+                u64::try_from(id).ok().map(|id| (id, result))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let (Some((id, out)), Some((expected, result))) = (&found, &whole) else {
+        assert_eq!(found.is_some(), whole.is_some(), "in pieces it is judged as it is whole");
+        return;
+    };
+    assert_eq!(id, expected);
+    let value = |raw: &[u8]| serde_json::from_slice::<Value>(raw).expect("sound JSON");
+    assert_eq!(value(out), value(&message::result(b"1", result)));
+}
+
+/// The id of an answer in pieces of this length, and what it comes to; none if it is refused.
+fn passed(plan: Plan, text: &[u8], cut: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (mut passing, mut out) = (Passing::new(plan), Vec::new());
+    for piece in text.chunks(cut) {
+        passing.push(piece, &mut out).ok()?;
+    }
+    passing.finish(&mut out).ok()?;
+    Some((passing.id()?.to_vec(), out))
 }

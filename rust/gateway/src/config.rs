@@ -7,6 +7,16 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
+mod compress;
+mod limits;
+mod pool;
+
+pub use self::{
+    compress::{Press, ServerCompress},
+    limits::{ConcurrencyPolicy, Limits, Quota, RatePolicy, ServerLimits, ToolLimits},
+    pool::{Http2, Pool},
+};
+
 /// Everything configured, as of one moment.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Snapshot {
@@ -24,6 +34,12 @@ pub struct Snapshot {
     /// How much may be remembered.
     #[serde(default)]
     pub cache: Cache,
+    /// How much may be asked of all servers.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What becomes of the results that a principal asks for, by its name.
+    #[serde(default)]
+    pub compress: BTreeMap<String, Press>,
     /// All enabled servers in tier order.
     pub servers: Vec<Arc<ServerSpec>>,
 }
@@ -109,6 +125,10 @@ pub struct Edge {
     pub sessions: usize,
     /// A comment is sent on a silent stream this often.
     pub keepalive_ms: u64,
+    /// Answers are packed for clients that can read them so.
+    pub compression: bool,
+    /// Answers of at least so many bytes are.
+    pub compress_from_bytes: usize,
 }
 
 impl Default for Edge {
@@ -126,6 +146,8 @@ impl Default for Edge {
             session_idle_ms: 1_800_000,
             sessions: 10_000,
             keepalive_ms: 15_000,
+            compression: true,
+            compress_from_bytes: 1 << 10,
         }
     }
 }
@@ -224,7 +246,7 @@ pub enum Sharing {
 }
 
 /// One configured server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ServerSpec {
     /// Name in URLs and prefixes.
     pub name: String,
@@ -265,6 +287,15 @@ pub struct ServerSpec {
     /// What is remembered of its answers.
     #[serde(default)]
     pub cache: ServerCache,
+    /// How much may be asked of it.
+    #[serde(default)]
+    pub limits: ServerLimits,
+    /// What is told of its results.
+    #[serde(default)]
+    pub compress: ServerCompress,
+    /// Kind `http`: its connections.
+    #[serde(default)]
+    pub pool: Pool,
 }
 
 impl ServerSpec {
@@ -281,6 +312,12 @@ impl ServerSpec {
     /// Between two looks at a connection that owes answers; none if nobody is to look.
     pub fn heartbeat(&self) -> Option<Duration> {
         (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms))
+    }
+
+    /// True if the other is the same server, reached the same way, and differs at most in how much may be asked of it and
+    /// how its results are told: its connections and what it answered before are good for the other too.
+    pub fn is_but_for_limits(&self, other: &Self) -> bool {
+        *self == Self { limits: self.limits.clone(), compress: self.compress.clone(), ..other.clone() }
     }
 
     /// What the server says may be answered to anyone is believed.

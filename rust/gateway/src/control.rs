@@ -169,6 +169,10 @@ impl FromOrchestrator {
 pub enum CacheAsk {
     /// How full it is, and what it did.
     Stats,
+    /// Not of the cache: what the limits are, and what they do.
+    Limits,
+    /// Not of the cache: which connections to servers over HTTP there are.
+    Pool,
     /// Forget.
     Flush {
         /// What one server answered; all if there is none.

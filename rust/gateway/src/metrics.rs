@@ -75,20 +75,20 @@ impl Drop for Connection {
 
 /// One request, counted in flight until dropped.
 #[derive(Debug)]
-pub(crate) struct Measured {
-    counters: Arc<Counters>,
+pub(crate) struct Measured<'m> {
+    counters: &'m Counters,
     since: Instant,
 }
 
-impl Drop for Measured {
+impl Drop for Measured<'_> {
     fn drop(&mut self) {
         self.counters.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
-impl Measured {
+impl Measured<'_> {
     /// The response's head is ready.
-    pub(crate) fn answered<B>(self, response: Response<B>) -> Response<B> {
+    pub(crate) fn answered<B>(self, response: &Response<B>) {
         let class = usize::from(response.status().as_u16() / 100).clamp(1, CLASSES) - 1;
         if let Some(counter) = self.counters.answered.get(class) {
             counter.fetch_add(1, Relaxed);
@@ -99,7 +99,6 @@ impl Measured {
             counter.fetch_add(1, Relaxed);
         }
         self.counters.head_sum_us.fetch_add(micros, Relaxed);
-        response
     }
 }
 
@@ -109,9 +108,9 @@ impl Metrics {
         Connection(self.counters.clone())
     }
 
-    pub(crate) fn request(&self) -> Measured {
+    pub(crate) fn request(&self) -> Measured<'_> {
         self.counters.in_flight.fetch_add(1, Relaxed);
-        Measured { counters: self.counters.clone(), since: Instant::now() }
+        Measured { counters: &self.counters, since: Instant::now() }
     }
 
     pub(crate) fn open_connections(&self) -> u64 {
@@ -130,7 +129,7 @@ impl Metrics {
     }
 
     /// Prometheus text format, version 0.0.4.
-    pub(crate) fn render(&self, plane: &Plane) -> String {
+    pub fn render(&self, plane: &Plane) -> String {
         let counters = &self.counters;
         let mut text = String::with_capacity(4096);
         gauge(&mut text, "omnimind_connections", "Open downstream connections.", self.open_connections());
@@ -141,6 +140,9 @@ impl Metrics {
             counters.in_flight.load(Relaxed),
         );
         gauge(&mut text, "omnimind_sessions", "Open legacy sessions.", plane.sessions.len() as u64);
+        let (rests, bytes) = plane.shelves.rests.size();
+        gauge(&mut text, "omnimind_list_rests", "Rests of servers' list pages kept for who reads on.", rests as u64);
+        gauge(&mut text, "omnimind_list_rest_bytes", "Bytes of these.", bytes as u64);
         head(&mut text, "omnimind_responses_total", "counter", "Responses by status class.");
         for (index, counter) in counters.answered.iter().enumerate() {
             let _ = writeln!(text, "omnimind_responses_total{{class=\"{}xx\"}} {}", index + 1, counter.load(Relaxed));
@@ -152,6 +154,9 @@ impl Metrics {
             let _ = writeln!(text, "omnimind_server_ready{{server=\"{}\"}} {ready}", server.spec.name);
         }
         plane.memory.render(&mut text);
+        plane.admission.render(&mut text);
+        plane.compress.render(&mut text);
+        crate::pool::render(&mut text, &plane.fleet.pools());
         let counts = plane.fleet.counts();
         head(&mut text, "omnimind_server_calls_total", "counter", "Calls by server.");
         for count in &counts {

@@ -6,7 +6,10 @@
 use std::{
     io,
     os::fd::OwnedFd,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Release},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,9 +18,11 @@ use omnimind_wire::seal::Keyring;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
+    admission::Admission,
     aggregate::Shelves,
     cache::{Clock, EncoderFiles, Memory},
-    config::{Kind, Snapshot},
+    compress::Compress,
+    config::{Kind, ServerSpec, Snapshot},
     control::{CacheAsk, FromOrchestrator, Outbox, Start, State, ToOrchestrator},
     edge::{self, Doors, Tokens},
     metrics::Metrics,
@@ -39,6 +44,10 @@ pub struct Plane {
     pub sessions: Sessions,
     /// What was answered before.
     pub(crate) memory: Arc<Memory>,
+    /// What it takes to tell results in fewer tokens.
+    pub(crate) compress: Arc<Compress>,
+    /// Who may call, and when.
+    pub(crate) admission: Arc<Admission>,
     /// What servers listed last, for the aggregate.
     pub(crate) shelves: Shelves,
     /// Keys of sealed tokens.
@@ -50,6 +59,9 @@ pub struct Plane {
     /// Number of this process; part of every upstream id.
     pub epoch: u32,
     pub(crate) tokens: ArcSwap<Tokens>,
+    /// Configurations that were applied. Whoever reads this, then the configuration or the tokens, and later finds the
+    /// same number, read what still holds.
+    pub(crate) applied: AtomicU64,
     doors: Doors,
 }
 
@@ -74,10 +86,13 @@ impl Plane {
             fleet: Fleet::new(epoch, &snapshot, outbox.clone(), memory.clone()),
             sessions,
             memory,
+            compress: Arc::new(Compress::new(&snapshot)),
+            admission: Admission::new(&snapshot),
             shelves: Shelves::default(),
             keyring: ArcSwap::from_pointee(keyring(&snapshot)),
             metrics: Metrics::default(),
             tokens: ArcSwap::from_pointee(Tokens::new(&snapshot.auth)),
+            applied: AtomicU64::new(0),
             doors: Doors::new(snapshot.edge.connections),
             snapshot: ArcSwap::from_pointee(snapshot),
             outbox,
@@ -93,16 +108,24 @@ impl Plane {
         })
     }
 
+    /// What the limits are and what they do: the answer an operator gets.
+    pub fn limits(&self) -> serde_json::Value {
+        self.admission.told()
+    }
+
     fn apply(&self, snapshot: Snapshot) {
         self.tokens.store(Arc::new(Tokens::new(&snapshot.auth)));
         self.keyring.store(Arc::new(keyring(&snapshot)));
         let snapshot = Arc::new(snapshot);
         let before = self.snapshot.swap(Arc::clone(&snapshot));
-        for old in before.servers.iter().filter(|old| !snapshot.servers.contains(old)) {
+        self.applied.fetch_add(1, Release);
+        let stays = |old: &ServerSpec| snapshot.servers.iter().any(|new| new.is_but_for_limits(old));
+        for old in before.servers.iter().filter(|old| !stays(old)) {
             self.sessions.schemas.forget(&old.name);
             self.shelves.forget(&old.name);
         }
         self.memory.apply(&snapshot);
+        self.admission.apply(&snapshot);
         // Last, because it is announced: those who hear of the change are to see it.
         self.fleet.apply(&snapshot);
     }
@@ -165,6 +188,8 @@ async fn finish(plane: Arc<Plane>, patience: Duration) {
 async fn operate(plane: &Arc<Plane>, ask: CacheAsk) -> serde_json::Value {
     match ask {
         CacheAsk::Stats => plane.memory.stats(),
+        CacheAsk::Limits => plane.limits(),
+        CacheAsk::Pool => plane.fleet.connections(),
         CacheAsk::Flush { server } => {
             let flushed = plane.memory.flush(server.as_deref());
             serde_json::json!({"flushed": flushed})

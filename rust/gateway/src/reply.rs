@@ -4,11 +4,11 @@
 //! *how* (one JSON body, or an event stream with keep-alives). Dropping an [`Outflow`] drops what feeds
 //! it, and with it cancels the call upstream: that is the whole of disconnect handling.
 
-use std::{ops::Range, pin::Pin};
+use std::{fmt, io, ops::Range, pin::Pin};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
 use omnimind_wire::Refusal;
 
 /// A handler's answer.
@@ -75,6 +75,18 @@ impl Whole {
     }
 }
 
+/// The pieces of a body, as its client takes them. An error breaks it off, which the client sees.
+pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// An answer that is never held whole.
+pub struct Long(pub Pieces);
+
+impl fmt::Debug for Long {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Long").finish_non_exhaustive()
+    }
+}
+
 /// Messages on their way to a client.
 pub type Outflow = Pin<Box<dyn Stream<Item = Outgoing> + Send>>;
 
@@ -92,11 +104,33 @@ pub enum Outgoing {
         /// The message, or empty.
         data: Bytes,
     },
+    /// The answer, piece by piece, in one line of text; nothing follows.
+    Long(Long),
     /// The answer; nothing follows. `status` counts only when it is the first item.
     End {
         /// HTTP status.
         status: StatusCode,
+        /// Seconds to wait before asking again, where that helps; counts like the status.
+        retry_after: Option<u64>,
         /// The message.
         body: Bytes,
     },
+}
+
+impl Outgoing {
+    /// An answer that is not to be asked for again.
+    pub(crate) fn end(status: StatusCode, body: Bytes) -> Self {
+        Self::End { status, retry_after: None, body }
+    }
+}
+
+/// An answer as a whole: with the header that says when to ask again, where that helps.
+pub(crate) fn answered(
+    status: StatusCode,
+    retry_after: Option<u64>,
+    mut headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+) -> Whole {
+    headers.extend(retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+    Whole::plain(status, headers, body)
 }

@@ -13,19 +13,20 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use omnimind_gateway::Gateway;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A gateway on a free port.
 fn gateway() -> (Gateway, SocketAddr) {
-    opened_as("gateway")
+    opened_as("gateway", "{}")
 }
 
-/// A gateway on a free port that is the door of this name.
-fn opened_as(door: &str) -> (Gateway, SocketAddr) {
+/// A gateway on a free port that is the door of this name, with these limits.
+fn opened_as(door: &str, edge: &str) -> (Gateway, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let start = format!(
         r#"{{"epoch":1,"listeners":[{{"name":"{door}","address":"{address}"}}],"snapshot":{{"version":"0.0.0",
-            "state_dir":"/nonexistent","keys":["{}"],"auth":{{"required":false}},"servers":[]}}}}"#,
+            "state_dir":"/nonexistent","keys":["{}"],"auth":{{"required":false}},"edge":{edge},"servers":[]}}}}"#,
         "0".repeat(64)
     );
     (Gateway::start(start.as_bytes(), vec![listener.into()]).unwrap(), address)
@@ -56,10 +57,28 @@ async fn http2_with_prior_knowledge_is_served_many_streams_at_a_time() {
     assert!(driver.await.unwrap().is_ok());
 }
 
+#[tokio::test]
+async fn a_connection_may_rest_for_longer_than_a_head_may_take() {
+    let (gateway, address) = opened_as("gateway", r#"{"header_timeout_ms":200}"#);
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let asked = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    let mut answer = [0; 1024];
+    for _ in 0..2 {
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        assert!(stream.read(&mut answer).await.unwrap() > 0);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    stream.write_all(b"GET /healthz HT").await.unwrap();
+    let begun = Instant::now();
+    while stream.read(&mut answer).await.is_ok_and(|count| count > 0) {}
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    tokio::task::spawn_blocking(move || drop(gateway)).await.unwrap();
+}
+
 /// A server that is served alone has no port but its own.
 #[tokio::test]
 async fn a_servers_own_door_has_the_figures_too() {
-    let (gateway, address) = opened_as("thinking");
+    let (gateway, address) = opened_as("thinking", "{}");
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);

@@ -7,6 +7,7 @@
 
 mod bucket;
 pub mod concurrency;
+pub mod gate;
 mod health;
 pub mod limiter;
 pub mod queue;

@@ -127,7 +127,10 @@ pub(crate) struct RunArguments {
     /// Bytes that $PAD stands for
     #[arg(long, value_name = "BYTES", default_value_t = 0, conflicts_with = "mix")]
     size: usize,
-    /// JSON file: a list of objects with tool, arguments, `size_bytes` and weight
+    /// An answer is wanted within so long, and later is late; MIN..MAX draws anew for each call
+    #[arg(long, value_name = "MS|MIN..MAX", value_parser = delay, conflicts_with = "mix")]
+    deadline_ms: Option<RangeInclusive<u64>>,
+    /// JSON file: a list of objects with tool, arguments, `size_bytes`, weight, `deadline_ms` (two) and class
     #[arg(long, value_name = "FILE")]
     mix: Option<PathBuf>,
     /// A caller and the file that holds its bearer token; repeat for several, who then call in turn
@@ -146,6 +149,10 @@ pub(crate) struct RunArguments {
     /// Seed of arrivals and choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Write every call that ended to this file, a JSON object a line: when it was due after the start, how long it took,
+    /// which of the mix it was, what became of it, and what it was told if it failed
+    #[arg(long, value_name = "FILE")]
+    trail: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -223,6 +230,7 @@ impl RunArguments {
             timeout: seconds("timeout-s", self.timeout_s)?,
             lag_limit: seconds("lag-limit-ms", self.lag_limit_ms / 1e3)?,
             seed: self.seed,
+            trail: self.trail.clone(),
         };
         plan.check()?;
         Ok(plan)
@@ -246,7 +254,8 @@ impl RunArguments {
     fn mix(&self) -> Result<Vec<ToolCall>, String> {
         let Some(file) = &self.mix else {
             let (tool, arguments) = (self.tool.clone(), self.arguments.clone());
-            return Ok(vec![ToolCall { tool, arguments, size_bytes: self.size, weight: 1 }]);
+            let deadline_ms = self.deadline_ms.as_ref().map(|range| [*range.start(), *range.end()]);
+            return Ok(vec![ToolCall { arguments, size_bytes: self.size, deadline_ms, ..ToolCall::new(tool) }]);
         };
         serde_json::from_str(&read(file)?).map_err(|why| format!("{}: {why}", file.display()))
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, VARY};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 const PATIENCE: Duration = Duration::from_secs(10);
 const READ_BUFFER: usize = 128 << 10;
 const READ_FIELDS: usize = 160;
+/// Answers of the gateway that are as long depend on what their client can read.
+const PACKABLE: usize = 1_024;
 
 /// Serves until the process ends; `ready` hears where.
 ///
@@ -50,12 +52,7 @@ pub fn serve(
 
 async fn accept(listener: TcpListener, body: Bytes) -> io::Result<()> {
     let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(READ_BUFFER)
-        .max_headers(READ_FIELDS)
-        .pipeline_flush(true);
+    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(READ_BUFFER).max_headers(READ_FIELDS);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -69,8 +66,14 @@ async fn accept(listener: TcpListener, body: Bytes) -> io::Result<()> {
 async fn reply(request: Request<Incoming>, body: Bytes) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut incoming = request.into_body();
     while let Some(Ok(_frame)) = incoming.frame().await {}
+    let length = body.len();
     let mut response = Response::new(Full::new(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // As the gateway says it of what it would pack for others.
+    if length >= PACKABLE {
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
     Ok(response)
 }
 

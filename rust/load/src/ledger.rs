@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::check::Verdict;
+use crate::requests::Call;
+use crate::trail::Trail;
 
 /// Latencies from 1 µs to 2 minutes, to three digits.
 const LONGEST_NS: u64 = 120_000_000_000;
@@ -25,6 +27,10 @@ pub(crate) struct Ledger {
     pub(crate) measured: u64,
     /// Those of them that came before the end of the window.
     pub(crate) in_window: u64,
+    /// Right answers that came before their deadline and in the window, whenever they were due.
+    pub(crate) good: u64,
+    /// Right answers after their deadline.
+    pub(crate) late: u64,
     pub(crate) errors_measured: u64,
     /// From the intended instant of sending.
     pub(crate) latency: Histogram<u64>,
@@ -32,6 +38,10 @@ pub(crate) struct Ledger {
     pub(crate) service: Histogram<u64>,
     /// How late an open loop woke up for its arrivals.
     pub(crate) lag: Histogram<u64>,
+    /// Errors the peer answered to calls due after the warm-up, from the real instant of sending.
+    pub(crate) refusals: BTreeMap<String, Histogram<u64>>,
+    /// Every call that ended, if it is wanted.
+    pub(crate) trail: Option<Trail>,
     /// Arrivals that found all places taken and waited for one.
     pub(crate) waited: u64,
     /// Arrivals given up before they were sent: no place came free in time.
@@ -42,15 +52,28 @@ pub(crate) struct Ledger {
     until: Instant,
 }
 
-/// When a call was due and when it went out.
+/// When a call was due, when it went out, until when it is wanted; and which of the mix it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     pub(crate) intended: Instant,
     pub(crate) sent: Instant,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) tool: usize,
+}
+
+impl Times {
+    /// Those of a call that goes out now.
+    pub(crate) fn of(call: Call, intended: Instant) -> Self {
+        Self { intended, sent: Instant::now(), deadline: call.deadline, tool: call.tool }
+    }
+
+    fn is_late(self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now > deadline)
+    }
 }
 
 impl Ledger {
-    pub(crate) fn new(measured_from: Instant, until: Instant) -> io::Result<Self> {
+    pub(crate) fn new(measured_from: Instant, until: Instant, with_trail: bool) -> io::Result<Self> {
         Ok(Self {
             sent: 0,
             right: 0,
@@ -61,10 +84,14 @@ impl Ledger {
             samples: Vec::new(),
             measured: 0,
             in_window: 0,
+            good: 0,
+            late: 0,
             errors_measured: 0,
             latency: histogram()?,
             service: histogram()?,
             lag: histogram()?,
+            refusals: BTreeMap::new(),
+            trail: with_trail.then(Trail::default),
             waited: 0,
             unsent: 0,
             connections_lost: 0,
@@ -75,11 +102,17 @@ impl Ledger {
 
     /// Books one judged answer.
     pub(crate) fn book(&mut self, verdict: Verdict, times: Times, message: &[u8]) {
+        let now = Instant::now();
+        if let Some(trail) = &mut self.trail {
+            trail.answered(&verdict, times.is_late(now), times, now, message);
+        }
         match verdict {
             Verdict::Right => {
                 self.right += 1;
+                let late = times.is_late(now);
+                self.late += u64::from(late);
+                self.good += u64::from(!late && now >= self.measured_from && now <= self.until);
                 if times.intended >= self.measured_from {
-                    let now = Instant::now();
                     self.measured += 1;
                     self.in_window += u64::from(now <= self.until);
                     self.latency.saturating_record(ns(now - times.intended));
@@ -90,12 +123,34 @@ impl Ledger {
                 self.wrong += 1;
                 self.sample(why, message);
             }
-            Verdict::Error(kind) => self.error(&kind, times),
+            Verdict::Error(kind) => {
+                if times.intended >= self.measured_from {
+                    self.refused(&kind, now - times.sent);
+                }
+                self.count_error(&kind, times);
+            }
         }
     }
 
     /// Books a call that ended without an answer to judge.
     pub(crate) fn error(&mut self, kind: &str, times: Times) {
+        if let Some(trail) = &mut self.trail {
+            trail.failed(kind, times, Instant::now());
+        }
+        self.count_error(kind, times);
+    }
+
+    fn refused(&mut self, kind: &str, after: Duration) {
+        if !self.refusals.contains_key(kind) {
+            // The bounds are those of the others: it is made.
+            self.refusals.extend(histogram().ok().map(|empty| (kind.to_owned(), empty)));
+        }
+        if let Some(refusals) = self.refusals.get_mut(kind) {
+            refusals.saturating_record(ns(after));
+        }
+    }
+
+    fn count_error(&mut self, kind: &str, times: Times) {
         if times.intended >= self.measured_from {
             self.errors_measured += 1;
         }
@@ -138,12 +193,24 @@ impl Ledger {
         self.unasked += other.unasked;
         self.measured += other.measured;
         self.in_window += other.in_window;
+        self.good += other.good;
+        self.late += other.late;
         self.errors_measured += other.errors_measured;
         self.waited += other.waited;
         self.unsent += other.unsent;
         self.connections_lost += other.connections_lost;
         for (kind, count) in other.errors {
             *self.errors.entry(kind).or_default() += count;
+        }
+        for (kind, others) in other.refusals {
+            match self.refusals.get_mut(&kind) {
+                // Same bounds on both sides: nothing to refuse.
+                Some(own) => drop(own.add(others)),
+                None => drop(self.refusals.insert(kind, others)),
+            }
+        }
+        if let (Some(own), Some(others)) = (&mut self.trail, other.trail) {
+            own.add(others);
         }
         self.samples.extend(other.samples);
         self.samples.truncate(5);

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod report;
 mod requests;
 mod run;
+mod trail;
 pub mod upstream;
 
 pub use plan::Plan;

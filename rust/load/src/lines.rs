@@ -122,11 +122,11 @@ async fn write(share: &Share, table: &Table, mut writer: OwnedWriteHalf) -> Owne
 
 fn issue(share: &Share, table: &Table, intended: Instant, out: &mut Vec<u8>) {
     let mut requests = share.requests.borrow_mut();
-    let call = requests.next_call();
+    let call = requests.next_call(intended);
     requests.write_body(call, out);
     out.push(b'\n');
     share.ledger.borrow_mut().sent += 1;
-    table.waiting.borrow_mut().insert(call.number, (call, Times { intended, sent: Instant::now() }));
+    table.waiting.borrow_mut().insert(call.number, (call, Times::of(call, intended)));
 }
 
 async fn read(share: Rc<Share>, table: Rc<Table>, mut reader: OwnedReadHalf, mut bytes: BytesMut) {

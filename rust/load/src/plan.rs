@@ -71,9 +71,22 @@ pub struct ToolCall {
     /// How often, relative to the others.
     #[serde(default = "ToolCall::one")]
     pub weight: u32,
+    /// The answer is wanted so many milliseconds after the call was due, from the least to the most; the target is told
+    /// what is left of them. What comes later is late.
+    #[serde(default)]
+    pub deadline_ms: Option<[u64; 2]>,
+    /// What the call says of its urgency (`omnimind/class`).
+    #[serde(default)]
+    pub class: Option<String>,
 }
 
 impl ToolCall {
+    /// A call of a tool that returns its `text`, with no deadline.
+    pub fn new(tool: impl Into<String>) -> Self {
+        let arguments = Self::echo_arguments();
+        Self { tool: tool.into(), arguments, size_bytes: 0, weight: Self::one(), deadline_ms: None, class: None }
+    }
+
     /// Arguments for a tool that returns its `text`.
     pub fn echo_arguments() -> String {
         r#"{"text":"$CANARY$PAD"}"#.to_owned()
@@ -137,6 +150,8 @@ pub struct Plan {
     pub lag_limit: Duration,
     /// Seeds arrivals and choices.
     pub seed: u64,
+    /// Every call that ended, a line each, is written here.
+    pub trail: Option<PathBuf>,
 }
 
 impl Plan {

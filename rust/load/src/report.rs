@@ -50,6 +50,12 @@ pub struct Report {
     pub connections_lost: u64,
     /// Errors by kind.
     pub errors: BTreeMap<String, u64>,
+    /// Right answers a second that came before their deadline, in the measured stretch, whenever they were due.
+    pub goodput_per_s: f64,
+    /// Right answers that came after their deadline.
+    pub late: u64,
+    /// How soon the peer answered with an error, by its kind, from the real instant of sending.
+    pub refusal_ms: BTreeMap<String, Percentiles>,
     /// The first wrong answers, in words.
     pub samples: Vec<String>,
     /// Of right answers, from the intended instant of sending.
@@ -118,6 +124,9 @@ impl Report {
             missing: ledger.sent - ledger.ended() + silent,
             connections_lost: ledger.connections_lost,
             errors: ledger.errors.clone(),
+            goodput_per_s: ledger.good as f64 / elapsed_s,
+            late: ledger.late,
+            refusal_ms: ledger.refusals.iter().map(|(kind, times)| (kind.clone(), Percentiles::of(times))).collect(),
             samples: ledger.samples.clone(),
             latency_ms: Percentiles::of(&ledger.latency),
             service_ms: Percentiles::of(&ledger.service),
@@ -204,8 +213,14 @@ impl fmt::Display for Report {
         if self.waited_for_a_place > 0 {
             writeln!(f, "arrivals    {} waited for a place, {} never got one", self.waited_for_a_place, self.unsent)?;
         }
+        if self.late > 0 {
+            writeln!(f, "in time     {:>10.0} /s, {} late", self.goodput_per_s, self.late)?;
+        }
         for (kind, count) in &self.errors {
-            writeln!(f, "error       {kind}: {count}")?;
+            match self.refusal_ms.get(kind) {
+                Some(ms) => writeln!(f, "error       {kind}: {count}, after ms p50 {:.3}  p99 {:.3}", ms.p50, ms.p99)?,
+                None => writeln!(f, "error       {kind}: {count}")?,
+            }
         }
         for sample in &self.samples {
             writeln!(f, "wrong       {sample}")?;

@@ -1,6 +1,7 @@
 //! The bytes of every request, prepared as far as they do not change from call to call.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use crate::chance::Chance;
 use crate::check;
@@ -12,7 +13,10 @@ use crate::plan::{Era, Plan, Principal, Target, ToolCall};
 pub(crate) struct Call {
     pub(crate) number: u64,
     pub(crate) principal: usize,
-    tool: usize,
+    /// Its place in the mix.
+    pub(crate) tool: usize,
+    /// When its answer is no longer wanted.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// All requests of one thread.
@@ -41,6 +45,7 @@ struct PreparedTool {
     /// What stands in `_meta`, without its braces.
     meta: String,
     weight: u64,
+    deadline_ms: Option<[u64; 2]>,
     has_canary: bool,
 }
 
@@ -71,12 +76,20 @@ impl Requests {
         }
     }
 
-    /// The next call: principals in turn, tools by weight.
-    pub(crate) fn next_call(&mut self) -> Call {
+    /// The next call, which was due at that instant: principals in turn, tools by weight.
+    pub(crate) fn next_call(&mut self, due: Instant) -> Call {
         let number = self.next_number;
         self.next_number += 1;
         let turn = usize::try_from(number).unwrap_or(0);
-        Call { number, principal: turn % self.principals.len().max(1), tool: self.pick_tool() }
+        let tool = self.pick_tool();
+        let deadline = self.draw_deadline(tool).and_then(|after| due.checked_add(after));
+        Call { number, principal: turn % self.principals.len().max(1), tool, deadline }
+    }
+
+    fn draw_deadline(&mut self, tool: usize) -> Option<Duration> {
+        let [least, most] = self.tools.get(tool)?.deadline_ms?;
+        let more = self.chance.below(most.saturating_sub(least).saturating_add(1));
+        Some(Duration::from_millis(least.saturating_add(more)))
     }
 
     /// Whether this number was ever given out here.
@@ -130,13 +143,18 @@ impl Requests {
     /// operators, as `local` is there.
     fn write_meta(&self, call: Call, meta: &str, out: &mut Vec<u8>) {
         let principal = self.names_principal.then(|| self.principals.get(call.principal)).flatten();
-        if meta.is_empty() && principal.is_none() {
+        if meta.is_empty() && principal.is_none() && call.deadline.is_none() {
             return;
         }
         out.extend_from_slice(b",\"_meta\":{");
         out.extend_from_slice(meta.as_bytes());
+        let mut comma = if meta.is_empty() { "" } else { "," };
+        if let Some(deadline) = call.deadline {
+            let left_ms = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
+            let _ = write!(out, r#"{comma}"omnimind/timeoutMs":{left_ms}"#);
+            comma = ",";
+        }
         if let Some(principal) = principal {
-            let comma = if meta.is_empty() { "" } else { "," };
             let _ = write!(out, r#"{comma}"omnimind/principal":"{}","omnimind/role":"operator""#, principal.name);
         }
         out.push(b'}');
@@ -204,7 +222,7 @@ impl PreparedTool {
     fn new(call: &ToolCall, era: Era) -> Self {
         let name = &call.tool;
         let quoted = serde_json::Value::from(name.as_str()).to_string();
-        let (headers, meta) = match era {
+        let (headers, mut meta) = match era {
             Era::Modern => (
                 format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: tools/call\r\nMcp-Name: {name}\r\n"),
                 format!(
@@ -214,6 +232,11 @@ impl PreparedTool {
             ),
             Era::Legacy => (format!("MCP-Protocol-Version: {LEGACY}\r\n"), String::new()),
         };
+        if let Some(class) = &call.class {
+            let comma = if meta.is_empty() { "" } else { "," };
+            let class = serde_json::Value::from(class.as_str());
+            meta.extend([comma, r#""omnimind/class":"#, &class.to_string()]);
+        }
         Self {
             headers,
             before_id: r#"{"jsonrpc":"2.0","id":"#,
@@ -221,6 +244,7 @@ impl PreparedTool {
             arguments: pieces(&call.arguments, call.size_bytes),
             meta,
             weight: call.weight.into(),
+            deadline_ms: call.deadline_ms,
             has_canary: call.has_canary(),
         }
     }

@@ -67,6 +67,9 @@ pub fn run(plan: &Plan) -> io::Result<Report> {
         }
     }
     let (ledger, window) = total.ok_or_else(|| io::Error::other("no thread ran"))?;
+    if let (Some(file), Some(trail)) = (&plan.trail, &ledger.trail) {
+        trail.write(file, window.started)?;
+    }
     Ok(Report::new(plan, &ledger, window, cpu))
 }
 
@@ -157,7 +160,7 @@ async fn send(plan: &Plan, requests: Requests, opened: Opened, index: usize) -> 
     let share = Rc::new(Share {
         pace: Pace::new(plan, until, count),
         requests: RefCell::new(requests),
-        ledger: RefCell::new(Ledger::new(measured_from, until)?),
+        ledger: RefCell::new(Ledger::new(measured_from, until, plan.trail.is_some())?),
         timeout: plan.timeout,
         sessions,
     });
@@ -196,7 +199,7 @@ async fn drive_http(share: Rc<Share>, mut connection: Connection, slot: usize) {
     while let Some(intended) = share.pace.next().await {
         let (call, canary) = {
             let mut requests = share.requests.borrow_mut();
-            let call = requests.next_call();
+            let call = requests.next_call(intended);
             let sessions = share.sessions.get(call.principal).map(Vec::as_slice).unwrap_or_default();
             let session = sessions.get(slot % sessions.len().max(1)).and_then(Option::as_deref);
             out.clear();
@@ -204,7 +207,7 @@ async fn drive_http(share: Rc<Share>, mut connection: Connection, slot: usize) {
             (call, requests.canary(call))
         };
         share.ledger.borrow_mut().sent += 1;
-        let times = Times { intended, sent: Instant::now() };
+        let times = Times::of(call, intended);
         match connection.exchange(&out).await {
             Ok(response) => settle(&response, call.number, canary.as_deref(), times, &mut share.ledger.borrow_mut()),
             Err(failure) => {

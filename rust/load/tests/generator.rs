@@ -22,7 +22,7 @@ fn plan(target: Target, era: Era) -> Plan {
         connections: 1,
         threads: 1,
         sessions: 1,
-        mix: vec![ToolCall { tool: "echo".into(), arguments: ToolCall::echo_arguments(), size_bytes: 10, weight: 1 }],
+        mix: vec![ToolCall { size_bytes: 10, ..ToolCall::new("echo") }],
         principals: ["alice", "bob"].map(|name| Principal { name: name.into(), token: Some(name.into()) }).into(),
         duration: Duration::from_secs(20),
         count: Some(400),
@@ -30,6 +30,7 @@ fn plan(target: Target, era: Era) -> Plan {
         timeout: Duration::from_secs(5),
         lag_limit: Duration::from_secs(1),
         seed: 3,
+        trail: None,
     }
 }
 
@@ -134,14 +135,67 @@ fn an_open_loop_counts_latency_from_the_instant_a_call_was_due() {
 }
 
 #[test]
+fn an_answer_after_its_deadline_is_late_and_no_goodput() {
+    let slow = Behaviour { eras: Eras::Both, delay_ms: 60..=60 };
+    let mut plan = plan(near_free_http(slow), Era::Modern);
+    plan.mix = vec![
+        ToolCall { deadline_ms: Some([5, 20]), ..ToolCall::new("echo") },
+        ToolCall { deadline_ms: Some([5_000, 9_000]), ..ToolCall::new("echo") },
+    ];
+    (plan.in_flight, plan.count) = (50, Some(200));
+    plan.trail = Some(socket("trail"));
+    let report = run(&plan).unwrap();
+    assert_all_right(&report, 200);
+    assert!((60..=140).contains(&report.late), "{report}");
+    let good = report.goodput_per_s / report.throughput_per_s * 200.0;
+    assert!((good + f64::from(u32::try_from(report.late).unwrap()) - 200.0).abs() < 1.0, "{report}");
+    let trail = std::fs::read_to_string(socket("trail")).unwrap();
+    let rows: Vec<serde_json::Value> = trail.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let late = rows.iter().filter(|row| row["outcome"] == "late").count();
+    assert_eq!((rows.len(), late as u64), (200, report.late));
+    assert!(rows.iter().all(|row| (row["tool"] == 0) == (row["outcome"] == "late") && row["ms"].as_f64() > Some(55.0)));
+}
+
+#[test]
+fn a_call_says_what_is_left_of_its_time_and_how_urgent_it_is() {
+    let (heard, hears) = std::sync::mpsc::channel();
+    let path = socket("urgent");
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let asked: serde_json::Value = serde_json::from_slice(&line).unwrap();
+            let mut out = Vec::new();
+            answer(&line, Eras::Both, &mut out);
+            out.push(b'\n');
+            let _ = writer.write_all(&out);
+            heard.send(asked["params"]["_meta"].clone()).unwrap();
+        }
+    });
+    let mut plan = plan(Target::Unix { path, hello: None }, Era::Modern);
+    plan.count = Some(3);
+    let class = Some("background".into());
+    plan.mix = vec![ToolCall { deadline_ms: Some([300, 700]), class, ..ToolCall::new("echo") }];
+    assert_all_right(&run(&plan).unwrap(), 3);
+    let metas: Vec<_> = hears.iter().take(3).collect();
+    for meta in metas {
+        assert_eq!(meta["omnimind/class"], "background");
+        assert!((100..=700).contains(&meta["omnimind/timeoutMs"].as_u64().unwrap()), "{meta}");
+    }
+}
+
+#[test]
 fn a_mix_calls_every_tool_and_counts_refusals_by_code() {
     let mut plan = plan(near_free_unix("mix", at_once()), Era::Modern);
-    plan.mix.push(ToolCall { tool: "unknown".into(), arguments: "{}".into(), size_bytes: 0, weight: 1 });
+    plan.mix.push(ToolCall { arguments: "{}".into(), ..ToolCall::new("unknown") });
     let report = run(&plan).unwrap();
     assert!(report.is_correct(), "{report}");
     let refused = report.errors["rpc_-32602"];
     assert_eq!(report.right + refused, 400);
     assert!((120..=280).contains(&refused), "{report}");
+    let after = report.refusal_ms["rpc_-32602"];
+    assert!(after.p50 > 0.0 && after.p50 <= after.p99, "{report}");
 }
 
 #[test]

@@ -5,9 +5,12 @@
 //! that keeps Python objects is `cache`, for Python programs.
 
 mod cache;
+mod compress;
 mod gateway;
+mod handles;
 mod limits;
 mod lines;
+mod pool;
 mod tokens;
 
 use pyo3::prelude::*;
@@ -18,7 +21,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<gateway::Gateway>()?;
     cache::register(module)?;
+    compress::register(module)?;
+    handles::register(module)?;
     lines::register(module)?;
     limits::register(module)?;
+    pool::register(module)?;
     tokens::register(module)
 }

@@ -214,6 +214,8 @@ pub struct Refusal {
     pub server: Option<String>,
     /// When trying again makes sense.
     pub retry_after_ms: Option<u64>,
+    /// How long the request had waited for its turn, if it had.
+    pub queue_ms: Option<u64>,
     /// One sentence for people.
     pub detail: String,
 }
@@ -221,7 +223,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that concerns no server and gives no time.
     pub fn new(reason: Reason, scope: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { reason, scope: scope.into(), server: None, retry_after_ms: None, detail: detail.into() }
+        Self { reason, scope: scope.into(), server: None, retry_after_ms: None, queue_ms: None, detail: detail.into() }
     }
 
     /// Names the server.
@@ -238,6 +240,13 @@ impl Refusal {
         self
     }
 
+    /// Says how long the request had waited.
+    #[must_use]
+    pub fn waited(mut self, ms: u64) -> Self {
+        self.queue_ms = Some(ms);
+        self
+    }
+
     /// The status of the HTTP answer.
     pub fn http_status(&self) -> u16 {
         self.reason.http_status()
@@ -248,7 +257,7 @@ impl Refusal {
         self.retry_after_ms.map(|ms| ms.div_ceil(1000))
     }
 
-    /// The error for the body: `data` is `{reason, scope, server?, retryAfterMs?}`.
+    /// The error for the body: `data` is `{reason, scope, server?, retryAfterMs?, queueMs?}`.
     pub fn rpc_error(&self) -> RpcError {
         let mut data = Vec::with_capacity(96);
         data.extend_from_slice(b"{\"reason\":");
@@ -259,9 +268,10 @@ impl Refusal {
             data.extend_from_slice(b",\"server\":");
             push_quoted(&mut data, server);
         }
-        if let Some(ms) = self.retry_after_ms {
-            data.extend_from_slice(b",\"retryAfterMs\":");
-            data.extend_from_slice(ms.to_string().as_bytes());
+        for (name, ms) in [("retryAfterMs", self.retry_after_ms), ("queueMs", self.queue_ms)] {
+            if let Some(ms) = ms {
+                data.extend_from_slice(format!(",\"{name}\":{ms}").as_bytes());
+            }
         }
         data.push(b'}');
         RpcError::new(self.reason.code(), self.detail.clone()).with_data(data)

@@ -24,7 +24,7 @@ mod value;
 pub use canonical::{push_canonical, push_kept, push_members, span_in};
 pub use malformed::{Malformed, MalformedKind};
 pub use object::{Member, Object, elements, find, find_checked};
-pub(crate) use scan::{Key, Scan, Scanner, read};
+pub(crate) use scan::{Key, Scan, Scanner, plain_until, read};
 pub use value::{as_bool, as_f64, as_i64, as_str, as_u64, is_array, is_null, is_object, is_string, push_quoted, quote};
 
 /// What a document may not exceed.

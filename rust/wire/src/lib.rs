@@ -5,7 +5,8 @@
 //! tells the two eras apart,
 //! [`headers`] compares HTTP headers with the body, [`sse`] frames events, [`seal`] makes tokens that survive a
 //! restart,
-//! [`names`] maps names and URIs of the aggregate endpoint, [`bridge`] translates between the eras, [`error`] says no.
+//! [`passing`] takes a long answer through piece by piece, [`names`] maps names and URIs of the aggregate endpoint,
+//! [`bridge`] translates between the eras, [`error`] says no.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod headers;
 pub mod json;
 pub mod message;
 pub mod names;
+pub mod passing;
 pub mod seal;
 pub mod sse;
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 pub mod rewrite;
 pub mod uri;
 
+pub(crate) use rewrite::{BLOCKS, RESOURCE, Shape, answer};
 pub use rewrite::{rewrite_request_uris, rewrite_uris};
 
 /// The longest name model APIs take.

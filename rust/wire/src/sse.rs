@@ -103,6 +103,29 @@ impl Parser {
         if events.is_empty() { Err(TooLarge { max_bytes: self.max_bytes }) } else { Ok(events) }
     }
 
+    /// True while a data line is read of an event that has so many bytes of data already.
+    pub fn is_long(&self, from_bytes: usize) -> bool {
+        let value = self.line.strip_prefix(b"data:").map_or(0, <[u8]>::len);
+        value > 0 && self.data.as_ref().map_or(0, Vec::len) + value >= from_bytes
+    }
+
+    /// The data so far of the event being read, and who reads the rest of it, if it begins as is wanted: for an event
+    /// that is not to be held whole. This parser is at its end then.
+    pub fn give_long(&mut self, is_wanted: impl FnOnce(&[u8]) -> bool) -> Option<(Bytes, LongData)> {
+        let value = self.line.strip_prefix(b"data:").filter(|_| !self.broken)?;
+        let mut begun = self.data.clone().unwrap_or_default();
+        if self.data.is_some() {
+            begun.push(b'\n');
+        }
+        begun.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+        if !is_wanted(&begun) {
+            return None;
+        }
+        let place = if value.is_empty() { Place::Space } else { Place::Data };
+        (self.broken, self.line, self.data) = (true, Vec::new(), None);
+        Some((begun.into(), LongData { place }))
+    }
+
     /// Takes the rest of a line, which may have begun in earlier pieces.
     fn end_line(&mut self, rest: &[u8]) -> Option<Event> {
         if self.line.is_empty() {
@@ -158,6 +181,81 @@ impl Parser {
     }
 }
 
+/// Reads the rest of an event's data as it comes.
+#[derive(Debug)]
+pub struct LongData {
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In the value of a data line.
+    Data,
+    /// After the colon of a data line: one space is dropped.
+    Space,
+    /// At the beginning of a line, or after a CR that may be half a line end.
+    Line { after_cr: bool },
+    /// In a field's name.
+    Name(Vec<u8>),
+    /// In a line that is no data.
+    Other,
+    /// After the event.
+    Over,
+}
+
+/// No field that matters has a longer name.
+const NAME_BYTES: usize = 16;
+
+impl LongData {
+    /// Takes the next piece and appends the data in it; true once the event has ended.
+    pub fn push(&mut self, mut piece: &[u8], data: &mut Vec<u8>) -> bool {
+        while let Some((&byte, rest)) = piece.split_first() {
+            let is_end = matches!(byte, b'\n' | b'\r');
+            let over = Place::Line { after_cr: byte == b'\r' };
+            self.place = match std::mem::replace(&mut self.place, Place::Over) {
+                Place::Data | Place::Other if is_end => over,
+                place @ (Place::Data | Place::Other) => {
+                    let end = memchr::memchr2(b'\n', b'\r', piece).unwrap_or(piece.len());
+                    let (run, rest) = piece.split_at(end);
+                    if matches!(place, Place::Data) {
+                        data.extend_from_slice(run);
+                    }
+                    (self.place, piece) = (place, rest);
+                    continue;
+                }
+                Place::Space => {
+                    self.place = Place::Data;
+                    piece = if byte == b' ' { rest } else { piece };
+                    continue;
+                }
+                Place::Line { after_cr: true } if byte == b'\n' => Place::Line { after_cr: false },
+                Place::Line { .. } if is_end => return true,
+                Place::Line { .. } if byte == b':' => Place::Other,
+                Place::Line { .. } => Place::Name(vec![byte]),
+                Place::Name(name) if byte == b':' || is_end => {
+                    let is_data = name == b"data";
+                    if is_data {
+                        data.push(b'\n');
+                    }
+                    match (is_data, is_end) {
+                        (_, true) => over,
+                        (true, false) => Place::Space,
+                        (false, false) => Place::Other,
+                    }
+                }
+                Place::Name(name) if name.len() >= NAME_BYTES => Place::Other,
+                Place::Name(mut name) => {
+                    name.push(byte);
+                    Place::Name(name)
+                }
+                Place::Over => return true,
+            };
+            piece = rest;
+        }
+        matches!(self.place, Place::Over)
+    }
+}
+
 /// A frame with one message.
 pub fn event(data: &[u8]) -> Bytes {
     frame(None, data)
@@ -166,6 +264,16 @@ pub fn event(data: &[u8]) -> Bytes {
 /// A frame with one message that the client may name when it comes back.
 pub fn event_with_id(id: &str, data: &[u8]) -> Bytes {
     frame(Some(id), data)
+}
+
+/// What opens a frame with one message that comes in pieces, all in one line.
+pub fn long_event() -> Bytes {
+    Bytes::from_static(b"event: message\ndata: ")
+}
+
+/// What ends it.
+pub fn end_of_long_event() -> Bytes {
+    Bytes::from_static(b"\n\n")
 }
 
 /// A comment that keeps the connection open.

@@ -73,3 +73,39 @@ def test_it_says_how_soon_silence_counts(tmp_path: Path) -> None:
     strange = {"command": "x", "timeout_ms": 30_000}
     document = {"mcpServers": {"memory": {}, "strange": strange}, "orchestrator": {"heartbeat_ms": 400}}
     assert [server["heartbeat_ms"] for server in snapshot_of(tmp_path, document)["servers"]] == [400, 10_000]
+
+
+def test_limits_are_told_whole_and_a_pool_only_for_connections_over_http(tmp_path: Path) -> None:
+    limits = {
+        "max": 8,
+        "tenant": 5,
+        "tools": {"ask": {"quota": {"per_s": 1, "burst": 2}, "class": "background"}},
+    }
+    servers = {"web": {"url": "https://x", "limits": limits, "pool": {"min_idle": 2}}, "memory": {}}
+    made = snapshot_of(tmp_path, {"mcpServers": servers, "gateway": {"limits": {"policy": "aimd"}}})
+    assert made["limits"] == {
+        "tenant": None,
+        "tenant_server": None,
+        "policy": "aimd",
+        "refusals_as_text": False,
+    }
+    by_name = {server["name"]: server for server in made["servers"]}
+    assert by_name["web"]["limits"] == {
+        "policy": "gradient",
+        "start": 8,
+        "min": 4,
+        "max": 8,
+        "queue": 10_000,
+        "tenant": {"per_s": 5.0, "burst": 5},
+        "tools": {"ask": {"quota": {"per_s": 1.0, "burst": 2}, "cost": 1, "class": "background"}},
+    }
+    assert by_name["web"]["pool"] == {
+        "max_connections": 100,
+        "wait_ms": 5_000,
+        "min_idle": 2,
+        "idle_ms": 4_000,
+        "max_age_ms": 300_000,
+        "http2": "offered",
+    }
+    assert by_name["memory"]["limits"]["start"] == 128
+    assert "pool" not in by_name["memory"]

@@ -8,8 +8,16 @@ from types import MappingProxyType
 
 from omnimind.linux.pulse import Beat
 from omnimind.orchestrator import order, recycle
-from omnimind.orchestrator.reload import differences
-from omnimind.settings import GatewaySettings, RecycleSettings, ServerSettings, Settings
+from omnimind.orchestrator.reload import Outcome, differences, in_words
+from omnimind.settings import (
+    GatewaySettings,
+    LimitsSettings,
+    PoolSettings,
+    RecycleSettings,
+    ServerLimitsSettings,
+    ServerSettings,
+    Settings,
+)
 
 
 def server(name: str, tier: str = "medium", after: tuple[str, ...] = (), **keys: object) -> ServerSettings:
@@ -46,13 +54,14 @@ def test_the_same_configuration_changes_nothing() -> None:
 
 def test_each_kind_of_change_is_told_apart() -> None:
     old = configured(
-        *(server(name) for name in ("gone", "same", "command", "nature", "patience", "port", "off"))
+        *(server(name) for name in ("gone", "same", "command", "nature", "patience", "limits", "port", "off"))
     )
     new = configured(
         server("same"),
         replace(server("command"), args=("--other",)),
         replace(server("nature"), sessions="shared"),
         replace(server("patience"), timeout_ms=5),
+        replace(server("limits"), limits=ServerLimitsSettings(max=8), pool=PoolSettings(min_idle=1)),
         replace(server("port"), port=0),
         replace(server("off"), enabled=False),
         server("fresh"),
@@ -63,9 +72,18 @@ def test_each_kind_of_change_is_told_apart() -> None:
     assert found.removed == ["gone", "off"]
     assert found.renewed == ["command"]
     assert found.replaced == ["nature"]
-    assert found.adjusted == ["patience", "port"]
+    assert found.adjusted == ["patience", "limits", "port"]
     assert found.moved == ["port"]
     assert found.fixed == ["gateway.port"]
+
+
+def test_what_changes_for_the_gateway_alone_is_told() -> None:
+    old = configured(server("a"))
+    new = replace(old, gateway=GatewaySettings(limits=LimitsSettings(policy="aimd")))
+    found = differences(old, new)
+    assert (found.adjusted, found.renewed, found.fixed) == (["gateway"], [], [])
+    assert in_words(Outcome(found, {})) == "adjusted gateway"
+    assert differences(old, replace(old, gateway=GatewaySettings(port=1))).adjusted == []
 
 
 def test_an_environment_of_the_same_content_is_no_change() -> None:

@@ -66,12 +66,12 @@ def _dotted(numbers: tuple[int, ...]) -> str:
 
 
 def _open_files() -> Finding:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= soft < _DESCRIPTORS:
-        raised = hard < 0 or hard >= _DESCRIPTORS
-        fix = f"ulimit -n {_DESCRIPTORS}" if raised else f"raise the hard limit ({hard}) in limits.conf"
-        return warn("open files", f"limit {soft}: too few for many clients", fix)
-    return ok("open files", f"limit {soft if soft >= 0 else 'none'}")
+    # The gateway raises its own soft limit.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < _DESCRIPTORS:
+        fix = f"raise the hard limit of open files (nofile) to {_DESCRIPTORS} in limits.conf"
+        return warn("open files", f"limit {hard}: too few for many clients", fix)
+    return ok("open files", f"limit {hard if hard >= 0 else 'none'}")
 
 
 def _disk(folder: Path) -> Iterator[Finding]:

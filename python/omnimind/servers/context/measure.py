@@ -1,40 +1,11 @@
-"""How much there is: against a target of tokens, and against the limits."""
+"""How much there is, against the limits."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import Any
 
-from omnimind.servers.context import entries, limits, ranking, store
-from omnimind.servers.context.retrieval import Question
-
-_NAMED = 20
-
-
-def measure(
-    connection: sqlite3.Connection, question: Question, target_tokens: int, now_ms: int
-) -> dict[str, Any]:
-    """Whether all entries of some levels fit, and which would have to go, the least valuable first."""
-    marks = ", ".join("?" * len(question.levels))
-    found = entries.select(
-        connection,
-        f"WHERE e.level IN ({marks}) AND (e.session IS NULL OR e.level = 'archive' OR e.session = ?)",
-        (*question.levels, question.session),
-    )
-    total = sum(entry.tokens for entry in found)
-    over, going = total - target_tokens, []
-    for entry in sorted(found, key=lambda one: (ranking.staying_value(one, now_ms), one.updated_ms, one.id)):
-        if over <= 0:
-            break
-        over -= entry.tokens
-        going.append({"id": entry.id, "level": entry.level, "tokens": entry.tokens})
-    return {
-        "tokens": total,
-        "target_tokens": target_tokens,
-        "fits": total <= target_tokens,
-        "over_tokens": max(0, total - target_tokens),
-        "would_go": going[:_NAMED],
-    }
+from omnimind.servers.context import limits, store
 
 
 def stats(connection: sqlite3.Connection, caps: limits.Caps) -> dict[str, Any]:

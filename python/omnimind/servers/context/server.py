@@ -12,11 +12,13 @@ from typing import Any, Final
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
 
+from omnimind.compression import handles
 from omnimind.servers import ServerContext
 from omnimind.servers.changes import Changes
-from omnimind.servers.context import entries, limits, store, texts, wire
+from omnimind.servers.context import entries, limits, originals, store, texts, wire
 from omnimind.servers.context.keeping_tools import add_keeping_tools
-from omnimind.servers.context.retrieval_tools import add_retrieval_tools
+from omnimind.servers.context.originals import Originals
+from omnimind.servers.context.retrieval_tools import add_retrieval_tools, whole_text
 from omnimind.servers.context.schema import MIGRATIONS
 from omnimind.servers.context.session_tools import add_session_tools
 from omnimind.servers.context.shelf import ENTRY_URI, INDEX_URI, Shelf
@@ -24,7 +26,7 @@ from omnimind.servers.context.snapshot_tools import add_snapshot_tools
 from omnimind.servers.database import Databases
 from omnimind.servers.depends import FILES, rests_on
 from omnimind.servers.problem import Problem
-from omnimind.servers.tools import Toolbox, new_server
+from omnimind.servers.tools import Toolbox, in_thread, new_server
 from omnimind.servers.worker import lowlevel
 
 _CAPS: Final = ("--working-tokens", "--session-tokens")
@@ -39,7 +41,8 @@ def build(context: ServerContext) -> MCPServer:
     shelf = Shelf(databases, caps_of(context.args), changes)
     box = Toolbox()
     add_keeping_tools(box, shelf)
-    add_retrieval_tools(box, shelf)
+    kept = Originals(context.state_dir)
+    add_retrieval_tools(box, shelf, kept)
     add_session_tools(box, shelf)
     add_snapshot_tools(box, shelf)
     server = new_server(
@@ -53,6 +56,7 @@ def build(context: ServerContext) -> MCPServer:
         ),
     )
     _add_resources(server, shelf)
+    _add_originals(server, shelf, kept)
     changes.serve_on(lowlevel(server))
     return server
 
@@ -93,6 +97,23 @@ def _add_resources(server: MCPServer, shelf: Shelf) -> None:
     )
     async def entry(id: str) -> str:
         return await _said(shelf, lambda data, _: texts.read(data, entries.find(data, id).handle))
+
+
+def _add_originals(server: MCPServer, shelf: Shelf, kept: Originals) -> None:
+    @server.resource(
+        handles.URI + "{hash}{?lines}",
+        name="omnimind-original",
+        title="Original",
+        description="The original of what was cut: all of it, or lines as 3-9, or bytes as B1200-5300",
+        mime_type="text/plain",
+    )
+    async def original(hash: str, lines: str = "") -> str:
+        rests_on(FILES)
+        try:
+            text = await whole_text(shelf, kept, hash)
+            return (await in_thread(originals.part, text, lines)).text if lines else text
+        except Problem as problem:
+            raise ResourceError(str(problem)) from problem
 
 
 async def _said(shelf: Shelf, work: Any) -> str:

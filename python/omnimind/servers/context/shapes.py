@@ -45,14 +45,14 @@ class Retrieved(BaseModel):
 
 
 class Composed(BaseModel):
-    """The result of get_context."""
+    """The result of get_context and compress_context."""
 
     tokens: int
-    max_tokens: int
+    tokens_before: int
+    target_tokens: int
     included: list[str]
-    left_out: dict[str, Any]
     compressed: bool
-    reason: str
+    critical_info_preserved: bool
     content: str | None = None
 
 
@@ -68,18 +68,6 @@ class Deleted(BaseModel):
 
     deleted: int
     in_snapshots: int | None = None
-
-
-class Measured(BaseModel):
-    """The result of compress_context."""
-
-    compressed: bool
-    reason: str
-    tokens: int
-    target_tokens: int
-    fits: bool
-    over_tokens: int
-    would_go: Rows
 
 
 class Started(BaseModel):

@@ -17,10 +17,6 @@ from omnimind.servers.context.snapshots import Difference, Restored, Snapshot
 Json = dict[str, Any]
 
 COUNTED: Final[Json] = {"tokenizer": tokens.TOKENIZER, "exact": True}
-NOT_COMPRESSED: Final[Json] = {
-    "compressed": False,
-    "reason": "this version counts tokens and compresses nothing; the texts are whole",
-}
 _HOW: Final = "ask again with a larger max_tokens, or read one with expand"
 
 

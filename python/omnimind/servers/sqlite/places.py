@@ -235,7 +235,7 @@ class Places:
 def _spot(folder: int, place: Place, path: str) -> Spot:
     for name in (place.name, *(place.name + journal for journal in _JOURNALS)):
         try:
-            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            found = _named(name, folder)
         except FileNotFoundError:
             if name == place.name:
                 raise
@@ -251,6 +251,14 @@ def _spot(folder: int, place: Place, path: str) -> Spot:
         if name == place.name:
             looked = found
     return Spot(path, (looked.st_dev, looked.st_ino), looked.st_size, looked.st_mtime)
+
+
+def _named(name: str, folder: int) -> os.stat_result:
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if found.st_nlink == 0:
+        # Found and deleted in the same moment, as journals are.
+        raise FileNotFoundError(name)
+    return found
 
 
 def _names(folder: str, check: Callable[[], None]) -> Iterator[str]:

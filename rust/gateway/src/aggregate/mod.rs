@@ -1,24 +1,32 @@
 //! The aggregate: all ready servers as one, at `/mcp`.
 //!
 //! Tools and prompts are named `server__name`, resources carry the prefix `omnimind+server:`. Lists are
-//! merged in the order of the configuration, so that the same servers give the same list; names resolve by
-//! table, never by splitting. A slow, parked or broken server is left out of a list (or shown as last
-//! seen); it never delays or fails the others.
+//! merged in the order of the configuration, so that the same servers give the same list, and read from the
+//! servers only as far as the page goes that is asked for; names resolve by table, never by splitting. A slow,
+//! parked or broken server is left out of a list (or shown as last seen); it never delays or fails the others.
 //!
-//! Rooms: [`lists`] asks the servers and keeps what they said last, [`pages`] cuts a merged list,
+//! Rooms: [`walk`] makes a page, [`parts`] asks the servers for it, [`place`] seals where it ends, [`rests`] keeps
+//! what is left of a server's longer page, [`shelves`] what servers said last, [`find`] finds whose a name is,
 //! [`rename`] maps what comes back.
 
-mod lists;
-mod pages;
+mod find;
+mod list;
+mod page;
+mod parts;
+mod place;
 mod rename;
+mod rests;
+mod shelves;
+mod walk;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use omnimind_wire::{Edit, Era, RpcError, error, headers::META_SERVER_INFO, json, names};
 
-use lists::List;
-pub(crate) use lists::Shelves;
+use list::List;
+pub(crate) use rests::UNUSED;
+pub(crate) use shelves::Shelves;
 
 use crate::{
     config::ServerSpec,
@@ -31,11 +39,11 @@ use crate::{
 /// # Errors
 /// The method, the name or the cursor is not one of ours.
 pub async fn resolve(client: &Client, method: &str, params: Bytes) -> Result<Resolved, Failure> {
+    if let Some(list) = List::of(method) {
+        let from = place::Place::open(client, list, &params)?;
+        return walk::page(client, list, from).await.map(Resolved::Answer);
+    }
     match method {
-        "tools/list" => list(client, List::Tools, &params).await,
-        "prompts/list" => list(client, List::Prompts, &params).await,
-        "resources/list" => list(client, List::Resources, &params).await,
-        "resources/templates/list" => list(client, List::Templates, &params).await,
         "tools/call" => by_name(client, List::Tools, &params, &["name"]).await,
         "prompts/get" => by_name(client, List::Prompts, &params, &["name"]).await,
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => by_uri(client, &params, &["uri"]),
@@ -111,15 +119,9 @@ fn source(spec: &Arc<ServerSpec>) -> Source {
     Source { spec: spec.clone(), rename: Some(Arc::new(rename::Prefixed::new(&spec.name))) }
 }
 
-async fn list(client: &Client, list: List, params: &[u8]) -> Result<Resolved, Failure> {
-    let from = pages::open(client, list, params)?;
-    let merged = lists::gather(client, list).await;
-    Ok(Resolved::Answer(pages::cut(client, list, &merged, &from)))
-}
-
 async fn by_name(client: &Client, list: List, params: &[u8], path: &[&str]) -> Result<Resolved, Failure> {
     let name = text_at(params, path)?;
-    let Some((server, inner)) = lists::find(client, list, &name).await.map_err(Failure::Refused)? else {
+    let Some((server, inner)) = find::find(client, list, &name).await.map_err(Failure::Refused)? else {
         return Err(rpc(error::INVALID_PARAMS, format!("Unknown {}: {name}", list.noun())));
     };
     forward(client, &server, params, path, &inner)

@@ -28,6 +28,10 @@ impl Rename for Prefixed {
         names::rewrite_uris(method, &result, &mut |uri| Some(names::uri::wrap(&self.server, uri))).unwrap_or(result)
     }
 
+    fn uri(&self, uri: &str) -> Option<String> {
+        Some(names::uri::wrap(&self.server, uri))
+    }
+
     fn note(&self, note: Note) -> Option<Note> {
         Some(match &*note.method {
             "notifications/resources/updated" => Note { params: self.wrap_at(&note.params, &["uri"]), ..note },

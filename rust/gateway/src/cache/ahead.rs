@@ -2,8 +2,8 @@
 //!
 //! The rules: only reading tools, of ours or of the operator's list, for the principal whose calls foretell them;
 //! nothing begins while a real call of that server is in flight, and a real call that comes makes way for
-//! itself by ending what was asked ahead (unless it is the same: then it waits for it). What comes back lives a few
-//! seconds and is flushed by any write, like everything kept.
+//! itself by ending what was asked ahead (unless it is the same: then it waits for it). What has not come back after half
+//! a minute is cancelled; what comes back lives a few seconds and is flushed by any write, like everything kept.
 //!
 //! What is learned from passes through a short queue that is worked off at a bounded pace: under load it is full, and
 //! calls are not delayed for the sake of guesses.
@@ -23,18 +23,23 @@ use omnimind_wire::{
     json::{as_bool, as_str, find, push_quoted},
 };
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 
 use super::{Memory, Shelf};
 use crate::{
+    aggregate::UNUSED,
     config::ServerSpec,
     relay::{Client, Source, ask, known_word, only_reads},
 };
 
 /// Calls that wait to be learned from; more are not learned from.
 const QUEUE: usize = 64;
-/// The pause after each, which bounds what learning costs.
+/// The pause after each, which bounds what learning costs: this, or so many times as long as it took.
 const PAUSE: Duration = Duration::from_millis(10);
+const REST: u32 = 100;
 /// Predictions of one call that are looked at.
 const MOST: usize = 2;
 /// An answer that was asked ahead is kept this long.
@@ -87,6 +92,11 @@ impl Ahead {
 }
 
 impl Memory {
+    /// True if a call that comes now can be learned from.
+    pub(super) fn has_time_to_learn(&self) -> bool {
+        self.ahead.queue.capacity() > 0
+    }
+
     /// A real call was answered: it may foretell another.
     pub(crate) fn saw(&self, seen: impl FnOnce() -> Seen) {
         if self.settings.load().predict
@@ -154,7 +164,7 @@ impl Memory {
                     biased;
                     () = overtaken.notified() => false,
                     () = wanted => false,
-                    answered = ask::prefetch(&client, &source, method, &params) => answered,
+                    answered = timeout(UNUSED, ask::prefetch(&client, &source, method, &params)) => answered.unwrap_or(false),
                 };
             let took_ms = since.elapsed().as_secs_f32() * 1_000.0;
             memory.ahead.flying.lock().remove(&ticket);
@@ -197,8 +207,9 @@ fn without_meta(params: &Bytes) -> Bytes {
 pub(super) async fn learn(memory: Weak<Memory>, mut seen: mpsc::Receiver<Box<Seen>>) {
     while let Some(seen) = seen.recv().await {
         let Some(memory) = memory.upgrade() else { return };
+        let since = Instant::now();
         memory.learn(&seen);
         drop((memory, seen));
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(PAUSE.max(since.elapsed().saturating_mul(REST))).await;
     }
 }

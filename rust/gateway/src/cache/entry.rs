@@ -56,21 +56,28 @@ impl Head {
 
     /// None for anything that [`Self::pack`] did not write.
     pub(crate) fn unpack(raw: &Bytes) -> Option<Self> {
+        let (head, info) = Self::unpack_but_info(raw)?;
+        Some(Self { info: raw.slice_ref(info), ..head })
+    }
+
+    /// The same with its `info` beside it, so that no bytes need be shared.
+    pub(crate) fn unpack_but_info(raw: &[u8]) -> Option<(Self, &[u8])> {
         let (&[format, flags], rest) = raw.split_first_chunk::<2>()?;
         let (generation, rest) = rest.split_first_chunk::<8>()?;
         let (process, rest) = rest.split_first_chunk::<8>()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let (info, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
         let depends = if flags & CHECKED != 0 { Some(Depends::unpack(rest)?) } else { None };
-        (format == FORMAT).then(|| Self {
+        let head = Self {
             era: if flags & MODERN != 0 { Era::Modern } else { Era::Legacy },
             timed: flags & TIMED != 0,
             scope: if flags & DATA != 0 { Scope::Data } else { Scope::Catalogue },
             generation: u64::from_le_bytes(*generation),
             process: u64::from_le_bytes(*process),
-            info: raw.slice_ref(info),
+            info: Bytes::new(),
             depends,
-        })
+        };
+        (format == FORMAT).then_some((head, info))
     }
 }
 

@@ -292,13 +292,25 @@ impl Errand {
         if let Some(mut keeping) = self.keeping.take() {
             no_news = keeping.shelf.news.load(Relaxed) == keeping.news;
             keeping.drop_pages(failure);
-            let late = matches!(failure, Failure::Refused(refusal) if refusal.reason == Reason::UpstreamTimeout);
+            let out_of_time = |reason| matches!(reason, Reason::UpstreamTimeout | Reason::Deadline);
+            let late = matches!(failure, Failure::Refused(refusal) if out_of_time(refusal.reason));
             if let Some(leader) = keeping.leader.take().filter(|_| !(late && self.hurried)) {
                 leader.finish(Err(Lost { era, failure: failure.clone() }));
             }
         }
         self.writing = None;
         self.stand_in.take().filter(|_| no_news && matches!(failure, Failure::Refused(_)))
+    }
+
+    /// The answer goes through to its client without ever being whole: others fetch for themselves.
+    pub(crate) fn passes(&mut self) {
+        (self.writing, self.busy) = (None, None);
+        if let Some(mut keeping) = self.keeping.take() {
+            keeping.shelf.note_kept(keeping.subject, false);
+            if let Some(leader) = keeping.leader.take() {
+                leader.abandon();
+            }
+        }
     }
 
     /// The call turned into a conversation: others fetch for themselves.

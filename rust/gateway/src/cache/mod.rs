@@ -14,9 +14,9 @@
 //! goes wrong here is a miss.
 //!
 //! Rooms: [`key`] spells a request, [`policy`] decides what may be kept, [`entry`] is what is kept beside an answer,
-//! [`path`] takes a request through, [`errand`] its answer, [`changes`] hears of what is kept that it is old, [`report`]
-//! tells clients what happened, [`operate`] is the operator's hand on it. Two levels guess: [`meaning`] finds the same
-//! question in other words, [`ahead`] asks what will be asked.
+//! [`path`] takes a request through, [`errand`] its answer, [`repeat`] knows those that came before, [`changes`] hears of
+//! what is kept that it is old, [`report`] tells clients what happened, [`operate`] is the operator's hand on it. Two
+//! levels guess: [`meaning`] finds the same question in other words, [`ahead`] asks what will be asked.
 
 mod ahead;
 pub mod changes;
@@ -29,6 +29,7 @@ mod meaning;
 mod operate;
 pub(crate) mod path;
 mod policy;
+pub(crate) mod repeat;
 pub(crate) mod report;
 
 use std::{
@@ -57,7 +58,7 @@ use omnimind_wire::Era;
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
-use self::{ahead::Ahead, changes::Changes, entry::Head, key::Keys, meaning::Meaning, policy::Scope};
+use self::{ahead::Ahead, changes::Changes, entry::Head, key::Keys, meaning::Meaning, policy::Scope, repeat::Repeats};
 pub use self::{clock::Clock, meaning::EncoderFiles};
 use crate::{
     config::{Cache, ServerSpec, Snapshot},
@@ -66,7 +67,7 @@ use crate::{
     upstream::{Change, Failure, Watch},
 };
 pub(crate) use ahead::Seen;
-pub(crate) use policy::without_own;
+pub(crate) use policy::{DEPENDS, without_own};
 
 /// How often entries that have ended are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -138,6 +139,7 @@ pub(crate) struct Memory {
     changes: Arc<Changes>,
     meaning: Meaning,
     ahead: Ahead,
+    repeats: Repeats,
     /// Why there is no level on disk.
     disk_off: ArcSwapOption<String>,
     /// Tells the generations of this process from those of another.
@@ -293,6 +295,7 @@ impl Memory {
             changes: Changes::new(&snapshot.version, sessions),
             meaning: Meaning::new(encoder),
             ahead,
+            repeats: Repeats::new(process),
             disk_off: ArcSwapOption::empty(),
             process,
             beside: AtomicBool::new(false),
@@ -341,12 +344,14 @@ impl Memory {
         let old = self.shelves.load();
         let born = self.configurations.fetch_add(1, Relaxed);
         let shelf = |spec: &Arc<ServerSpec>| match old.get(&*spec.name) {
-            Some(shelf) if shelf.spec == *spec => Arc::clone(shelf),
+            Some(shelf) if shelf.spec.is_but_for_limits(spec) => Arc::clone(shelf),
             _ => Shelf::new(&snapshot.version, spec, born),
         };
         let shelves = snapshot.servers.iter().map(|spec| (spec.name.as_str().into(), shelf(spec))).collect();
         drop(old);
         self.shelves.store(Arc::new(shelves));
+        // Counted again, so that whoever read the number before a shelf sees another one now.
+        self.configurations.fetch_add(1, Release);
     }
 
     /// Opens the levels.
@@ -420,16 +425,7 @@ impl Memory {
     fn held(&self, shelf: &Shelf, found: levels::Hit, now_ms: u64) -> Option<Hit> {
         let levels::Hit { entry, freshness, level, frame } = found;
         let head = Head::unpack(&entry.head)?;
-        let now = shelf.now(head.scope);
-        let of_now = if head.process == self.process {
-            head.generation == now
-        } else {
-            head.depends.is_some() && shelf.inherits.load(Acquire)
-        };
-        if !of_now || freshness == Freshness::Expired || !head.depends.as_ref().is_none_or(depends::Depends::holds) {
-            return None;
-        }
-        Some(Hit {
+        self.holds(shelf, &head, freshness).then(|| Hit {
             raw: Raw { era: head.era, info: head.info, result: entry.body },
             timed: head.timed,
             frame,
@@ -439,6 +435,16 @@ impl Memory {
             past_ms: now_ms.saturating_sub(entry.life.fresh_until_ms),
             likeness_milli: None,
         })
+    }
+
+    /// Whether all that an answer hangs on is as it was.
+    fn holds(&self, shelf: &Shelf, head: &Head, freshness: Freshness) -> bool {
+        let of_now = if head.process == self.process {
+            head.generation == shelf.now(head.scope)
+        } else {
+            head.depends.is_some() && shelf.inherits.load(Acquire)
+        };
+        of_now && freshness != Freshness::Expired && head.depends.as_ref().is_none_or(depends::Depends::holds)
     }
 }
 

@@ -25,6 +25,7 @@ use super::{
     report::{How, Wish},
 };
 use crate::{
+    compress,
     config::ServerSpec,
     relay::{Client, Word, heard_word, known_word, only_reads},
 };
@@ -110,6 +111,7 @@ pub(super) struct Judged {
 /// Takes a request as far as the memory goes.
 pub(crate) async fn begin(asked: Asked<'_>) -> Course {
     let memory = &asked.client.caller.plane.memory;
+    let known = memory.known();
     let Some(Judged { shelf, planned, word, writes }) = judge(&asked).await else {
         return Course::go(Errand::unkept(How::NotKept("the server is not configured any more")));
     };
@@ -127,6 +129,10 @@ pub(crate) async fn begin(asked: Asked<'_>) -> Course {
     let stand_in = match found {
         Some(hit) if hit.left_ms > 0 || hit.past_ms < shelf.spec.cache.stale_ms => {
             shelf.count(&hit);
+            // What is told in other words is not sent on as it is kept.
+            if !compress::may_be(asked.client, asked.spec) {
+                memory.note(known, &asked, &shelf, keys, &hit);
+            }
             return Course::Hit(hit);
         }
         old => old,

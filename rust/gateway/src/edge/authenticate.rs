@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
+use constant_time_eq::constant_time_eq_32;
 use http::{HeaderMap, header};
 use omnimind_wire::{Reason, Refusal};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use crate::{
     config::{Auth, TokenSpec},
@@ -55,7 +55,7 @@ impl Tokens {
         let sent: [u8; 32] = Sha256::digest(token).into();
         let mut found = None;
         for (known, principal) in &self.known {
-            if bool::from(known.ct_eq(&sent)) {
+            if constant_time_eq_32(known, &sent) {
                 found = Some(principal);
             }
         }

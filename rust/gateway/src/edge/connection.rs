@@ -1,20 +1,19 @@
 //! One downstream connection: HTTP/1.1 or HTTP/2 with prior knowledge, told apart by its first bytes.
 //!
 //! Both get the limits of the configuration. hyper answers what is not HTTP at all by itself; limits it
-//! does not know are checked in [`super::service`]. A connection that says nothing is closed when the time
-//! for a head is over.
+//! does not know are checked in [`super::service`]. A connection that says nothing at first is closed when the time
+//! for a head is over; one that has had an answer may rest for [`REST`].
 //!
 //! When the door closes, HTTP/2 says GOAWAY and finishes its streams. HTTP/1 has no such word: whoever closes an
 //! idle connection may cut off a request that is on its way. So the next answer says `Connection: close`, and a
 //! connection on which nothing comes for [`QUIET`] is closed then.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    mem::MaybeUninit,
+    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,7 +26,13 @@ use tokio::{
     sync::watch,
 };
 
-use super::{listen::Entrance, service};
+use super::{
+    familiar::Familiar,
+    listen::Entrance,
+    pulse::{self, Noting, Pulse},
+    seldom::Seldom,
+    service::{self, Connection},
+};
 use crate::{config::Edge, plane::Plane};
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113, section 3.4).
@@ -40,6 +45,11 @@ const MORE_FIELDS: usize = 60;
 /// Resets a client may cause before the connection ends (rapid reset).
 const RESETS: usize = 200;
 
+/// A connection may rest so long between requests: longer than clients keep theirs (90 s, some of them), so that it is they
+/// who close, and no request meets a connection that is being closed.
+const REST: Duration = Duration::from_secs(120);
+/// What is written is gathered up to so many bytes.
+const GATHERED: usize = 4 << 10;
 /// A connection whose door closes and on which nothing comes for this long is closed.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -48,17 +58,18 @@ pub(crate) async fn serve(plane: Arc<Plane>, entrance: Arc<Entrance>, stream: Tc
     let edge = plane.snapshot.load().edge.clone();
     let patience = Duration::from_millis(edge.header_timeout_ms);
     let mut closing = entrance.closing();
-    let heard = Arc::new(AtomicU64::new(0));
+    let pulse = Arc::new(Pulse::default());
     let first = tokio::select! {
         first = tokio::time::timeout(patience, is_http2(&stream)) => first,
-        () = quiet(&mut closing, &heard) => return,
+        () = quiet(&mut closing, &pulse) => return,
     };
     let Ok(Some(http2)) = first else { return };
-    let service = service_fn(move |request| service::handle(plane.clone(), entrance.clone(), request));
+    let shared = Arc::new(Connection { plane, entrance, familiar: Familiar::default(), pulse: pulse.clone() });
+    let service = service_fn(move |request| service::handle(shared.clone(), request));
     // An error here is the client's going away, or its not speaking HTTP: nobody is left to be told.
     if http2 {
         let connection = http2_builder(&edge).serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
+        let mut connection = pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => {}
             () = closes(&mut closing) => {
@@ -67,17 +78,40 @@ pub(crate) async fn serve(plane: Arc<Plane>, entrance: Arc<Entrance>, stream: Tc
             }
         }
     } else {
-        let io = TokioIo::new(Attentive { stream, heard: heard.clone() });
-        let connection = http1_builder(&edge, patience).serve_connection(io, service);
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            _ = connection.as_mut() => {}
-            () = quiet(&mut closing, &heard) => {
-                connection.as_mut().graceful_shutdown();
-                let _ = connection.await;
+        let io = TokioIo::new(Attentive { stream, pulse: pulse.clone() });
+        let watch = pin!(async {
+            tokio::select! {
+                () = quiet(&mut closing, &pulse) => End::Quiet,
+                () = pulse::late(&pulse, patience, REST) => End::Late,
+            }
+        });
+        let mut watch = Seldom::new(watch);
+        let connection = http1_builder(&edge, patience, &pulse).serve_connection(io, service);
+        let mut connection = pin!(connection);
+        // By hand, for it is done with every request.
+        let end = poll_fn(|context| match connection.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(End::Done),
+            Poll::Pending => Pin::new(&mut watch).poll(context),
+        });
+        if end.await == End::Quiet {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                _ = connection => {}
+                () = pulse::late(&pulse, patience, patience) => {}
             }
         }
     }
+}
+
+/// Why a connection ends.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// It is over.
+    Done,
+    /// Its door closes and nothing more comes.
+    Quiet,
+    /// A head does not come to its end, or no other comes.
+    Late,
 }
 
 /// Waits until the door closes; one that is gone with its process closes nothing.
@@ -88,12 +122,12 @@ async fn closes(closing: &mut watch::Receiver<bool>) {
 }
 
 /// Waits until the door closes, and then until nothing more is heard.
-async fn quiet(closing: &mut watch::Receiver<bool>, heard: &AtomicU64) {
+async fn quiet(closing: &mut watch::Receiver<bool>, pulse: &Pulse) {
     closes(closing).await;
-    let mut before = heard.load(Relaxed);
+    let mut before = pulse.heard();
     loop {
         tokio::time::sleep(QUIET).await;
-        let now = heard.load(Relaxed);
+        let now = pulse.heard();
         if now == before {
             return;
         }
@@ -101,17 +135,18 @@ async fn quiet(closing: &mut watch::Receiver<bool>, heard: &AtomicU64) {
     }
 }
 
-/// A stream that counts how often something came.
+/// A stream that counts how often something came, and writes what is short in one piece: a copy takes less time than the
+/// kernel takes over a list.
 struct Attentive {
     stream: TcpStream,
-    heard: Arc<AtomicU64>,
+    pulse: Arc<Pulse>,
 }
 
 impl AsyncRead for Attentive {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if polled.is_ready() {
-            self.heard.fetch_add(1, Relaxed);
+            self.pulse.hears();
         }
         polled
     }
@@ -127,7 +162,15 @@ impl AsyncWrite for Attentive {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        if bytes.iter().map(|piece| piece.len()).sum::<usize>() > GATHERED {
+            return Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        }
+        let mut room = [const { MaybeUninit::uninit() }; GATHERED];
+        let mut gathered = ReadBuf::uninit(&mut room);
+        for piece in bytes {
+            gathered.put_slice(piece);
+        }
+        Pin::new(&mut self.stream).poll_write(cx, gathered.filled())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -143,14 +186,15 @@ impl AsyncWrite for Attentive {
     }
 }
 
-fn http1_builder(edge: &Edge, patience: Duration) -> conn::http1::Builder {
+/// Answers are not gathered for clients that send the next request before the last answer (`pipeline_flush`): hyper
+/// would hold what a slow reader has not taken, without any bound.
+fn http1_builder(edge: &Edge, patience: Duration, pulse: &Arc<Pulse>) -> conn::http1::Builder {
     let mut builder = conn::http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
+        .timer(Noting::new(pulse.clone()))
         .header_read_timeout(patience)
         .max_buf_size(READ_BUFFER)
-        .max_headers(edge.header_fields.saturating_add(MORE_FIELDS))
-        .pipeline_flush(true);
+        .max_headers(edge.header_fields.saturating_add(MORE_FIELDS));
     builder
 }
 

@@ -8,12 +8,17 @@
 mod authenticate;
 mod body;
 mod connection;
+mod data;
+mod encoder;
 mod encoding;
+mod familiar;
 mod listen;
 mod places;
+mod pulse;
 mod refuse;
 pub(crate) mod respond;
 mod route;
+mod seldom;
 mod service;
 
 pub(crate) use authenticate::{Tokens, digest};

@@ -5,31 +5,48 @@
 //! inside the request's future, so a client that goes away drops the flow and cancels the call.
 
 use std::{
-    convert::Infallible,
+    io,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body::{Frame, SizeHint};
-use omnimind_wire::sse;
+use http_body::{Body as _, Frame, SizeHint};
+use omnimind_wire::{message, sse};
 use tokio::sync::watch;
 
-use super::{encoding, listen::Entrance, refuse};
+use super::{
+    data::{Around, Data},
+    encoding::{self, Coding},
+    listen::Entrance,
+    refuse,
+};
 use crate::{
     config::Edge,
-    reply::{Outflow, Outgoing, Reply, Shape, Whole},
+    relay::Kept,
+    reply::{Long, Outflow, Outgoing, Pieces, Reply, Shape, Whole, answered},
 };
+
+/// A kept result that is so long is not copied into its message.
+const APART: usize = 1 << 10;
+/// A connection does not hold room for more header fields than that from one request to the next.
+const MOST_ROOM: usize = 32;
 
 /// A response body: known whole, or made as it goes.
 pub(crate) enum Body {
     /// All there is.
     Whole(Option<Bytes>),
+    /// All there is, around a result that is not copied.
+    Around(Option<Around>),
+    /// One text, piece by piece.
+    Pieces(Pieces),
     /// Event by event; each is flushed as it comes.
-    Events(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    Events(Pieces),
+    /// Events as long as the client stays.
+    Endless(Pieces),
 }
 
 impl Body {
@@ -39,26 +56,34 @@ impl Body {
 }
 
 impl http_body::Body for Body {
-    type Data = Bytes;
-    type Error = Infallible;
+    type Data = Data;
+    type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Events(events) => {
-                events.as_mut().poll_next(context).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Data>>>> {
+        let data = match self.get_mut() {
+            Self::Whole(bytes) => bytes.take().map(Data::Bytes),
+            Self::Around(around) => around.take().map(Data::Around),
+            Self::Pieces(pieces) | Self::Events(pieces) | Self::Endless(pieces) => {
+                let next = pieces.as_mut().poll_next(context);
+                return next.map(|next| next.map(|piece| piece.map(|piece| Frame::data(Data::Bytes(piece)))));
             }
-        }
+        };
+        Poll::Ready(data.map(|data| Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Around(around) => around.is_none(),
+            Self::Pieces(_) | Self::Events(_) | Self::Endless(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Events(_) => SizeHint::default(),
+            Self::Around(around) => SizeHint::with_exact(around.as_ref().map_or(0, |around| around.remaining() as u64)),
+            Self::Pieces(_) | Self::Events(_) | Self::Endless(_) => SizeHint::default(),
         }
     }
 }
@@ -72,13 +97,16 @@ pub(crate) struct Accepts {
     pub(crate) stream: bool,
     /// A body as a zstd frame.
     pub(crate) zstd: bool,
+    /// The coding of ours it likes best.
+    pub(crate) coding: Option<Coding>,
 }
 
 impl Accepts {
     /// Reads `Accept` and `Accept-Encoding`; a client that sends no `Accept` reads anything.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let zstd = encoding::accepts_zstd(headers);
-        let mut accepts = Self { json: false, stream: false, zstd };
+        let coding = Coding::liked(headers);
+        let mut accepts = Self { json: false, stream: false, zstd, coding };
         let mut any = false;
         for value in headers.get_all(header::ACCEPT) {
             for range in value.to_str().unwrap_or("").split(',') {
@@ -89,7 +117,7 @@ impl Accepts {
                 accepts.stream |= is("text/event-stream") || is("text/*") || is("*/*");
             }
         }
-        if any { accepts } else { Self { json: true, stream: true, zstd } }
+        if any { accepts } else { Self { json: true, stream: true, zstd, coding } }
     }
 }
 
@@ -129,15 +157,22 @@ async fn render_flow(
     if !accepts.stream {
         // Notes have nowhere to go; the answer has.
         while let Some(item) = flow.next().await {
-            if let Outgoing::End { status, body } = item {
-                return json(Whole::plain(status, headers, body), accepts);
+            match item {
+                Outgoing::End { status, retry_after, body } => {
+                    return json(answered(status, retry_after, headers, body), accepts);
+                }
+                Outgoing::Long(long) => return long_json(long, flow, headers),
+                Outgoing::Message(_) | Outgoing::Event { .. } => {}
             }
         }
         return status_only(StatusCode::ACCEPTED);
     }
     // A silent call turns into a stream when a keep-alive is due, so that nothing between takes it for dead.
     match tokio::time::timeout(pace.keepalive, flow.next()).await {
-        Ok(Some(Outgoing::End { status, body })) if accepts.json => json(Whole::plain(status, headers, body), accepts),
+        Ok(Some(Outgoing::End { status, retry_after, body })) if accepts.json => {
+            json(answered(status, retry_after, headers, body), accepts)
+        }
+        Ok(Some(Outgoing::Long(long))) if accepts.json => long_json(long, flow, headers),
         Ok(Some(first)) => events(Some(first), flow, headers, pace, false),
         Ok(None) => status_only(StatusCode::ACCEPTED),
         Err(_) => events(None, flow, headers, pace, false),
@@ -154,9 +189,50 @@ fn json(whole: Whole, accepts: Accepts) -> Response<Body> {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     if is_packed {
-        encoding::declare(response.headers_mut());
+        encoding::declare(response.headers_mut(), Coding::Zstd);
     }
-    response.headers_mut().extend(whole.headers);
+    if !whole.headers.is_empty() {
+        response.headers_mut().extend(whole.headers);
+    }
+    response
+}
+
+/// One JSON body that is never held whole. What feeds it stays until its end.
+fn long_json(long: Long, flow: Outflow, headers: Vec<(HeaderName, HeaderValue)>) -> Response<Body> {
+    let pieces = long.0.map(move |piece| {
+        let _flow = &flow;
+        piece
+    });
+    let mut response = Response::new(Body::Pieces(Box::pin(pieces)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// Renders an answer as it is kept. `headers` are those of the request, to be emptied: the room that was made for them
+/// is as good for the response, and for the next request of the connection.
+pub(crate) fn kept(kept: Kept<'_>, accepts: Accepts, edge: &Edge, mut headers: HeaderMap) -> Response<Body> {
+    let Kept { id, result } = kept;
+    headers.clear();
+    if headers.capacity() > MOST_ROOM {
+        headers = HeaderMap::new();
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let body = if result.len() < APART || accepts.coding.is_some() {
+        Body::whole(message::result(id, &result))
+    } else {
+        Body::Around(Some(Around { open: message::result_open(id), result, end: message::RESULT_END }))
+    };
+    // What is packed for nobody needs no look at what it is: it is JSON, and not packed yet.
+    let is_packable = encoding::is_worth_it(edge, body.size_hint().lower());
+    if is_packable {
+        encoding::depends_on_client(&mut headers);
+    }
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    if is_packable && accepts.coding.is_some() {
+        return encoding::apply(accepts.coding, edge, response);
+    }
     response
 }
 
@@ -182,7 +258,8 @@ fn events(
     pace: Pace,
     endless: bool,
 ) -> Response<Body> {
-    let mut response = Response::new(Body::Events(Box::pin(event_bytes(first, flow, pace, endless))));
+    let pieces = Box::pin(event_bytes(first, flow, pace, endless));
+    let mut response = Response::new(if endless { Body::Endless(pieces) } else { Body::Events(pieces) });
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
@@ -197,21 +274,37 @@ fn event_bytes(
     mut flow: Outflow,
     mut pace: Pace,
     endless: bool,
-) -> impl Stream<Item = Bytes> + Send {
-    async_stream::stream! {
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    async_stream::try_stream! {
         // A stream that opens in silence says so at once: clients wait for its head.
-        let mut ended = matches!(first, Some(Outgoing::End { .. }));
-        yield first.map_or_else(sse::keepalive, |item| event(&item));
-        while !ended {
-            let next = tokio::select! {
-                next = tokio::time::timeout(pace.keepalive, flow.next()) => next,
+        if first.is_none() {
+            yield sse::keepalive();
+        }
+        let mut next = first;
+        loop {
+            match next.take() {
+                Some(Outgoing::Long(Long(mut pieces))) => {
+                    yield sse::long_event();
+                    while let Some(piece) = pieces.next().await {
+                        yield piece?;
+                    }
+                    yield sse::end_of_long_event();
+                    break;
+                }
+                Some(item) => {
+                    yield event(&item);
+                    if matches!(item, Outgoing::End { .. }) {
+                        break;
+                    }
+                }
+                None => {}
+            }
+            let heard = tokio::select! {
+                heard = tokio::time::timeout(pace.keepalive, flow.next()) => heard,
                 _ = pace.closing.wait_for(|closing| *closing), if endless => break,
             };
-            match next {
-                Ok(Some(item)) => {
-                    ended = matches!(item, Outgoing::End { .. });
-                    yield event(&item);
-                }
+            match heard {
+                Ok(Some(item)) => next = Some(item),
                 Ok(None) => break,
                 Err(_silence) => yield sse::keepalive(),
             }
@@ -226,5 +319,7 @@ fn event(item: &Outgoing) -> Bytes {
         Outgoing::Message(data) | Outgoing::End { body: data, .. } | Outgoing::Event { id: None, data, .. } => {
             sse::event(data)
         }
+        // Sent piece by piece.
+        Outgoing::Long(_) => Bytes::new(),
     }
 }

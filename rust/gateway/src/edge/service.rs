@@ -3,40 +3,60 @@
 //! `Host/Origin → head limits → route → method → authenticate → media types → body → envelope → relay →
 //! respond`. Every step either goes on or refuses; a refusal is a value and is rendered in one place.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    convert::Infallible,
+    future::poll_fn,
+    mem::take,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{Arc, atomic::Ordering::Acquire},
+    task::Poll,
+};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::Incoming;
 use omnimind_wire::{Limits, Malformed, Message, Reason, Refusal, message};
 
 use super::{
-    body,
+    Tokens, body,
+    encoding::{self, Coding},
+    familiar::{self, Familiar, Head, Verdict},
     listen::Entrance,
-    places, refuse,
+    places,
+    pulse::Pulse,
+    refuse,
     respond::{self, Accepts, Body},
     route::{self, Place},
 };
 use crate::{
-    config::{Edge, Role},
+    config::{Edge, Role, Snapshot},
     plane::Plane,
     principal::Principal,
-    relay::{self, Caller},
+    relay::{self, Caller, Said, Target},
     reply::{Reply, Whole},
 };
 
+/// What the requests of one connection share.
+pub(super) struct Connection {
+    pub(super) plane: Arc<Plane>,
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) familiar: Familiar,
+    pub(super) pulse: Arc<Pulse>,
+}
+
 /// Serves one request. A panic in a handler fails this request alone.
-pub(crate) async fn handle(
-    plane: Arc<Plane>,
-    entrance: Arc<Entrance>,
+pub(super) async fn handle(
+    connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let measured = plane.metrics.request();
-    let (parts, incoming) = request.into_parts();
+    connection.pulse.has_head();
+    let measured = connection.plane.metrics.request();
+    let (mut parts, incoming) = request.into_parts();
     let kept_alive = parts.version <= Version::HTTP_11;
     let mut incoming = Some(incoming);
-    let answered = AssertUnwindSafe(answer(&plane, &entrance, parts, &mut incoming)).catch_unwind().await;
+    let answered = unless_it_panics(pin!(answer(&connection, &mut parts, &mut incoming))).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => refuse::render(&refusal, b""),
@@ -48,46 +68,89 @@ pub(crate) async fn handle(
     if let Some(unread) = incoming {
         body::drain(unread);
     }
-    if kept_alive && entrance.is_closing() {
+    if kept_alive && connection.entrance.is_closing() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(measured.answered(response))
+    measured.answered(&response);
+    Ok(response)
+}
+
+/// Polls where it is: a request is answered faster the less often it is moved.
+async fn unless_it_panics<F: Future>(mut work: Pin<&mut F>) -> Result<F::Output, Box<dyn Any + Send>> {
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
 }
 
 async fn answer(
-    plane: &Arc<Plane>,
-    entrance: &Entrance,
-    parts: Parts,
+    Connection { plane, entrance, familiar, .. }: &Connection,
+    parts: &mut Parts,
     incoming: &mut Option<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
-    let snapshot = plane.snapshot.load_full();
-    places::check(&snapshot.edge, &parts.uri, &parts.headers)?;
-    check_head(&snapshot.edge, &parts)?;
-    let target = match route::find(&snapshot, &entrance.door, parts.uri.path()) {
-        Place::Mcp(target) => target,
-        other => return other_places(plane, other, &parts),
+    // Read first: what is applied from now on makes what is kept old.
+    let applied = plane.applied.load(Acquire);
+    let (head, said) = match familiar.recall(parts, applied) {
+        Some(known) => known,
+        None => match place_of(plane, entrance, parts)? {
+            (snapshot, Place::Mcp(target)) => {
+                let verdict = checked(target, &plane.tokens.load(), parts)?;
+                let head = Head::new(parts, applied, snapshot, verdict);
+                familiar.keep(&head);
+                (head, Said::of(&parts.headers))
+            }
+            (_, other) => return other_places(plane, other, parts),
+        },
     };
-    let principal = plane.tokens.load().authenticate(&parts.headers)?;
-    let caller = |headers: HeaderMap| Caller { plane: plane.clone(), principal: principal.clone(), target, headers };
-    let accepts = Accepts::of(&parts.headers);
+    let Head { snapshot, trail, verdict: Verdict { principal, target, accepts }, .. } = &*head;
+    let caller = |headers, body| Caller {
+        plane: plane.clone(),
+        principal: principal.clone(),
+        target: target.clone(),
+        headers,
+        body,
+    };
     let reply = match parts.method {
         Method::POST => {
-            check_media(&parts.headers, accepts)?;
             let raw = match incoming.take() {
                 Some(incoming) => body::read(&snapshot.edge, incoming).await?,
                 None => Bytes::new(),
             };
-            match Message::parse(raw, &Limits::default()) {
-                Ok(message) => relay::post(caller(parts.headers), message).await,
+            if let Some(kept) = said.and_then(|said| relay::repeated(plane, principal, target, said, &raw, trail)) {
+                return Ok(respond::kept(kept, *accepts, &snapshot.edge, take(&mut parts.headers)));
+            }
+            match Message::parse(raw.clone(), &Limits::default()) {
+                Ok(message) => relay::post(caller(take(&mut parts.headers), raw), message).await,
                 Err(malformed) => malformed_reply(&malformed),
             }
         }
-        Method::GET if accepts.stream => relay::get(caller(parts.headers)),
+        Method::GET if accepts.stream => relay::get(caller(take(&mut parts.headers), Bytes::new())),
         Method::GET => return Err(not_acceptable("GET opens an event stream; send `Accept: text/event-stream`")),
-        Method::DELETE => relay::delete(&caller(parts.headers)),
+        Method::DELETE => relay::delete(&caller(take(&mut parts.headers), Bytes::new())),
         _ => return Err(Refusal::new(Reason::MethodNotAllowed, "request", "this endpoint takes POST, GET and DELETE")),
     };
-    Ok(respond::render(reply, accepts, || respond::Pace::of(entrance, &snapshot.edge)).await)
+    let response = respond::render(reply, *accepts, || respond::Pace::of(entrance, &snapshot.edge)).await;
+    Ok(encoding::apply(accepts.coding, &snapshot.edge, response))
+}
+
+/// Where a request goes, if its head is one we take, under the configuration as of now.
+fn place_of(plane: &Plane, entrance: &Entrance, parts: &Parts) -> Result<(Arc<Snapshot>, Place), Refusal> {
+    let snapshot = plane.snapshot.load_full();
+    places::check(&snapshot.edge, &parts.uri, &parts.headers)?;
+    check_head(&snapshot.edge, parts)?;
+    let place = route::find(&snapshot, &entrance.door, parts.uri.path());
+    Ok((snapshot, place))
+}
+
+/// The rest of the checks on the head of a request to an MCP endpoint.
+fn checked(target: Target, tokens: &Tokens, parts: &Parts) -> Result<Verdict, Refusal> {
+    let principal = tokens.authenticate(&parts.headers)?;
+    let accepts = Accepts::of(&parts.headers);
+    if parts.method == Method::POST {
+        check_media(&parts.headers, accepts)?;
+    }
+    Ok(Verdict { principal, target, accepts })
 }
 
 /// The endpoints that are not MCP.
@@ -112,7 +175,9 @@ fn other_places(plane: &Plane, place: Place, parts: &Parts) -> Result<Response<B
                     "metrics are for tokens with the role operator",
                 ));
             }
-            Ok(respond::text(StatusCode::OK, plane.metrics.render(plane)))
+            let figures = respond::text(StatusCode::OK, plane.metrics.render(plane));
+            let coding = Coding::liked(&parts.headers).filter(|_| parts.method == Method::GET);
+            Ok(encoding::apply(coding, &plane.snapshot.load().edge, figures))
         }
         Place::Mcp(_) | Place::Nowhere => {
             Err(Refusal::new(Reason::NotFound, "request", "MCP is at /mcp and /servers/NAME/mcp"))
@@ -123,8 +188,8 @@ fn other_places(plane: &Plane, place: Place, parts: &Parts) -> Result<Response<B
 /// Limits on a request's head: every one has a number and a message.
 fn check_head(edge: &Edge, parts: &Parts) -> Result<(), Refusal> {
     let fields = parts.headers.len();
-    let bytes: usize = parts.uri.path_and_query().map_or(0, |path| path.as_str().len())
-        + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
+    let bytes: usize = familiar::address_bytes(&parts.uri)
+        + parts.headers.iter().map(|(name, value)| familiar::field_bytes(name, value)).sum::<usize>();
     if fields > edge.header_fields || bytes > edge.header_bytes {
         return Err(Refusal::new(
             Reason::HeadTooLarge,

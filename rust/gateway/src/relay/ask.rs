@@ -4,7 +4,7 @@
 //! harm, and is answered from memory, like any call; only what changes nothing is asked this way.
 
 use bytes::Bytes;
-use omnimind_wire::{Era, Refusal, bridge, json::find};
+use omnimind_wire::{Era, bridge, json::find};
 use tokio::time::Instant;
 
 use super::{
@@ -12,8 +12,10 @@ use super::{
     meta::{self, Sent},
     schemas,
     tries::{self, Tries, Verdict},
+    turn::Turn,
 };
 use crate::{
+    admission::{Going, Permit, Spare},
     cache::{
         Raw,
         errand::{Errand, Waited},
@@ -23,58 +25,71 @@ use crate::{
     upstream::{Call, Failure, Lease},
 };
 
-/// A connection for a call, which counts from here.
-pub(super) async fn lease(client: &Client, source: &Source, method: &str) -> Result<Lease, Refusal> {
-    let leased = client.lease(&source.spec, method).await;
-    match &leased {
-        Ok(lease) => lease.tally().called(),
-        Err(_) => client.caller.plane.fleet.unmet(&source.spec.name),
-    }
-    leased
-}
-
 /// A plain call for whoever needs a result and nothing on the way: notes are dropped, questions refused.
 /// The result is in the modern form and in the server's own names.
 pub async fn ask(client: &Client, source: &Source, method: &str, params: Bytes) -> Result<Bytes, Failure> {
-    let brought = match path::begin(asked(client, source, method, &params)).await {
-        Course::Hit(hit) => Ok(dress::remaining(hit)),
-        Course::Go(errand) => fetch(client, source, method, &params, *errand).await,
+    bring(client, source, method, &params).await.map(|(result, _)| result)
+}
+
+/// [`ask`], and whether it was answered without a call of its own.
+pub(crate) async fn bring(
+    client: &Client,
+    source: &Source,
+    method: &str,
+    params: &Bytes,
+) -> Result<(Bytes, bool), Failure> {
+    let (brought, cached) = match path::begin(asked(client, source, method, params)).await {
+        Course::Hit(hit) => (Ok(dress::remaining(hit)), true),
+        Course::Go(errand) => (fetch(client, source, method, params, *errand).await, false),
         Course::Wait(waiting) => match waiting.landed().await {
-            Waited::Brought(brought) => brought.map_err(|lost| (lost.era, lost.failure)),
-            Waited::Go(errand) => fetch(client, source, method, &params, *errand).await,
+            Waited::Brought(brought) => (brought.map_err(|lost| (lost.era, lost.failure)), true),
+            Waited::Go(errand) => (fetch(client, source, method, params, *errand).await, false),
         },
     };
-    match brought {
+    let result = match brought {
         Ok(raw) if raw.era == Era::Modern => Ok(raw.result),
         Ok(raw) => dress::to_modern(method, &raw).map_err(Failure::Rpc),
         Err((Era::Legacy, Failure::Rpc(error))) => {
-            Err(Failure::Rpc(bridge::error_to_modern(method, Some(&params), error)))
+            Err(Failure::Rpc(bridge::error_to_modern(method, Some(params), error)))
         }
         Err((_, failure)) => Err(failure),
-    }
+    };
+    result.map(|result| (result, cached))
 }
 
 /// Fetches an answer for the memory alone, unless somebody is just fetching it.
 pub(crate) async fn refresh(client: &Client, source: &Source, method: &str, params: &Bytes) {
-    if let Some(errand) = path::ahead(asked(client, source, method, params), false).await {
-        // Whether it succeeds shows when somebody wants it.
-        let _ = fetch(client, source, method, params, errand).await;
-    }
+    // Whether it succeeds shows when somebody wants it.
+    ahead(client, source, method, params, false).await;
 }
 
 /// Fetches an answer that is only guessed to be wanted; true if it came.
 pub(crate) async fn prefetch(client: &Client, source: &Source, method: &str, params: &Bytes) -> bool {
-    match path::ahead(asked(client, source, method, params), true).await {
-        Some(errand) => fetch(client, source, method, params, errand).await.is_ok(),
-        None => false,
+    ahead(client, source, method, params, true).await
+}
+
+/// Fetches an answer that nobody waits for, while no call that somebody waits for wants its permit.
+async fn ahead(client: &Client, source: &Source, method: &str, params: &Bytes, guessed: bool) -> bool {
+    let Some(errand) = path::ahead(asked(client, source, method, params), guessed).await else { return false };
+    let going = going(client, source, method, params);
+    let Some(Spare { permit, overtaken }) = client.caller.plane.admission.spare(going) else { return false };
+    let turn = Turn { going, permit: Some(permit), until: None };
+    tokio::select! {
+        biased;
+        () = overtaken.notified() => false,
+        fetched = fetch_in(turn, source, params, errand) => fetched.is_ok(),
     }
+}
+
+fn going<'a>(client: &'a Client, source: &'a Source, method: &'a str, params: &'a Bytes) -> Going<'a> {
+    Going { client, spec: &source.spec, method, params, request: None }
 }
 
 fn asked<'a>(client: &'a Client, source: &'a Source, method: &'a str, params: &'a Bytes) -> Asked<'a> {
     Asked { client, spec: &source.spec, method, params, continues: false, request: None, wish: Wish::default() }
 }
 
-/// Asks the server itself; a failure comes with the era it speaks in.
+/// Asks the server itself, in its turn.
 async fn fetch(
     client: &Client,
     source: &Source,
@@ -82,9 +97,21 @@ async fn fetch(
     params: &Bytes,
     mut errand: Errand,
 ) -> Result<Raw, (Era, Failure)> {
+    let until = Instant::now() + source.spec.longest();
+    match Turn::take(going(client, source, method, params), until).await {
+        Ok(turn) => fetch_in(turn, source, params, errand).await,
+        Err(refusal) => {
+            let failure = refusal.into();
+            errand.failed(client.era, &failure).map(dress::remaining).ok_or((client.era, failure))
+        }
+    }
+}
+
+/// Asks the server itself; a failure comes with the era it speaks in.
+async fn fetch_in(turn: Turn<'_>, source: &Source, params: &Bytes, mut errand: Errand) -> Result<Raw, (Era, Failure)> {
+    let (client, method) = (turn.going.client, turn.going.method);
     let mut era = client.era;
-    let outcome = fetched(client, source, method, params, &mut era).await;
-    match outcome {
+    match fetched(turn, source, params, &mut era).await {
         Ok((on, result)) => {
             schemas::learn(client, &source.spec, method, &result);
             Ok(errand.landed(&on, &result))
@@ -97,34 +124,44 @@ async fn fetch(
 }
 
 async fn fetched(
-    client: &Client,
+    mut turn: Turn<'_>,
     source: &Source,
-    method: &str,
     params: &Bytes,
     era: &mut Era,
 ) -> Result<(Lease, Bytes), Failure> {
-    let mut on = lease(client, source, "").await?;
+    let (client, method) = (turn.going.client, turn.going.method);
+    let mut on = turn.first_lease("").await?;
     let mut tries = Tries::default();
     loop {
         *era = on.negotiated().era;
-        let refusal = match ask_on(&on, client, source, method, params).await {
-            Ok(result) => return Ok((on, result)),
-            Err(Failure::Refused(refusal)) => refusal,
-            Err(failure) => return Err(failure),
+        let outcome = ask_on(&on, client, source, method, params, &mut turn.permit).await;
+        let Err(Failure::Refused(refusal)) = &outcome else {
+            turn.end(&outcome);
+            return outcome.map(|result| (on, result));
         };
-        match tries.judge(&source.spec, &refusal) {
+        match tries.judge(&source.spec, refusal) {
             Verdict::Again(pause) => tokio::time::sleep(pause).await,
             Verdict::IfRepeatable if tries::only_reads(method) => {}
             Verdict::IfRepeatable | Verdict::No => {
                 on.tally().failed();
-                return Err(refusal.into());
+                turn.end(&outcome);
+                return outcome.map(|result| (on, result));
             }
         }
-        on = client.lease(&source.spec, "").await?;
+        turn.permit.iter_mut().for_each(Permit::spoil);
+        on = turn.lease("").await?;
     }
 }
 
-async fn ask_on(on: &Lease, client: &Client, source: &Source, method: &str, params: &Bytes) -> Result<Bytes, Failure> {
+/// One attempt; the permit is lent to it.
+async fn ask_on(
+    on: &Lease,
+    client: &Client,
+    source: &Source,
+    method: &str,
+    params: &Bytes,
+    permit: &mut Option<Permit>,
+) -> Result<Bytes, Failure> {
     let sent = find(if params.is_empty() { b"{}" } else { params }, &["_meta"]).ok().flatten();
     let params = meta::upward(client, on.negotiated().era, params, Sent::read(sent))
         .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
@@ -137,5 +174,9 @@ async fn ask_on(on: &Lease, client: &Client, source: &Source, method: &str, para
         idle: Some(source.spec.idle_timeout()),
         deadline: Some(Instant::now() + source.spec.longest()),
     };
-    on.call(call).finish().await
+    let mut exchange = on.call(call);
+    exchange.carry(permit.take());
+    let outcome = exchange.outcome().await;
+    *permit = exchange.permit();
+    outcome
 }

@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Client, Route, Source, Target, ask, listen::Filter};
 use crate::{
-    aggregate,
+    aggregate, compress,
     upstream::{Failure, Note},
 };
 
@@ -27,12 +27,18 @@ pub enum Resolved {
 
 /// Finds who answers a request.
 pub async fn resolve(client: &Client, request: &Request) -> Result<Resolved, Failure> {
+    if let Some(uri) = compress::is_ours(request) {
+        return Box::pin(compress::read(client, &uri)).await.map(Resolved::Answer);
+    }
     match &client.caller.target {
         Target::One(spec) => {
             let source = Source { spec: spec.clone(), rename: None };
             Ok(Resolved::Forward(Route { source, params: request.params.clone().unwrap_or_default() }))
         }
         Target::All => {
+            if request.method.ends_with("/list") {
+                client.caller.plane.admission.admit_to_all(client)?;
+            }
             Box::pin(aggregate::resolve(client, &request.method, request.params.clone().unwrap_or_default())).await
         }
     }

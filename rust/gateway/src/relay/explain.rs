@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use omnimind_wire::{Message, json::Limits};
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ pub(crate) async fn explain(
         Ok(_) => return json!({"error": "the message is no request: it needs an id, a method and params"}),
         Err(malformed) => return json!({"error": malformed.rpc_error().message}),
     };
-    let caller = Caller { plane: Arc::clone(plane), principal, target, headers: HeaderMap::new() };
+    let caller = Caller { plane: Arc::clone(plane), principal, target, headers: HeaderMap::new(), body: Bytes::new() };
     let client = Client::modern(caller, &request);
     match endpoint::resolve(&client, &request).await {
         Ok(Resolved::Forward(route)) => plane.memory.explain(&client, &route, &request).await,

@@ -6,38 +6,25 @@
 //! with it the call upstream. A flight whose upstream asks a modern client something is
 //! [parked](super::parked) and takes off again when the client comes back.
 
+mod landing;
+mod long;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderName, HeaderValue, StatusCode};
-use omnimind_wire::{
-    Era, Refusal, Request, RpcError,
-    error::{METHOD_NOT_FOUND, http_status_of_modern_error},
-    message,
-};
+use http::{HeaderName, HeaderValue};
+pub(crate) use landing::{end, refused, said};
+use omnimind_wire::{Reason, Refusal, Request, RpcError, error::METHOD_NOT_FOUND};
 use tokio::time::Instant;
 
-use super::{
-    Client, Route, Source,
-    ask::lease,
-    dress,
-    meta::{self, Sent},
-    notes, parked, paused,
-    rounds::Round,
-    schemas, state,
-    tries::{self, Tries, Verdict},
-};
+use super::{Client, Route, Source, notes, parked, paused, rounds::Round, takeoff::Prepared, tries::Tries};
 use crate::{
-    cache::{
-        Hit, Raw, Seen,
-        errand::Errand,
-        report::{How, Wish},
-        without_own,
-    },
+    admission::{Going, Permit},
+    cache::{errand::Errand, report::Wish},
     reply::{Outflow, Outgoing},
     session::{Asked, Ticket},
-    upstream::{Call, Event, Exchange, Failure, LOST, Lease, Note, Question},
+    upstream::{Call, Event, Exchange, Failure, Lease, Note, Question},
 };
 
 /// A call on its way.
@@ -76,6 +63,8 @@ pub(crate) struct Flight {
     /// The server has asked something in the course of the call: it is not sent anew.
     questioned: bool,
     ended: bool,
+    /// How long it waited for its turn.
+    waited: Duration,
     /// What the memory wants of the answer.
     errand: Errand,
     wish: Wish,
@@ -98,54 +87,6 @@ pub(crate) enum Step {
     Park(Vec<Question>),
     /// Wait for a legacy client to come back for the rest.
     Pause,
-}
-
-/// Why a call did not begin, and what may stand in for its answer.
-pub(crate) struct Grounded {
-    pub(crate) failure: Failure,
-    pub(crate) stand_in: Option<Hit>,
-}
-
-/// Begins a call.
-pub(crate) async fn take_off(
-    client: &Client,
-    route: Route,
-    request: &Request,
-    mut errand: Errand,
-    wish: Wish,
-) -> Result<Flight, Grounded> {
-    match prepared(client, &route, request).await {
-        Ok(prepared) => {
-            if prepared.patience < route.source.spec.longest() {
-                errand.hurry();
-            }
-            Ok(Flight::begin(client, route, request, prepared, errand, wish))
-        }
-        Err(failure) => {
-            let stand_in = errand.failed(client.era, &failure);
-            Err(Grounded { failure, stand_in })
-        }
-    }
-}
-
-/// What a call needs to begin.
-struct Prepared {
-    ticket: Option<Ticket>,
-    patience: Duration,
-    lease: Lease,
-    params: Bytes,
-    headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-async fn prepared(client: &Client, route: &Route, request: &Request) -> Result<Prepared, Failure> {
-    let ticket = client.session.as_ref().map(|session| session.begin(&request.id.raw())).transpose()?;
-    let patience = meta::patience(Sent::of(request), route.source.spec.longest());
-    let lease = lease(client, &route.source, &request.method).await?;
-    let era = lease.negotiated().era;
-    let params = meta::upward(client, era, &route.params, Sent::of(request))
-        .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
-    let headers = schemas::headers(client, &route.source, &lease, &request.method, &params).await?;
-    Ok(Prepared { ticket, patience, lease, params, headers })
 }
 
 /// A flight as a response stream.
@@ -174,11 +115,18 @@ async fn next(mut flight: Box<Flight>) -> Option<(Outgoing, Option<Box<Flight>>)
 }
 
 impl Flight {
-    fn begin(client: &Client, route: Route, request: &Request, prepared: Prepared, errand: Errand, wish: Wish) -> Self {
-        let Prepared { ticket, patience, lease, params, headers } = prepared;
+    pub(super) fn begin(
+        client: &Client,
+        route: Route,
+        request: &Request,
+        prepared: Prepared,
+        errand: Errand,
+        wish: Wish,
+    ) -> Self {
+        let Prepared { ticket, permit, deadline, lease, params, headers } = prepared;
         let method: Arc<str> = request.method.as_str().into();
-        let deadline = Instant::now() + patience;
-        let exchange = lease.call(Call {
+        let waited = permit.as_ref().map_or(Duration::ZERO, Permit::waited);
+        let mut exchange = lease.call(Call {
             id: request.id_raw.clone(),
             method: method.clone(),
             params: params.clone(),
@@ -187,6 +135,7 @@ impl Flight {
             idle: Some(route.source.spec.idle_timeout()),
             deadline: Some(deadline),
         });
+        exchange.carry(permit);
         let place = paused::place(client, route.source.spec.kind, &lease);
         Self {
             client: client.clone(),
@@ -211,13 +160,14 @@ impl Flight {
             tries: Tries::default(),
             questioned: false,
             ended: false,
+            waited,
             errand,
             wish,
         }
     }
 
-    /// Sends the call (again).
-    pub(crate) fn send(&mut self) {
+    /// Sends the call again, under this permit.
+    fn send(&mut self, permit: Option<Permit>) {
         self.exchange = self.lease.call(Call {
             id: self.id.clone(),
             method: self.method.clone(),
@@ -227,6 +177,7 @@ impl Flight {
             idle: Some(self.source.spec.idle_timeout()),
             deadline: Some(self.deadline),
         });
+        self.exchange.carry(permit);
     }
 
     /// Waits for one thing to happen and deals with it.
@@ -255,9 +206,15 @@ impl Flight {
         match event {
             Event::Note(note) => self.hear(note),
             Event::Ask(question) => return self.asked(question),
-            // Where the client cannot come back, its stream stays open meanwhile.
-            Event::Pause { .. } if self.opened => return Step::Pause,
-            Event::Pause { .. } => {}
+            // Where the client cannot come back, its stream stays open meanwhile; the server rests in any case.
+            Event::Pause { .. } => {
+                drop(self.exchange.permit());
+                if self.opened {
+                    return Step::Pause;
+                }
+            }
+            Event::Long(long) if self.wanted().is_some() => self.gather(long).await,
+            Event::Long(long) => self.pass_on(long),
             Event::End(outcome) => self.land(outcome).await,
         }
         Step::Again
@@ -278,18 +235,36 @@ impl Flight {
             Ok(Ok(answers)) => match answers.into_params(&self.params) {
                 Ok(params) => {
                     self.params = params;
-                    self.send();
+                    self.next_round().await;
                 }
                 Err(error) => self.end(Err(error)),
             },
             Ok(Err(error)) => self.end(Err(error)),
             Err(_late) => self.end_refused(&Refusal::new(
-                omnimind_wire::Reason::Deadline,
+                Reason::Deadline,
                 "request",
                 "the client did not answer the server's question before the call's deadline",
             )),
         }
         Step::Again
+    }
+
+    /// Sends the call again with its client's answers, when it is its turn again: while it waited for them, it held
+    /// nobody else up.
+    async fn next_round(&mut self) {
+        let (client, spec, method) = (&self.client, &self.source.spec, &*self.method);
+        let going = Going { client, spec, method, params: &self.params, request: None };
+        let entered = tokio::select! {
+            entered = client.caller.plane.admission.enter(going, self.deadline) => entered,
+            () = Ticket::cancelled(self.ticket.as_ref()) => {
+                self.ended = true;
+                return;
+            }
+        };
+        match entered {
+            Ok(permit) => self.send(permit),
+            Err(refusal) => self.end_refused(&refusal),
+        }
     }
 
     /// A notification of the upstream for this call.
@@ -314,6 +289,8 @@ impl Flight {
             refuse(question);
             return Step::Again;
         }
+        // Who waits for its client is not what the server is busy with.
+        drop(self.exchange.permit());
         let Some(session) = &self.client.session else { return Step::Park(vec![question]) };
         match session.ask(question, &self.lease) {
             Ok((asked, message)) => {
@@ -334,98 +311,6 @@ impl Flight {
         }
     }
 
-    /// The upstream's last word.
-    async fn land(&mut self, outcome: Result<Bytes, Failure>) {
-        let era = self.lease.negotiated().era;
-        match outcome {
-            Ok(result) if era == Era::Modern && Round::is_due(&self.method, &result) => {
-                self.errand.converses();
-                let result = without_own(&result);
-                match self.client.era {
-                    Era::Modern => {
-                        let backend = &self.source.spec.name;
-                        let sealed = state::wrap(&self.client, backend, &self.method, &self.asked, result);
-                        self.end(sealed);
-                    }
-                    Era::Legacy => Round::begin(self, &result),
-                }
-            }
-            Ok(result) => {
-                schemas::learn(&self.client, &self.source.spec, &self.method, &result);
-                let raw = self.errand.landed(&self.lease, &result);
-                self.client.caller.plane.memory.saw(|| Seen {
-                    client: self.client.clone(),
-                    spec: Arc::clone(&self.source.spec),
-                    method: Arc::clone(&self.method),
-                    params: self.params.clone(),
-                    result: raw.result.clone(),
-                    took: self.errand.took(),
-                    cached: false,
-                });
-                self.end_with(self.errand.how, raw);
-            }
-            Err(Failure::Refused(refusal)) if self.again(&refusal).await => {}
-            Err(failure) => {
-                let stand_in = self.errand.failed(era, &failure);
-                let (client, source, method) = (&self.client, &self.source, &self.method);
-                match (stand_in, dress::failure(client, source, method, &self.params, era, failure)) {
-                    (Some(hit), _) => self.end_with(hit.how(), dress::remaining(hit)),
-                    (None, Failure::Rpc(error)) => self.end(Err(error)),
-                    (None, Failure::Refused(refusal)) => self.end_refused(&refusal),
-                }
-            }
-        }
-    }
-
-    /// Ends with a result.
-    fn end_with(&mut self, how: How, raw: Raw) {
-        let result = dress::result(&self.client, &self.source, &self.method, raw);
-        self.end(result.map(|result| how.told_to(self.wish, result)));
-    }
-
-    /// Sends a call anew that failed, if it may be; see [`tries`].
-    async fn again(&mut self, refusal: &Refusal) -> bool {
-        let verdict = self.tries.judge(&self.source.spec, refusal);
-        let pause = match verdict {
-            Verdict::Again(pause) => pause,
-            Verdict::IfRepeatable if !self.questioned => Duration::ZERO,
-            Verdict::IfRepeatable | Verdict::No => return false,
-        };
-        let next = async {
-            tokio::time::sleep(pause).await;
-            let lease = self.client.lease(&self.source.spec, &self.method).await.ok()?;
-            let same_era = lease.negotiated().era == self.lease.negotiated().era;
-            let (client, source) = (&self.client, &self.source);
-            let may = verdict != Verdict::IfRepeatable
-                || tries::is_repeatable(client, source, &lease, &self.method, &self.params).await;
-            (same_era && may).then_some(lease)
-        };
-        let next = tokio::select! {
-            () = Ticket::cancelled(self.ticket.as_ref()) => None,
-            next = tokio::time::timeout_at(self.deadline, next) => next.ok().flatten(),
-        };
-        let Some(lease) = next else { return false };
-        if verdict == Verdict::IfRepeatable {
-            // Progress counts up; that of a second run would begin anew.
-            self.progress = Progress::Token(None);
-        }
-        self.lease = lease;
-        self.send();
-        true
-    }
-
-    /// The answer; nothing follows it.
-    pub(crate) fn end(&mut self, outcome: Result<Bytes, RpcError>) {
-        self.close();
-        self.ready.push_back(end(self.client.era, &self.id, outcome));
-    }
-
-    pub(crate) fn end_refused(&mut self, refusal: &Refusal) {
-        self.lease.tally().failed();
-        self.close();
-        self.ready.push_back(refused(&self.id, refusal));
-    }
-
     /// True once the client wants no answer any more.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.ticket.as_ref().is_some_and(Ticket::is_cancelled)
@@ -443,30 +328,4 @@ impl Flight {
 pub(crate) fn refuse(question: Question) {
     let error = RpcError::new(METHOD_NOT_FOUND, format!("the client does not support {}", question.method));
     let _ = question.answer.send(Err(error));
-}
-
-/// The last message of a flow, with the status it has if it is the only one.
-pub(crate) fn end(era: Era, id: &[u8], outcome: Result<Bytes, RpcError>) -> Outgoing {
-    match outcome {
-        Ok(result) => Outgoing::End { status: StatusCode::OK, body: message::result(id, &result) },
-        Err(error) => Outgoing::End { status: status(era, &error), body: message::error(id, &error) },
-    }
-}
-
-/// A refusal as the last message of a flow.
-pub(crate) fn refused(id: &[u8], refusal: &Refusal) -> Outgoing {
-    let status = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let mut error = refusal.rpc_error();
-    if refusal.scope == LOST {
-        error.message.push_str("; nobody can say whether the call ran");
-    }
-    Outgoing::End { status, body: message::error(id, &error) }
-}
-
-/// The HTTP status of an error: the modern era ties it to the code, the legacy era says 200.
-pub(crate) fn status(era: Era, error: &RpcError) -> StatusCode {
-    match era {
-        Era::Modern => StatusCode::from_u16(http_status_of_modern_error(error.code)).unwrap_or(StatusCode::OK),
-        Era::Legacy => StatusCode::OK,
-    }
 }

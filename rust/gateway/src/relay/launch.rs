@@ -10,17 +10,20 @@ use omnimind_wire::{Reason, Refusal, Request, RpcError};
 
 use super::{
     Client, Route, Source, ask, dress,
-    flight::{Grounded, end, flow, refused, take_off},
+    flight::{end, flow, refused, said},
     meta::{self, Sent},
+    takeoff::{Grounded, take_off},
 };
 use crate::{
+    admission::Going,
     cache::{
         Hit, Seen,
         errand::{Errand, Waited, Waiting},
         path::{self, Asked, Course},
         report::{How, Wish},
     },
-    reply::{KeptPacked, Outflow, Outgoing, Reply, Shape, Whole},
+    compress::{self, Wanted},
+    reply::{KeptPacked, Outflow, Outgoing, Reply, Shape, answered},
     session::Ticket,
     upstream::Failure,
 };
@@ -37,6 +40,11 @@ struct Launch {
 
 /// Answers a request, out of memory or by the server it was resolved to.
 pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> Reply {
+    let (spec, method, params) = (&route.source.spec, request.method.as_str(), &route.params);
+    let going = Going { client, spec, method, params, request: Some(request) };
+    if let Err(refusal) = client.caller.plane.admission.admit(going) {
+        return turned_away(client, request, refusal, Vec::new());
+    }
     let own = request.meta.as_deref().filter(|_| request.has_own_meta());
     let wish = own.map(Wish::read).unwrap_or_default();
     let asked = Asked {
@@ -54,7 +62,10 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
                 refresh(client, &route, request);
             }
             saw(client, &route, request, &hit.raw.result);
-            remembered(client, &route.source, request, wish, hit)
+            match compress::wanted(client, spec, method, params, own) {
+                None => remembered(client, &route.source, request, wish, hit),
+                Some(wanted) => Box::pin(remembered_shorter(client, &route.source, request, wish, hit, wanted)).await,
+            }
         }
         Course::Go(errand) => {
             let launch = Launch { client: client.clone(), route, request: request.clone(), wish };
@@ -85,6 +96,23 @@ fn remembered(client: &Client, source: &Source, request: &Request, wish: Wish, m
     reply
 }
 
+/// The answer to a hit, in fewer tokens.
+async fn remembered_shorter(
+    client: &Client,
+    source: &Source,
+    request: &Request,
+    wish: Wish,
+    hit: Hit,
+    wanted: Wanted,
+) -> Reply {
+    let how = hit.how();
+    let result = match dress::hit(client, source, &request.method, hit) {
+        Ok(result) => Ok(how.told_to(wish, compress::shortened(client, wanted, result).await)),
+        Err(error) => Err(error),
+    };
+    whole(end(client.era, &request.id_raw, result), how.headers_for(wish))
+}
+
 /// Learns from an answer that nothing was sent for.
 fn saw(client: &Client, route: &Route, request: &Request, result: &Bytes) {
     client.caller.plane.memory.saw(|| Seen {
@@ -104,11 +132,19 @@ fn refresh(client: &Client, route: &Route, request: &Request) {
     tokio::spawn(async move { ask::refresh(&client, &route.source, &method, &route.params).await });
 }
 
+/// The answer to a request that came no further: a refusal, or what a model can read of it.
+fn turned_away(client: &Client, request: &Request, refusal: Refusal, headers: Headers) -> Reply {
+    match said(client, &request.method, &request.id_raw, &refusal) {
+        Some(last) => whole(last, headers),
+        None => Reply::Refused { refusal, id: request.id_raw.clone() },
+    }
+}
+
 /// A last message as a whole answer.
 fn whole(last: Outgoing, headers: Headers) -> Reply {
     match last {
-        Outgoing::End { status, body } => Reply::Whole(Whole::plain(status, headers, body)),
-        Outgoing::Message(_) | Outgoing::Event { .. } => Reply::Accepted,
+        Outgoing::End { status, retry_after, body } => Reply::Whole(answered(status, retry_after, headers, body)),
+        Outgoing::Message(_) | Outgoing::Event { .. } | Outgoing::Long(_) => Reply::Accepted,
     }
 }
 
@@ -118,13 +154,27 @@ impl Launch {
         let headers = errand.how.headers_for(self.wish);
         match take_off(&self.client, self.route.clone(), &self.request, errand, self.wish).await {
             Ok(flight) => Reply::Flow { flow: flow(flight), headers, shape: Shape::Call },
-            Err(Grounded { stand_in: Some(hit), .. }) => {
-                remembered(&self.client, &self.route.source, &self.request, self.wish, hit)
+            Err(Grounded { stand_in: Some(hit), .. }) => self.stand_in(hit).await,
+            Err(Grounded { failure: Some(Failure::Refused(refusal)), .. }) => {
+                turned_away(&self.client, &self.request, refusal, headers)
             }
-            Err(Grounded { failure: Failure::Refused(refusal), .. }) => {
-                Reply::Refused { refusal, id: self.request.id_raw }
-            }
-            Err(Grounded { failure, .. }) => whole(self.failed(failure), headers),
+            Err(Grounded { failure: Some(failure), .. }) => whole(self.failed(failure), headers),
+            Err(Grounded { failure: None, .. }) => Reply::Accepted,
+        }
+    }
+
+    /// What the client wants of a tool's result.
+    fn wanted(&self) -> Option<Wanted> {
+        let own = self.request.meta.as_deref().filter(|_| self.request.has_own_meta());
+        compress::wanted(&self.client, &self.route.source.spec, &self.request.method, &self.route.params, own)
+    }
+
+    /// An old answer, in place of one that cannot be had.
+    async fn stand_in(&self, hit: Hit) -> Reply {
+        let (client, source) = (&self.client, &self.route.source);
+        match self.wanted() {
+            None => remembered(client, source, &self.request, self.wish, hit),
+            Some(wanted) => remembered_shorter(client, source, &self.request, self.wish, hit, wanted).await,
         }
     }
 
@@ -147,6 +197,10 @@ impl Launch {
             Ok(Waited::Brought(Ok(raw))) => {
                 saw(&self.client, &self.route, &self.request, &raw.result);
                 let result = dress::result(&self.client, &self.route.source, &self.request.method, raw);
+                let result = match (result, self.wanted()) {
+                    (Ok(result), Some(wanted)) => Ok(compress::shortened(&self.client, wanted, result).await),
+                    (result, _) => result,
+                };
                 last(self.end(How::Shared, result))
             }
             Ok(Waited::Brought(Err(lost))) => {
@@ -156,7 +210,8 @@ impl Launch {
             Ok(Waited::Go(errand)) => {
                 match take_off(&self.client, self.route.clone(), &self.request, *errand, self.wish).await {
                     Ok(flight) => flow(flight),
-                    Err(grounded) => last(self.failed(grounded.failure)),
+                    Err(Grounded { failure: Some(failure), .. }) => last(self.failed(failure)),
+                    Err(Grounded { failure: None, .. }) => Box::pin(stream::empty()),
                 }
             }
             Err(_late) => {
@@ -169,7 +224,8 @@ impl Launch {
     fn failed(&self, failure: Failure) -> Outgoing {
         match failure {
             Failure::Rpc(error) => end(self.client.era, &self.request.id_raw, Err(error)),
-            Failure::Refused(refusal) => refused(&self.request.id_raw, &refusal),
+            Failure::Refused(refusal) => said(&self.client, &self.request.method, &self.request.id_raw, &refusal)
+                .unwrap_or_else(|| refused(&self.request.id_raw, &refusal)),
         }
     }
 

@@ -35,7 +35,9 @@ pub(crate) mod paused;
 mod rounds;
 pub(crate) mod schemas;
 pub(crate) mod state;
+mod takeoff;
 mod tries;
+mod turn;
 
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use omnimind_wire::{Era, Message, RpcError, era_of_header, message};
 
+pub use crate::cache::repeat::{Kept, Said, Trail};
 pub use client::Client;
 pub(crate) use explain::explain;
 pub(crate) use schemas::{Schemas, Word, heard_word, known_word};
@@ -67,6 +70,8 @@ pub struct Caller {
     pub target: Target,
     /// The request's headers.
     pub headers: HeaderMap,
+    /// The request's body; empty where it does not matter.
+    pub body: Bytes,
 }
 
 /// An MCP endpoint.
@@ -112,10 +117,29 @@ pub trait Rename: Send + Sync {
     fn result(&self, method: &str, result: Bytes) -> Bytes;
     /// A notification; `None` keeps it from the client.
     fn note(&self, note: Note) -> Option<Note>;
+    /// A URI in a result; `None` leaves it as it is.
+    fn uri(&self, uri: &str) -> Option<String>;
     /// An error.
     fn error(&self, error: RpcError) -> RpcError {
         error
     }
+}
+
+/// The answer to a POST that was answered from memory before, if it need not be read for that; its head says `said`, and
+/// its client left this `trail`.
+pub fn repeated<'r>(
+    plane: &Plane,
+    principal: &Arc<Principal>,
+    target: &Target,
+    said: Said<'_>,
+    body: &'r [u8],
+    trail: &Trail,
+) -> Option<Kept<'r>> {
+    // Who has a rate is asked for it first.
+    if plane.admission.has_rates() {
+        return None;
+    }
+    plane.memory.repeated(principal, target, said, body, trail)
 }
 
 /// Answers a POST.
@@ -140,7 +164,7 @@ pub fn delete(caller: &Caller) -> Reply {
 /// An answer that is known whole.
 fn whole(era: Era, id: &[u8], outcome: Result<Bytes, RpcError>) -> Reply {
     match flight::end(era, id, outcome) {
-        Outgoing::End { status, body } => answer(status, body),
+        Outgoing::End { status, body, .. } => answer(status, body),
         _ => Reply::Accepted,
     }
 }

@@ -101,6 +101,7 @@ fn gather(flight: &mut Flight, questions: &mut Vec<Question>) {
             }
             Event::Ask(question) => flight::refuse(question),
             Event::Note(_) | Event::Pause { .. } => {}
+            long @ Event::Long(_) => return flight.exchange.put_back(long),
             Event::End(outcome) => {
                 flight.landed = Some(outcome);
                 return;
@@ -164,7 +165,7 @@ pub(crate) fn resume(client: &Client, request: &Request, backend: &str, id: Park
         Ok(Resumed::Flies(flight)) => {
             Reply::Flow { flow: flight::flow(*flight), headers: Vec::new(), shape: Shape::Call }
         }
-        Ok(Resumed::Waits(Outgoing::End { status, body })) => super::answer(status, body),
+        Ok(Resumed::Waits(Outgoing::End { status, body, .. })) => super::answer(status, body),
         Ok(Resumed::Waits(_)) => Reply::Accepted,
         Err(error) => super::whole(client.era, &request.id.raw(), Err(error)),
     }

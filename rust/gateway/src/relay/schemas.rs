@@ -6,7 +6,17 @@
 //! upstream compares header and argument itself and only needs the headers; behind a pipe nobody else would,
 //! so it is done here. For a legacy client of a modern HTTP server the headers are made here.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -77,6 +87,8 @@ impl Word {
 pub(crate) struct Schemas {
     servers: RwLock<HashMap<Box<str>, Views>>,
     words: RwLock<Words>,
+    /// How often anything was said of tools, or forgotten.
+    heard: AtomicU64,
 }
 
 /// Whose view: all share that of a shared server.
@@ -109,8 +121,14 @@ impl Schemas {
         self.words.read().get(view.server)?.get(view.whose)?.get(tool).copied()
     }
 
+    /// A number that is another whenever what is known of tools may be.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard.load(Acquire)
+    }
+
     fn keep_words(&self, view: &View<'_>, tools: impl Iterator<Item = (String, Word)>) {
         let mut servers = self.words.write();
+        self.heard.fetch_add(1, Release);
         let views = servers.entry(view.server.into()).or_default();
         if views.len() >= MOST_VIEWS && !views.contains_key(view.whose) {
             views.clear();
@@ -125,7 +143,9 @@ impl Schemas {
 
     /// Forgets what a server said of its tools: it may say something else from now on.
     pub(crate) fn forget_words(&self, server: &str) {
-        self.words.write().remove(server);
+        let mut words = self.words.write();
+        self.heard.fetch_add(1, Release);
+        words.remove(server);
     }
 
     /// Forgets a server.

@@ -4,12 +4,13 @@
 //! connection whatever it does, for as long as a server that changes places may take. A call that was *lost* on
 //! the way with its connection may have run: it is sent again once, and only if running twice does no harm: lists
 //! and reads always; tools where the operator trusts the server's word that they only read, or change nothing when
-//! repeated.
+//! repeated. What is refused for want of room is never sent again here: that would be one call more where there are too
+//! many.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use omnimind_wire::Refusal;
+use omnimind_wire::{Reason, Refusal};
 
 use super::{Client, Source, schemas};
 use crate::{
@@ -48,6 +49,7 @@ impl Tries {
     /// Judges one failure.
     pub(super) fn judge(&mut self, spec: &ServerSpec, refusal: &Refusal) -> Verdict {
         match refusal.retry_after_ms {
+            _ if matches!(refusal.reason, Reason::RateLimited | Reason::Overloaded | Reason::Deadline) => Verdict::No,
             None if refusal.scope == LOST && !std::mem::replace(&mut self.lost, true) => Verdict::IfRepeatable,
             Some(ms) if ms <= LONGEST_WAIT_MS && self.not_begun < most(spec.kind) => {
                 self.not_begun += 1;
@@ -114,8 +116,6 @@ pub(crate) fn only_reads(method: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may")]
 mod tests {
-    use omnimind_wire::Reason;
-
     use super::*;
 
     fn spec(kind: &str) -> ServerSpec {
@@ -155,6 +155,14 @@ mod tests {
         assert_eq!(tries.judge(&spec("http"), &not_begun().retry_after(30_000)), Verdict::No);
         assert_eq!(tries.judge(&spec("http"), &not_begun()), Verdict::Again(Duration::ZERO));
         assert_eq!(tries.judge(&spec("http"), &not_begun()), Verdict::No);
+    }
+
+    #[test]
+    fn what_is_refused_for_want_of_room_is_not_sent_again() {
+        for reason in [Reason::RateLimited, Reason::Overloaded, Reason::Deadline] {
+            let refusal = Refusal::new(reason, "server", "full").retry_after(1);
+            assert_eq!(Tries::default().judge(&spec("worker"), &refusal), Verdict::No);
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ use super::{
     Call, Event, Failure, Negotiated,
     attach::Circle,
     pipe::{Pipe, Terms},
+    spool::Spool,
 };
 use crate::control::ChildAnswer;
 
@@ -44,6 +45,8 @@ pub(super) struct Peer {
     pub epoch: u32,
     /// Version of this distribution.
     pub own_version: Arc<str>,
+    /// Where long answers go.
+    pub spool: Arc<Spool>,
 }
 
 /// Connects to a first-party worker.
@@ -117,6 +120,7 @@ pub(super) fn child(
         server: Arc::clone(&peer.server),
         epoch: peer.epoch,
         trusted: false,
+        spool: Arc::clone(&peer.spool),
         opening: if answer.inherited { b"\n".to_vec() } else { Vec::new() },
         leftover: leftover.map_err(|error| broken(&error.to_string()))?.unwrap_or_default().into(),
         inherited: answer.inherited.then_some(quiet),
@@ -155,6 +159,7 @@ impl Peer {
             server: Arc::clone(&self.server),
             epoch: self.epoch,
             trusted,
+            spool: Arc::clone(&self.spool),
             opening,
             leftover: Bytes::new(),
             inherited: None,

@@ -4,6 +4,9 @@
 //! keeps the call's two clocks itself, the idle one (every event renews it) and the absolute one; the timer
 //! is armed once and looked at again when it fires, so that a busy call does not touch it. Dropping the
 //! exchange before its end cancels the call upstream.
+//!
+//! It carries the permit under which the call is in flight. Ended in time, it leaves that to its caller; cut off, it
+//! sees to it that a server which may go on with the call is not taken for free.
 
 use std::{
     fmt,
@@ -16,10 +19,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::Stream;
-use omnimind_wire::{Reason, Refusal};
+use omnimind_wire::{Reason, Refusal, RpcError, error::INTERNAL_ERROR};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Event, Failure, LOST, Lease, pipe::PipeCall};
+use crate::admission::Permit;
+
+/// Why a call is cancelled that nobody waits for any more.
+pub(super) const GONE: &str = "the client went away";
 
 /// Events of a call over HTTP, produced as they are polled.
 pub(super) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
@@ -39,6 +46,7 @@ pub struct Exchange {
     feed: Feed,
     server: Arc<str>,
     clock: Clock,
+    permit: Option<Permit>,
     _lease: Option<Lease>,
 }
 
@@ -50,14 +58,24 @@ impl Exchange {
         deadline: Option<Instant>,
         lease: Option<Lease>,
     ) -> Self {
-        Self { feed, server, clock: Clock::new(idle, deadline), _lease: lease }
+        Self { feed, server, clock: Clock::new(idle, deadline), permit: None, _lease: lease }
     }
 
     /// An exchange that ends at once, with this refusal.
     pub fn refused(refusal: Refusal) -> Self {
         let server = refusal.server.as_deref().unwrap_or_default().into();
         let end = Event::End(Err(Failure::Refused(refusal)));
-        Self { feed: Feed::Known(Some(end)), server, clock: Clock::new(None, None), _lease: None }
+        Self { feed: Feed::Known(Some(end)), server, clock: Clock::new(None, None), permit: None, _lease: None }
+    }
+
+    /// Takes the permit the call is in flight under.
+    pub(crate) fn carry(&mut self, permit: Option<Permit>) {
+        self.permit = permit;
+    }
+
+    /// Gives the permit back: to be finished, or carried on. None if the call's time was over.
+    pub(crate) fn permit(&mut self) -> Option<Permit> {
+        self.permit.take()
     }
 
     /// The next event. Safe to drop while waiting; after [`Event::End`] it waits for ever.
@@ -75,7 +93,7 @@ impl Exchange {
             Feed::Known(event) => event.take().map_or(Poll::Pending, Poll::Ready),
         };
         match polled {
-            Poll::Ready(event @ Event::End(_)) => {
+            Poll::Ready(event @ (Event::End(_) | Event::Long(_))) => {
                 self.feed = Feed::Known(None);
                 self.clock = Clock::new(None, None);
                 Poll::Ready(event)
@@ -96,16 +114,29 @@ impl Exchange {
 
     /// Waits for the end; notifications are dropped, questions refused.
     pub async fn finish(mut self) -> Result<Bytes, Failure> {
+        self.outcome().await
+    }
+
+    /// The same, for who goes on with the permit.
+    pub(crate) async fn outcome(&mut self) -> Result<Bytes, Failure> {
         loop {
-            if let Event::End(outcome) = self.next().await {
-                return outcome;
+            match self.next().await {
+                Event::End(outcome) => return outcome,
+                Event::Long(long) => return long.whole().await.map_err(|why| unusable(&self.server, &why)),
+                Event::Note(_) | Event::Ask(_) | Event::Pause { .. } => {}
             }
         }
     }
 
+    /// Takes an end back that nobody has dealt with yet: it is the next event again.
+    pub(crate) fn put_back(&mut self, end: Event) {
+        self.feed = Feed::Known(Some(end));
+    }
+
     fn time_out(&mut self, late: &Late) -> Event {
+        let zombie = self.permit.take().and_then(Permit::late);
         if let Feed::Pipe(call) = &self.feed {
-            call.cancel("it took too long");
+            call.cancel("it took too long", zombie);
         }
         self.feed = Feed::Known(None);
         self.clock = Clock::new(None, None);
@@ -114,6 +145,15 @@ impl Exchange {
             Late::Deadline => format!("{} did not finish before the deadline", self.server),
         };
         Event::End(Err(Failure::Refused(Refusal::new(Reason::UpstreamTimeout, "server", detail).about(&*self.server))))
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // What the feed alone would do, and the permit with it. A stream over HTTP ends with its call.
+        if let (Feed::Pipe(call), Some(permit)) = (&self.feed, self.permit.take()) {
+            call.cancel(GONE, permit.abandoned());
+        }
     }
 }
 
@@ -126,6 +166,12 @@ impl fmt::Debug for Exchange {
 fn cut_short(server: &str) -> Event {
     let detail = format!("{server} closed the stream before it answered");
     Event::End(Err(Failure::Refused(Refusal::new(Reason::ServerUnavailable, LOST, detail).about(server))))
+}
+
+/// A long answer cannot be read whole; asking again would not help.
+/// An answer that cannot be used.
+pub(crate) fn unusable(server: &str, why: &str) -> Failure {
+    Failure::Rpc(RpcError::new(INTERNAL_ERROR, format!("the answer of {server} cannot be used: {why}")))
 }
 
 /// Which clock ran out.

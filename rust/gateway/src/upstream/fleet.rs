@@ -4,18 +4,20 @@ use std::{fmt, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use omnimind_wire::{Reason, Refusal};
+use serde::Serialize;
 use tokio::{sync::broadcast, time::Instant};
 
 use super::{
     Lease, Wish,
     children::Children,
-    remote::Clients,
     server::{Server, is_up},
+    spool::Spool,
     watch::{Reporter, Watch},
 };
 use crate::{
     config::{ServerSpec, Snapshot},
     control::{ChildAnswer, Outbox, ServerChange, ServerCount, State},
+    pool::{Report, Trust},
 };
 
 /// A caller waits no longer than this for a server to come up.
@@ -27,8 +29,9 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub struct Fleet {
     pub(super) epoch: u32,
     pub(super) own_version: Arc<str>,
+    pub(super) spool: Arc<Spool>,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) clients: Arc<Clients>,
+    pub(super) trust: Arc<Trust>,
     pub(super) children: Children,
     servers: ArcSwap<Vec<Arc<Server>>>,
     changes: broadcast::Sender<()>,
@@ -69,8 +72,9 @@ impl Fleet {
         let fleet = Arc::new(Self {
             epoch,
             own_version: Arc::from(&*snapshot.version),
+            spool: Spool::new(&snapshot.state_dir),
             outbox,
-            clients: Arc::default(),
+            trust: Arc::default(),
             children: Children::default(),
             servers: ArcSwap::from_pointee(servers),
             changes: broadcast::channel(1).0,
@@ -94,7 +98,7 @@ impl Fleet {
         let servers =
             snapshot.servers.iter().map(|spec| match old.iter().find(|server| server.spec.name == spec.name) {
                 None => begin(spec, &self.watch),
-                Some(known) if *known.spec == **spec => Arc::clone(known),
+                Some(known) if known.spec.is_but_for_limits(spec) => Arc::clone(known),
                 Some(known) => known.successor(spec.clone()),
             });
         let servers: Vec<Arc<Server>> = servers.collect();
@@ -142,6 +146,24 @@ impl Fleet {
     /// Calls by server.
     pub fn counts(&self) -> Vec<ServerCount> {
         self.servers.load().iter().map(|server| server.tally().count(&server.spec.name)).collect()
+    }
+
+    /// Connections to servers over HTTP, by server; none for a server that nobody has asked yet.
+    pub fn pools(&self) -> Vec<(String, Report)> {
+        let servers = self.servers.load();
+        servers.iter().filter_map(|server| Some((server.spec.name.clone(), server.connections()?))).collect()
+    }
+
+    /// The same, as an operator is told.
+    pub fn connections(&self) -> serde_json::Value {
+        #[derive(Serialize)]
+        struct Named {
+            name: String,
+            #[serde(flatten)]
+            report: Report,
+        }
+        let servers: Vec<Named> = self.pools().into_iter().map(|(name, report)| Named { name, report }).collect();
+        serde_json::json!({"servers": servers})
     }
 
     /// All servers in configured order.

@@ -9,7 +9,7 @@
 //! Rooms: [`fleet`] lists the servers, [`server`] knows the state of one, [`pool`] who shares its connections;
 //! [`connect`] and [`children`] open them; [`pipe`] carries many calls over one newline-delimited byte stream,
 //! [`remote`] speaks HTTP; [`attach`] decides whose a question or an unaddressed notification is; [`watch`]
-//! is told of every change; [`rewrite`] swaps ids and tokens.
+//! is told of every change; `long` is an answer that is not held, `spool` where those of shared streams wait; [`rewrite`] swaps ids and tokens.
 
 mod attach;
 mod children;
@@ -19,11 +19,13 @@ mod exchange;
 mod fleet;
 mod lease;
 mod link;
+mod long;
 mod pipe;
 mod pool;
 mod remote;
 mod rewrite;
 mod server;
+mod spool;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -38,9 +40,10 @@ pub use self::{
     exchange::Exchange,
     fleet::{Fleet, ServerView},
     lease::{Lease, Notes},
+    long::{Gathered, Long},
     watch::{Change, Watch},
 };
-pub(crate) use self::{ear::Ear, watch::Unasked};
+pub(crate) use self::{ear::Ear, exchange::unusable, watch::Unasked};
 
 /// A request as the upstream is to see it, but for its id and progress token.
 #[derive(Debug, Clone)]
@@ -74,6 +77,8 @@ pub enum Event {
         /// How long the upstream asked to be left alone.
         retry_ms: Option<u64>,
     },
+    /// The end, with a result that is too long to be held; nothing follows.
+    Long(Long),
     /// The end; nothing follows.
     End(Result<Bytes, Failure>),
 }

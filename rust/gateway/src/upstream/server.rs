@@ -32,6 +32,7 @@ use crate::{
     config::{Kind, ServerSpec, Sharing},
     control::{ServerChange, State, ToOrchestrator},
     metrics::Tally,
+    pool::Report,
 };
 
 /// One attempt to connect takes no longer.
@@ -172,9 +173,11 @@ impl Server {
     /// Closes what nobody uses.
     pub(super) fn sweep(&self) {
         self.pool.sweep(Instant::now());
-        if let Some(remote) = &*self.remote.lock() {
-            remote.sweep();
-        }
+    }
+
+    /// Connections over HTTP; none if there has been no reason to open one.
+    pub(super) fn connections(&self) -> Option<Report> {
+        self.remote.lock().as_ref().map(|remote| remote.report())
     }
 
     /// Gives a connection as wished, waiting for the server to come up and the connection to open.
@@ -362,6 +365,7 @@ impl Server {
             server: Arc::from(&*self.spec.name),
             epoch: fleet.epoch,
             own_version: Arc::clone(&fleet.own_version),
+            spool: Arc::clone(&fleet.spool),
         };
         let circle = Circle::new(self.spec.first_party, self.reporter(key));
         let piped = |negotiated: Negotiated, circle, pipe| Link::new(negotiated, circle, Transport::Pipe(pipe), None);
@@ -428,7 +432,7 @@ impl Server {
         if let Some(remote) = &*remote {
             return Ok(Arc::clone(remote));
         }
-        let made = Remote::new(&self.spec, fleet.epoch, &fleet.own_version, &fleet.clients)?;
+        let made = Remote::new(&self.spec, fleet.epoch, &fleet.own_version, &fleet.trust)?;
         *remote = Some(Arc::clone(&made));
         Ok(made)
     }

@@ -18,6 +18,7 @@ mod lines;
 mod operate;
 mod private;
 mod protocol;
+mod repeat;
 mod server;
 mod settings;
 mod stage;

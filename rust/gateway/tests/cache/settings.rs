@@ -56,6 +56,17 @@ async fn a_disk_that_cannot_be_used_says_so_and_all_works() {
 }
 
 #[tokio::test]
+async fn other_limits_leave_what_is_kept() {
+    let stage = with(&json!({}));
+    let call = stage.call("read", json!({}));
+    let first = call.clone().number().await;
+    stage.reload(|specs, _| specs[0]["limits"] = json!({"max": 7, "tools": {"read": {"class": "background"}}}));
+    assert_eq!(call.clone().number().await, first);
+    stage.reload(|specs, _| specs[0]["timeout_ms"] = json!(1_234));
+    assert_ne!(call.number().await, first, "the server is reached otherwise");
+}
+
+#[tokio::test]
 async fn without_an_encoder_the_semantic_level_is_off_says_so_and_its_tools_work() {
     let cache = json!({"ttl_ms": 60_000, "tools": {"read": {"enabled": true, "semantic": "question"}}});
     let stage = Stage::theirs(Era::Modern, QUIET, &json!({"trust": ["annotations"], "cache": cache}));

@@ -1,19 +1,19 @@
 //! A plane with one or more servers, and a clock that a test turns.
 
 use std::sync::{
-    Arc,
+    Arc, LazyLock,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use omnimind_gateway::{
     cache::Clock,
     config::{Class, Role, Snapshot},
     control::{FromOrchestrator, Outbox},
     plane::Plane,
     principal::Principal,
-    relay::{self, Caller, Target},
-    reply::Reply,
+    relay::{self, Caller, Said, Target, Trail},
+    reply::{Reply, Whole},
 };
 use omnimind_wire::{Era, Limits, Message};
 use serde_json::{Value, json};
@@ -132,6 +132,7 @@ impl Stage {
             all: false,
             id: json!(1),
             server: 0,
+            headers: Vec::new(),
         }
     }
 
@@ -154,6 +155,17 @@ fn snapshot(specs: &[Value], settings: &Value) -> Value {
         "auth": {"required": false, "tokens": tokens}, "edge": {}, "cache": settings, "servers": specs})
 }
 
+/// All clients here leave one trail, so that it often leads to a request of another.
+static TRAIL: LazyLock<Trail> = LazyLock::new(Trail::default);
+
+/// As the edge does it.
+fn repeated(caller: &Caller) -> Option<Reply> {
+    let said = Said::of(&caller.headers)?;
+    let kept = relay::repeated(&caller.plane, &caller.principal, &caller.target, said, &caller.body, &TRAIL)?;
+    let message = omnimind_wire::message::result(kept.id, &kept.result);
+    Some(Reply::Whole(Whole::plain(StatusCode::OK, Vec::new(), message)))
+}
+
 /// A modern request about to be sent.
 #[derive(Clone)]
 pub(crate) struct Request<'s> {
@@ -165,6 +177,7 @@ pub(crate) struct Request<'s> {
     all: bool,
     id: Value,
     server: usize,
+    headers: Vec<(&'static str, String)>,
 }
 
 impl<'s> Request<'s> {
@@ -202,17 +215,43 @@ impl<'s> Request<'s> {
         self
     }
 
-    pub(crate) async fn send(mut self) -> Reply {
-        self.params["_meta"][VERSION] = json!("2026-07-28");
-        if self.params["_meta"].get(CAPABILITIES).is_none() {
-            self.params["_meta"][CAPABILITIES] = json!({});
+    pub(crate) async fn send(self) -> Reply {
+        let body = self.body();
+        self.send_text(body).await
+    }
+
+    /// The message, its id last.
+    fn body(&self) -> String {
+        let mut params = self.params.clone();
+        params["_meta"][VERSION] = json!("2026-07-28");
+        if params["_meta"].get(CAPABILITIES).is_none() {
+            params["_meta"][CAPABILITIES] = json!({});
         }
-        let body = json!({"jsonrpc": "2.0", "id": self.id, "method": self.method, "params": self.params});
-        self.send_text(body.to_string()).await
+        format!(r#"{{"jsonrpc":"2.0","method":{},"params":{params},"id":{}}}"#, json!(self.method), self.id)
+    }
+
+    /// True if it would be answered from memory without being read.
+    pub(crate) fn is_repeated(&self) -> bool {
+        repeated(&self.caller(self.body())).is_some()
     }
 
     /// Sends a body as it stands; headers are made of the request.
     pub(crate) async fn send_text(self, body: String) -> Reply {
+        let caller = self.caller(body);
+        if let Some(reply) = repeated(&caller) {
+            return reply;
+        }
+        let message = Message::parse(caller.body.clone(), &Limits::default()).expect("a message");
+        relay::post(caller, message).await
+    }
+
+    /// A further header.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    fn caller(&self, body: String) -> Caller {
         let mut headers = HeaderMap::new();
         let mut add = |name: &'static str, value: &str| {
             headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
@@ -221,6 +260,9 @@ impl<'s> Request<'s> {
         add("mcp-method", &self.method);
         if let Some(name) = self.params.get("name").or_else(|| self.params.get("uri")).and_then(Value::as_str) {
             add("mcp-name", name);
+        }
+        for (name, value) in &self.headers {
+            add(name, value);
         }
         let plane = &self.stage.host.plane;
         let target =
@@ -231,9 +273,7 @@ impl<'s> Request<'s> {
             class: Class::Normal,
             role: self.role,
         };
-        let caller = Caller { plane: plane.clone(), principal: Arc::new(principal), target, headers };
-        let message = Message::parse(body.into(), &Limits::default()).expect("a message");
-        relay::post(caller, message).await
+        Caller { plane: plane.clone(), principal: Arc::new(principal), target, headers, body: body.into() }
     }
 
     /// The answer, to its end.

@@ -71,7 +71,13 @@ impl Host {
         let principal =
             Principal { name: principal.into(), tenant: principal.into(), class: Class::Normal, role: Role::User };
         let spec = self.plane.snapshot.load().servers[0].clone();
-        Caller { plane: self.plane.clone(), principal: Arc::new(principal), target: Target::One(spec), headers: map }
+        Caller {
+            plane: self.plane.clone(),
+            principal: Arc::new(principal),
+            target: Target::One(spec),
+            headers: map,
+            body: bytes::Bytes::new(),
+        }
     }
 
     pub(crate) async fn post(&self, principal: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
@@ -199,7 +205,8 @@ pub(crate) async fn collect(reply: Reply) -> Answer {
                 match item {
                     Outgoing::Message(raw) => answer.notes.push(parse(&raw)),
                     Outgoing::Event { data, .. } => answer.notes.push(parse(&data)),
-                    Outgoing::End { status, body } => {
+                    Outgoing::Long(_) => panic!("nothing here is so long"),
+                    Outgoing::End { status, body, .. } => {
                         answer.status = status.as_u16();
                         answer.end = parse(&body);
                     }
@@ -229,6 +236,7 @@ impl Stream {
             Some(Outgoing::Message(raw) | Outgoing::End { body: raw, .. } | Outgoing::Event { data: raw, .. }) => {
                 parse(&raw)
             }
+            Some(Outgoing::Long(_)) => panic!("nothing here is so long"),
             None => Value::Null,
         }
     }

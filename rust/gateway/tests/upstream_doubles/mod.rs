@@ -36,7 +36,7 @@ pub(crate) fn watched(servers: &Value, watch: Arc<dyn Watch>) -> (Arc<Fleet>, Ar
 /// A configuration with these servers.
 pub(crate) fn snapshot(servers: &Value) -> Snapshot {
     let text = json!({
-        "version": "0.1.0", "state_dir": "/nowhere", "keys": [], "auth": {"required": false}, "servers": servers,
+        "version": "0.1.0", "state_dir": env!("CARGO_TARGET_TMPDIR"), "keys": [], "auth": {"required": false}, "servers": servers,
     });
     serde_json::from_value(text).unwrap()
 }

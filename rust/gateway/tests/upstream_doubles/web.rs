@@ -82,6 +82,12 @@ impl Answer {
         (Self { status: 200, headers: vec![("content-type", "text/event-stream".into())], pieces }, Stream { sender })
     }
 
+    /// A body of this type, with what writes it piece by piece as it is read.
+    pub(crate) fn pieces(kind: &str) -> (Self, mpsc::Sender<String>) {
+        let (sender, pieces) = mpsc::channel(1);
+        (Self { status: 200, headers: vec![("content-type", kind.into())], pieces }, sender)
+    }
+
     /// With a header more.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.into()));

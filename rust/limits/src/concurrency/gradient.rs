@@ -31,6 +31,9 @@ const SMOOTHING: f64 = 0.5;
 /// The weight of one calm call in its baseline. 0.005 does as well and takes four times as long to believe that a server
 /// has become slower for good; 0.05 is too noisy (0.95, and 0.87 after doubling).
 const LEARNING: f64 = 0.02;
+/// The weight of one call in what is seen from outside: some twenty calls, so that who is held back, and whose calls are
+/// all calm then, is soon seen to be at ease.
+const SEEN: f64 = 0.05;
 /// A baseline is believed from so many calm calls on; before, any call must do.
 const BELIEVED: u32 = 10;
 /// Calm calls that a dip waits for. 10 are too few (0.96 and 0.92); 60 do as well and cost more where calls are long.
@@ -48,7 +51,11 @@ const DIP_LONGEST_CALLS: u64 = 4;
 pub struct Gradient {
     bounds: Bounds,
     limit: f64,
+    /// The limit is where it was started, or on its way down from there.
+    guessed: bool,
     stretch: f64,
+    /// The same of the last calls, calm ones too.
+    lately: f64,
     window: Window,
     baselines: ByTool<Baseline>,
     calm: Calm,
@@ -86,7 +93,9 @@ impl Gradient {
         Self {
             bounds,
             limit: bounds.clamp(f64::from(bounds.start)),
+            guessed: true,
             stretch: 1.0,
+            lately: 1.0,
             window: Window::default(),
             baselines: ByTool::default(),
             calm: Calm::default(),
@@ -103,7 +112,10 @@ impl Gradient {
         self.stretch = busy_for;
         let gradient = (1.0 / busy_for).clamp(STEEPEST, 1.0) * (1.0 - dropped);
         let wanted = self.limit * gradient + self.limit.sqrt();
-        self.limit = self.bounds.clamp(self.limit + SMOOTHING * (wanted - self.limit));
+        // Nothing speaks for a start that was guessed: it comes down all the way, until a window asks for more.
+        self.guessed &= wanted < self.limit;
+        let part = if self.guessed { 1.0 } else { SMOOTHING };
+        self.limit = self.bounds.clamp(self.limit + part * (wanted - self.limit));
     }
 }
 
@@ -123,6 +135,9 @@ impl Policy for Gradient {
         }
         let ratio = baseline.value().map_or(1.0, |baseline| service / baseline);
         self.calm.note(service, calm && told, now_ns);
+        if told {
+            self.lately += (ratio - self.lately) * SEEN;
+        }
         if !calm || dropped {
             let ratio = if told { ratio } else { 1.0 };
             if let Some(shown) = self.window.add(sample, ratio, now_ns) {
@@ -136,7 +151,7 @@ impl Policy for Gradient {
     }
 
     fn stretch(&self) -> Option<f64> {
-        Some(self.stretch)
+        Some(self.lately)
     }
 }
 

@@ -72,6 +72,29 @@ fn the_gradient_follows_a_knee_that_moves_and_does_not_drift_in_an_hour() {
 }
 
 #[test]
+fn a_start_that_was_far_too_high_comes_down_within_six_windows() {
+    let (mut policy, mut server) = (Gradient::new(from(128)), Server::new(8.0));
+    server.offered = 8;
+    server.ok(&mut policy, &ONE_TOOL, 1.0);
+    server.offered = u32::MAX;
+    server.ok(&mut policy, &ONE_TOOL, 2.5);
+    assert!((8..=20).contains(&policy.limit()), "{}", policy.limit());
+}
+
+#[test]
+fn calls_that_are_held_back_are_soon_seen_to_be_at_ease() {
+    let (mut policy, mut server) = (Gradient::new(from(100)), Server::new(10.0));
+    server.offered = 10;
+    server.ok(&mut policy, &ONE_TOOL, 1.0);
+    server.offered = u32::MAX;
+    server.ok(&mut policy, &ONE_TOOL, 0.5);
+    assert!(policy.stretch() > Some(2.0), "{:?}", policy.stretch());
+    server.offered = 4;
+    server.ok(&mut policy, &ONE_TOOL, 0.5);
+    assert!(policy.limit() > 20 && policy.stretch() < Some(1.1), "{} {:?}", policy.limit(), policy.stretch());
+}
+
+#[test]
 fn a_limit_that_is_not_used_does_not_grow() {
     let mut server = Server::new(100.0);
     server.offered = 6;

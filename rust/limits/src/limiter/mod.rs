@@ -11,7 +11,9 @@
 //! - **Only finished calls teach.** A cancelled one says nothing about the server.
 //!
 //! The usable limit is the policy's, times the brake, less the zombies (`permits.rs`); at least 1, so that there is always
-//! a call to learn from, unless the brake is at 0: then nothing is started and newcomers are shed.
+//! a call to learn from, unless the brake is at 0: then nothing is started and newcomers are shed. Zombies take half of it
+//! at most: most servers end what they are told to without a word, and one tenant that takes back all it asks would
+//! otherwise close them to the others.
 //!
 //! A call that finds a free permit and nobody waiting is started even if it will probably be late: it costs nobody else.
 
@@ -26,9 +28,10 @@ use self::estimates::Estimates;
 pub use self::permits::PermitId;
 use self::permits::{Ended, Permits};
 use crate::concurrency::{Outcome, Policy, Sample, ToolClass};
-use crate::queue::{Call, Gone, Pace, Queue, Reason, Refused, WaitId};
+use crate::queue::{Call, Gone, LONGEST_WAIT_NS, Pace, Queue, Reason, Refused, WaitId};
 
-/// So many may wait for each call that may run: the last of them waits as long as 20 calls take.
+/// So many may wait for each call that may run, or as many as are started within the longest wait if those are more:
+/// where calls are quick it is the time that counts.
 const ROOM_PER_PERMIT: usize = 20;
 
 /// What became of a call that came.
@@ -98,8 +101,13 @@ struct Waiting<T> {
 impl<N: Clone + Eq + Hash, T> Limiter<N, T> {
     /// A limiter that lets `policy` decide and never more than `most_waiting` calls wait.
     pub fn new(policy: Box<dyn Policy>, most_waiting: usize) -> Self {
+        Self::with_patience(policy, most_waiting, LONGEST_WAIT_NS)
+    }
+
+    /// The same, with another longest wait.
+    pub fn with_patience(policy: Box<dyn Policy>, most_waiting: usize, longest_ns: u64) -> Self {
         Self {
-            queue: Queue::new(most_waiting),
+            queue: Queue::with_patience(most_waiting, longest_ns),
             policy,
             permits: Permits::new(),
             estimates: Estimates::default(),
@@ -182,6 +190,20 @@ impl<N: Clone + Eq + Hash, T> Limiter<N, T> {
         self.tick(now_ns, events);
     }
 
+    /// Lets another policy decide from now on, and another number wait at most. What is in flight and what waits stays;
+    /// who waits over the new number keeps its place.
+    pub fn set_policy(
+        &mut self,
+        policy: Box<dyn Policy>,
+        most_waiting: usize,
+        now_ns: u64,
+        events: &mut Vec<Event<T>>,
+    ) {
+        self.policy = policy;
+        self.queue.set_most(most_waiting);
+        self.tick(now_ns, events);
+    }
+
     /// Ends what has waited in vain and starts what may be started.
     pub fn tick(&mut self, now_ns: u64, events: &mut Vec<Event<T>>) {
         self.permits.bury(now_ns);
@@ -217,6 +239,11 @@ impl<N: Clone + Eq + Hash, T> Limiter<N, T> {
         }
     }
 
+    /// What a call of this kind takes, in nanoseconds; of any kind, as long as this one is unknown; 0 before the first.
+    pub fn expected_ns(&self, tool: ToolClass) -> u64 {
+        self.estimates.service_ns(tool)
+    }
+
     /// Tenants of whom something is known.
     pub fn tenants(&self) -> usize {
         self.queue.tenants()
@@ -228,12 +255,15 @@ impl<N: Clone + Eq + Hash, T> Limiter<N, T> {
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most the limit
         let braked = (f64::from(self.policy.limit()) * self.brake).round() as u32;
-        braked.saturating_sub(self.permits.zombies()).max(1)
+        braked.saturating_sub(self.permits.zombies().min(braked / 2)).max(1)
     }
 
     fn pace(&self, tool: ToolClass) -> Pace {
-        let room = (self.usable() as usize).saturating_mul(ROOM_PER_PERMIT);
-        Pace { service_ns: self.estimates.service_ns(tool), step_ns: self.step_ns(), room }
+        let step_ns = self.step_ns();
+        // Of a server that has answered nothing yet, nobody knows that they are too many.
+        let in_time = self.queue.longest_ns().checked_div(step_ns).and_then(|calls| usize::try_from(calls).ok());
+        let room = (self.usable() as usize).saturating_mul(ROOM_PER_PERMIT).max(in_time.unwrap_or(usize::MAX));
+        Pace { service_ns: self.estimates.service_ns(tool), step_ns, room }
     }
 
     fn step_ns(&self) -> u64 {

@@ -71,18 +71,28 @@ fn a_permit_comes_back_once() {
 
 #[test]
 fn zombies_shrink_the_limit_until_the_server_answers_or_their_time_is_over() {
-    let mut rig = Rig::new(3);
-    let permits = [rig.start(0, 0), rig.start(1, 0), rig.start(2, 0)];
+    let mut rig = Rig::new(4);
+    let permits = [rig.start(0, 0), rig.start(1, 0), rig.start(2, 0), rig.start(3, 0)];
     assert!(rig.limiter.abandoned(permits[0], 0, &mut rig.events));
     assert!(rig.limiter.abandoned(permits[1], 0, &mut rig.events));
     let live = rig.limiter.live();
-    assert_eq!((live.in_flight, live.zombies, live.usable), (1, 2, 1));
-    assert!(matches!(rig.arrive(3, 900 * MS, 0), Arrived::Queued(_)));
+    assert_eq!((live.in_flight, live.zombies, live.usable), (2, 2, 2));
+    assert!(matches!(rig.arrive(4, 900 * MS, 0), Arrived::Queued(_)));
     rig.finish(permits[0], 5 * MS);
-    assert_eq!(rig.started(), [3]);
+    assert_eq!(rig.started(), [4]);
     assert_eq!(rig.limiter.next_wake(), Some(1_000 * MS), "the other one is not waited for for ever");
     rig.limiter.tick(1_000 * MS, &mut rig.events);
-    assert_eq!((rig.limiter.live().zombies, rig.limiter.live().usable), (0, 3));
+    assert_eq!((rig.limiter.live().zombies, rig.limiter.live().usable), (0, 4));
+}
+
+#[test]
+fn who_takes_back_all_it_asks_leaves_half_of_the_limit_to_others() {
+    let mut rig = Rig::new(4);
+    for payload in 0..20 {
+        let permit = rig.start(payload, 0);
+        assert!(rig.limiter.abandoned(permit, 0, &mut rig.events));
+    }
+    assert_eq!((rig.limiter.live().zombies, rig.limiter.live().usable), (20, 2));
 }
 
 #[test]
@@ -106,6 +116,31 @@ fn the_brake_scales_the_limit_and_at_nought_sheds_all_that_comes() {
     assert_eq!(reason(&rig.arrive(0, 900 * MS, 0)), Some(Reason::Shed));
     rig.limiter.set_brake(1.0, 0, &mut rig.events);
     rig.start(0, 0);
+}
+
+#[test]
+fn another_policy_keeps_what_is_in_flight_and_what_waits() {
+    let mut rig = Rig::new(1);
+    let permit = rig.start(0, 0);
+    for payload in 1..4 {
+        assert!(matches!(rig.arrive(payload, 900 * MS, 0), Arrived::Queued(_)));
+    }
+    rig.limiter.set_policy(Box::new(Fixed::new(3)), 1, 0, &mut rig.events);
+    assert_eq!(rig.started(), [1, 2]);
+    let live = rig.limiter.live();
+    assert_eq!((live.in_flight, live.waiting.iter().sum::<usize>()), (3, 1));
+    assert_eq!(reason(&rig.arrive(9, 900 * MS, 0)), None, "one place, and the newest of a class has it");
+    rig.finish(permit, MS);
+    assert_eq!(rig.started(), [9]);
+}
+
+#[test]
+fn what_a_call_takes_is_known_by_its_kind() {
+    let mut rig = Rig::new(2);
+    assert_eq!(rig.limiter.expected_ns(ToolClass(0)), 0);
+    let permit = rig.start(0, 0);
+    rig.finish(permit, 5 * MS);
+    assert_eq!((rig.limiter.expected_ns(ToolClass(0)), rig.limiter.expected_ns(ToolClass(7))), (5 * MS, 5 * MS));
 }
 
 #[test]

@@ -39,14 +39,15 @@ impl Lane {
         self.oldest
     }
 
-    /// Whether the newest goes first: who has stood for long will hardly be in time, who has just come will.
-    pub(super) fn newest_first(&self, now_ns: u64) -> bool {
-        self.len > 0 && now_ns.saturating_sub(self.standing_since_ns) > super::STANDING_NS
+    /// Whether the newest goes first: who has stood for long will hardly be in time, who has just come will. `standing`
+    /// is since when somebody must have stood here, if standing matters.
+    pub(super) fn newest_first(&self, standing: Option<u64>) -> bool {
+        self.len > 0 && standing.is_some_and(|since_ns| self.standing_since_ns < since_ns)
     }
 
     /// Who goes next.
-    pub(super) fn next(&self, now_ns: u64) -> Option<Key> {
-        if self.newest_first(now_ns) { self.newest } else { self.oldest }
+    pub(super) fn next(&self, standing: Option<u64>) -> Option<Key> {
+        if self.newest_first(standing) { self.newest } else { self.oldest }
     }
 
     /// Puts the entry, which is in the slab already, behind the others.

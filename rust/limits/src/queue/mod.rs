@@ -1,22 +1,26 @@
 //! The calls that wait for one server: who is next, who need not wait at all, who has waited for nothing.
 //!
 //! The order: tenants first, by weighted virtual time (`tenants.rs`); inside a tenant the most urgent class; inside a
-//! class the oldest, or the newest while somebody has stood there for more than 50 ms.
+//! class the oldest, or the newest while somebody has stood there for more than 50 ms and all that wait are more than is
+//! started in half of the longest wait.
 //!
 //! The rules:
 //! - **No inversion.** No call is started while a more urgent one of its tenant waits.
 //! - **Bounded.** In number by the room given with each arrival, never more than [`Queue::new`] was told; in time by what
-//!   is left until the deadline, and by one second. A call over the number costs the oldest of the worst class of the
-//!   tenant with the most calls its place, or its own if it is no better than that.
+//!   is left until the deadline, and by five seconds, or what two calls take if that is more. A call over the number
+//!   costs the oldest of the worst class of the tenant with the most calls its place, or its own if it is no better than
+//!   that.
 //! - **No false hope.** Who would be done after its deadline is refused at the door; who can no longer be done in time
 //!   leaves at that instant ([`Queue::next_wake`] says when to look).
 //! - **Nothing is kept for those who are gone.** A tenant is known while it waits, or is ahead of the others.
 //!
 //! Why the queue and not the limit decides who survives: behind a limit alone, at ten times the load, one call in ten
-//! of *any* class is served. Why the newest first: once a queue stands, every call in it has waited for as long as the
-//! queue is deep; turned round, all but a few have hardly waited. Not the earliest deadline: it serves whoever is nearest
-//! to being late, and loses a quarter of the work once the server slows down. `cargo run --release -p omnimind-limits
-//! --example arena` shows all of it.
+//! of *any* class is served. Why the newest first: once more come than are served, every call has waited for as long as
+//! the queue is deep; turned round, all but a few have hardly waited. Why not always: a crowd of callers who each ask
+//! again when they are answered keeps a queue standing that gets no longer; the oldest first, each waits its turn, the
+//! newest first, those who are behind stay there until their time is over. Not the earliest deadline: it serves whoever
+//! is nearest to being late, and loses a quarter of the work once the server slows down.
+//! `cargo run --release -p omnimind-limits --example arena` shows all of it.
 //!
 //! Cost: a step is O(log n); about 200 bytes a call beside its payload. Time is an argument: nanoseconds of a clock that
 //! never goes back.
@@ -38,11 +42,13 @@ pub use self::refused::{Reason, Refused};
 use self::tenants::Tenants;
 use crate::slab::{Key, Slab};
 
-/// From then on a queue is standing, and the newest goes first. The arena is flat between 20 and 200 ms; never doing it
-/// serves the urgent a little better, and the work of a mix that has become slower less (0.90 for 0.91).
+/// A lane that has not been empty for so long is standing.
 const STANDING_NS: u64 = 50_000_000;
-/// The longest wait.
-const LONGEST_WAIT_NS: u64 = 1_000_000_000;
+/// The longest wait, where calls are quick: what a caller in no hurry would rather wait than be refused. Those in a hurry
+/// leave before, by their deadlines; to them it makes no difference (arena, 1 to 5 s).
+pub const LONGEST_WAIT_NS: u64 = 5_000_000_000;
+/// Where they are not, a call may wait for so many.
+const LONGEST_WAIT_CALLS: u64 = 2;
 
 /// Who asks, and until when the answer is wanted.
 #[derive(Clone, Debug)]
@@ -105,18 +111,39 @@ pub struct Queue<N, T> {
     ends: BTreeSet<(u64, Key)>,
     lengths: [usize; 4],
     most: usize,
+    longest_ns: u64,
+    /// The time between two starts, as the last that came was told.
+    step_ns: u64,
 }
 
 impl<N: Clone + Eq + Hash, T> Queue<N, T> {
     /// A queue of never more than `most` calls, whatever room is said to be.
     pub fn new(most: usize) -> Self {
+        Self::with_patience(most, LONGEST_WAIT_NS)
+    }
+
+    /// The same, with another longest wait, for calls that do not take half as long.
+    pub fn with_patience(most: usize, longest_ns: u64) -> Self {
         Self {
             entries: Slab::new(),
             tenants: Tenants::new(),
             ends: BTreeSet::new(),
             lengths: [0; 4],
             most: most.max(1),
+            longest_ns,
+            step_ns: 0,
         }
+    }
+
+    /// From now on never more than `most` calls.
+    pub fn set_most(&mut self, most: usize) {
+        self.most = most.max(1);
+    }
+
+    /// The longest wait, where calls are quick.
+    #[inline]
+    pub fn longest_ns(&self) -> u64 {
+        self.longest_ns
     }
 
     /// How many calls wait.
@@ -160,6 +187,7 @@ impl<N: Clone + Eq + Hash, T> Queue<N, T> {
         now_ns: u64,
         gone: &mut Vec<Gone<T>>,
     ) -> Result<WaitId, (Refused, T)> {
+        self.step_ns = pace.step_ns;
         // Half as much again: the answer must be there in time more often than not.
         let tail_ns = pace.service_ns.saturating_add(pace.service_ns / 2);
         let start_ns = now_ns.saturating_add(self.wait_ns(call, pace, now_ns));
@@ -167,17 +195,22 @@ impl<N: Clone + Eq + Hash, T> Queue<N, T> {
         if start_ns > gives_up_ns {
             return Err((self.refused(Reason::Deadline, pace.step_ns), payload));
         }
-        let patience_ns = now_ns.saturating_add(LONGEST_WAIT_NS);
+        let longest_ns = self.longest_ns.max(pace.service_ns.saturating_mul(LONGEST_WAIT_CALLS));
+        let patience_ns = now_ns.saturating_add(longest_ns);
         if start_ns > patience_ns || !self.make_room(call, pace, now_ns, gone) {
             return Err((self.refused(Reason::QueueFull, pace.step_ns), payload));
         }
         Ok(self.admit(call, payload, pace, gives_up_ns.min(patience_ns), now_ns))
     }
 
+    /// The call whose turn it is: what [`Queue::pop`] takes out at the same instant.
+    pub fn peek(&self, now_ns: u64) -> Option<&T> {
+        self.entries.get(self.turn(now_ns)?).map(|entry| &entry.payload)
+    }
+
     /// Takes out the call whose turn it is.
     pub fn pop(&mut self, now_ns: u64) -> Option<Next<T>> {
-        let lane = self.tenants.next()?.lanes.iter().find(|lane| !lane.is_empty())?;
-        let key = lane.next(now_ns)?;
+        let key = self.turn(now_ns)?;
         let entry = self.take(key, true)?;
         let waited_ns = now_ns.saturating_sub(entry.arrived_ns);
         Some(Next { payload: entry.payload, id: WaitId(key), waited_ns })
@@ -194,9 +227,21 @@ impl<N: Clone + Eq + Hash, T> Queue<N, T> {
         if ends_ns > now_ns { None } else { self.give_up(key, Reason::Expired, step_ns, now_ns) }
     }
 
+    fn turn(&self, now_ns: u64) -> Option<Key> {
+        let lane = self.tenants.next()?.lanes.iter().find(|lane| !lane.is_empty())?;
+        lane.next(self.standing(now_ns))
+    }
+
+    /// Since when a lane must have been standing for its newest to go first; none where the oldest goes first anyhow.
+    fn standing(&self, now_ns: u64) -> Option<u64> {
+        let all_ns = (self.len() as u64).saturating_mul(self.step_ns);
+        (all_ns > self.longest_ns / 2).then(|| now_ns.saturating_sub(STANDING_NS))
+    }
+
     /// How long it will be until a call like this is started.
     fn wait_ns(&self, call: &Call<N>, pace: Pace, now_ns: u64) -> u64 {
-        let own = self.tenants.find(&call.tenant).map_or(0, |tenant| tenant.ahead_of(call.class, now_ns));
+        let own =
+            self.tenants.find(&call.tenant).map_or(0, |tenant| tenant.ahead_of(call.class, self.standing(now_ns)));
         let others = self.tenants.others_before(&call.tenant, call.weight, own, self.len());
         others.saturating_add(own as u64).saturating_mul(pace.step_ns)
     }

@@ -189,9 +189,10 @@ impl<N> Tenant<N> {
     }
 
     /// Its calls that would be started before a new one of this class.
-    pub(super) fn ahead_of(&self, class: Class, now_ns: u64) -> usize {
+    pub(super) fn ahead_of(&self, class: Class, standing: Option<u64>) -> usize {
         let better: usize = self.lanes.iter().take(class.rank()).map(Lane::len).sum();
-        let same = self.lanes.get(class.rank()).filter(|lane| !lane.newest_first(now_ns)).map_or(0, Lane::len);
+        let fifo = self.lanes.get(class.rank()).filter(|lane| !lane.newest_first(standing));
+        let same = fifo.map_or(0, Lane::len);
         better.saturating_add(same)
     }
 

@@ -45,16 +45,32 @@ fn the_most_urgent_class_of_a_tenant_goes_first_and_the_oldest_of_a_class() {
 }
 
 #[test]
-fn a_lane_that_has_stood_for_more_than_50_ms_serves_the_newest_first_until_it_is_empty() {
+fn a_lane_that_stands_serves_the_newest_first_while_more_wait_than_half_of_the_longest_wait_starts() {
     let mut rig = Rig::new();
-    for payload in 0..3 {
+    let slow = Pace { step_ns: 1_000 * MS, ..PACE };
+    for payload in 0..4 {
+        rig.queue.push(&call("one", Class::Normal, FAR), payload, slow, 0, &mut rig.gone).unwrap();
+    }
+    assert_eq!(rig.queue.pop(50 * MS).unwrap().payload, 0, "it does not stand yet");
+    assert_eq!(rig.queue.pop(50 * MS + 1).unwrap().payload, 3);
+    assert_eq!(rig.order(60 * MS), [1, 2], "two are started within two seconds");
+    for payload in 4..7 {
+        rig.queue.push(&call("one", Class::Normal, FAR), payload, slow, 70 * MS, &mut rig.gone).unwrap();
+    }
+    assert_eq!(rig.queue.pop(71 * MS).unwrap().payload, 4, "it was empty");
+}
+
+#[test]
+fn a_crowd_that_is_served_in_time_is_served_in_turn_however_long_it_stands() {
+    let mut rig = Rig::new();
+    for payload in 0..1_000 {
         rig.push("one", Class::Normal, payload, 0);
     }
-    assert_eq!(rig.queue.pop(50 * MS).unwrap().payload, 0);
-    assert_eq!(rig.order(50 * MS + 1), [2, 1]);
-    rig.push("one", Class::Normal, 3, 60 * MS);
-    rig.push("one", Class::Normal, 4, 60 * MS);
-    assert_eq!(rig.order(61 * MS), [3, 4]);
+    for payload in 1_000..3_000 {
+        let now_ns = u64::from(payload - 999) * PACE.step_ns;
+        assert_eq!(rig.queue.pop(now_ns).unwrap().payload, payload - 1_000);
+        rig.push("one", Class::Normal, payload, now_ns);
+    }
 }
 
 #[test]
@@ -139,7 +155,16 @@ fn who_can_no_longer_be_done_in_time_leaves_at_that_instant() {
     assert!(rig.queue.expired(50 * MS - 1, 2 * MS).is_none());
     let gone = rig.queue.expired(50 * MS, 2 * MS).unwrap();
     assert_eq!((gone.id, gone.refused.reason, gone.waited_ns), (soon, Reason::Expired, 50 * MS));
-    assert_eq!(rig.queue.next_wake(), Some(1_000 * MS), "a second is the longest wait");
+    assert_eq!(rig.queue.next_wake(), Some(5_000 * MS), "five seconds are the longest wait");
+}
+
+#[test]
+fn where_calls_are_slow_one_may_wait_for_two_of_them() {
+    let mut rig = Rig::new();
+    let pace = Pace { service_ns: 3_000 * MS, ..PACE };
+    let pushed = rig.queue.push(&call("one", Class::Normal, 60_000 * MS), 0, pace, 0, &mut rig.gone);
+    assert!(pushed.is_ok());
+    assert_eq!(rig.queue.next_wake(), Some(6_000 * MS));
 }
 
 #[test]

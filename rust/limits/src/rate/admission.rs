@@ -45,7 +45,7 @@ pub struct Quotas {
 }
 
 /// The level that refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// The tenant's own rate.
     Tenant,
@@ -140,8 +140,20 @@ impl Admission {
     }
 }
 
+impl Quotas {
+    /// What calls must stay under at one level.
+    pub fn of(&self, scope: Scope) -> Option<Quota> {
+        match scope {
+            Scope::Tenant => self.tenant,
+            Scope::TenantServer => self.tenant_server,
+            Scope::ServerTool => self.server_tool,
+        }
+    }
+}
+
 impl Scope {
-    const ALL: [Self; LEVELS] = [Self::Tenant, Self::TenantServer, Self::ServerTool];
+    /// All of them.
+    pub const ALL: [Self; LEVELS] = [Self::Tenant, Self::TenantServer, Self::ServerTool];
 
     /// Its name in messages and metrics.
     pub fn as_str(self) -> &'static str {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use omnimind_limits::concurrency::{Aimd, Bounds, Fixed, Gradient, Outcome, Policy, ToolClass};
 use omnimind_limits::limiter::{Arrived, Event, Limiter, PermitId};
-use omnimind_limits::queue::{Call, Class, WaitId};
+use omnimind_limits::queue::{Call, Class, LONGEST_WAIT_NS, WaitId};
 
 use crate::chance::Chance;
 use crate::full;
@@ -94,7 +94,11 @@ impl Walk {
                 self.waiting.insert(number, (id, tenant, class));
                 self.lanes[tenant][class.rank()] += 1;
                 let live = self.limiter.live();
-                assert!(live.waiting.iter().sum::<usize>() <= MOST_WAITING.min(20 * live.usable as usize));
+                // Twenty for each permit, or as many as are started within the longest wait.
+                let step_ns = live.service_ns / u64::from(live.usable.max(1));
+                let in_time = LONGEST_WAIT_NS.checked_div(step_ns).map_or(usize::MAX, |calls| calls as usize);
+                let room = in_time.max(20 * live.usable as usize);
+                assert!(live.waiting.iter().sum::<usize>() <= MOST_WAITING.min(room));
             }
             Arrived::Refused(_, payload) => self.fate(payload.number),
         }

@@ -15,6 +15,7 @@
 mod bars;
 mod chance;
 mod contest;
+mod crowd;
 mod entrants;
 mod leaks;
 mod load;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::malformed::{Malformed, MalformedKind as Kind};
-use super::{Limits, Scan, Scanner, Span, read};
+use super::{Key, Limits, Scan, Scanner, Span, read};
 
 /// One member of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +27,33 @@ pub struct Object<'a> {
 impl<'a> Object<'a> {
     /// Checks the whole text, nested values included, and keeps the outermost members.
     pub fn parse(raw: &'a [u8]) -> Result<Self, Malformed> {
+        Self::gather(raw, |scanner, _| scanner.value())
+    }
+
+    /// The same, and from the same pass the elements of this member; none if it is no array.
+    pub fn parse_with_elements(raw: &'a [u8], of: &str) -> Result<(Self, Vec<&'a [u8]>), Malformed> {
+        let mut elements = Vec::new();
+        let object = Self::gather(raw, |scanner, key| {
+            if scanner.peek() != Some(b'[') || key.bytes().as_ref() != of.as_bytes() {
+                return scanner.value();
+            }
+            scanner.elements(|scanner| {
+                elements.push(scanner.raw()?.as_bytes());
+                Ok(())
+            })
+        })?;
+        Ok((object, elements))
+    }
+
+    /// `value` reads the value of each outermost member.
+    fn gather(raw: &'a [u8], mut value: impl FnMut(&mut Scanner<'a>, &Key<'a>) -> Scan) -> Result<Self, Malformed> {
         let mut members = Vec::with_capacity(8);
         read(raw, Limits::WIDEST, |scanner| {
             expect(scanner, b'{', Kind::NotAnObject)?;
             scanner.members(|scanner, key| {
-                let value_span = scanner.span()?;
+                let start = scanner.at();
+                value(scanner, key)?;
+                let value_span = start..scanner.at();
                 let value = scanner.slice(&value_span).as_bytes();
                 members.push(Member { key: key.text(), key_span: key.span(), value_span, value });
                 Ok(())

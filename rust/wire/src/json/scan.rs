@@ -369,7 +369,7 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// The first byte from `from` on that ends a run of plain string text: a quote, a backslash or a control character.
 #[inline]
-pub(super) fn plain_until(bytes: &[u8], from: usize) -> usize {
+pub(crate) fn plain_until(bytes: &[u8], from: usize) -> usize {
     let Some(rest) = bytes.get(from..) else { return bytes.len() };
     let (words, tail) = rest.as_chunks::<8>();
     let mut at = from;

@@ -6,6 +6,10 @@ use crate::error::RpcError;
 use crate::json::push_quoted;
 
 const OPEN: &[u8] = b"{\"jsonrpc\":\"2.0\"";
+const ID: &[u8] = b",\"id\":";
+const RESULT: &[u8] = b",\"result\":";
+/// What stands after a result in a response.
+pub const RESULT_END: &[u8] = b"}";
 
 /// A request. `id_raw` and `params` are raw JSON.
 pub fn request(id_raw: &[u8], method: &str, params: Option<&[u8]>) -> Bytes {
@@ -19,12 +23,23 @@ pub fn notification(method: &str, params: Option<&[u8]>) -> Bytes {
 
 /// A response with a result. Both are raw JSON.
 pub fn result(id_raw: &[u8], result_raw: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(OPEN.len() + id_raw.len() + result_raw.len() + 18);
-    push_id(&mut out, id_raw);
-    out.extend_from_slice(b",\"result\":");
+    let mut out = opened(id_raw, result_raw.len() + RESULT_END.len());
     out.extend_from_slice(result_raw);
-    out.push(b'}');
+    out.extend_from_slice(RESULT_END);
     out.into()
+}
+
+/// What stands before a result in a response; after it comes [`RESULT_END`].
+pub fn result_open(id_raw: &[u8]) -> Bytes {
+    opened(id_raw, 0).into()
+}
+
+/// With room for so much more, to the byte: with room to spare, what becomes of it is given a counter on the heap.
+fn opened(id_raw: &[u8], more: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(OPEN.len() + ID.len() + id_raw.len() + RESULT.len() + more);
+    push_id(&mut out, id_raw);
+    out.extend_from_slice(RESULT);
+    out
 }
 
 /// A response with an error. `id_raw` is raw JSON, `null` where no id could be read.
@@ -58,6 +73,6 @@ fn call(id_raw: Option<&[u8]>, method: &str, params: Option<&[u8]>) -> Bytes {
 
 fn push_id(out: &mut Vec<u8>, id_raw: &[u8]) {
     out.extend_from_slice(OPEN);
-    out.extend_from_slice(b",\"id\":");
+    out.extend_from_slice(ID);
     out.extend_from_slice(id_raw);
 }

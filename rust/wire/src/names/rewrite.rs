@@ -8,7 +8,7 @@ use crate::json::{Limits, Malformed, Scan, Scanner, Span, as_str, push_quoted, r
 
 /// What stands at a place of a message.
 #[derive(Debug, Clone, Copy)]
-enum Shape {
+pub(crate) enum Shape {
     /// A URI, or a URI template.
     Uri,
     /// An array of a shape.
@@ -21,9 +21,9 @@ enum Shape {
     Values(&'static Shape),
 }
 
-const RESOURCE: Shape = Shape::Fields(&[("uri", Shape::Uri)]);
+pub(crate) const RESOURCE: Shape = Shape::Fields(&[("uri", Shape::Uri)]);
 const TEMPLATE: Shape = Shape::Fields(&[("uriTemplate", Shape::Uri)]);
-const BLOCKS: Shape = Shape::Each(&Shape::Block);
+pub(crate) const BLOCKS: Shape = Shape::Each(&Shape::Block);
 /// Sampling and prompts have one block or an array of them.
 const MESSAGE: Shape = Shape::Fields(&[("content", BLOCKS)]);
 const SAMPLING: Shape = Shape::Fields(&[("messages", Shape::Each(&MESSAGE))]);
@@ -31,7 +31,7 @@ const QUESTION: Shape = Shape::Fields(&[("params", SAMPLING)]);
 const ASKED: (&str, Shape) = ("inputRequests", Shape::Values(&QUESTION));
 
 /// The shape of a result, or of a notification's params, by method.
-fn answer(method: &str) -> Option<Shape> {
+pub(crate) fn answer(method: &str) -> Option<Shape> {
     Some(match method {
         "resources/list" => Shape::Fields(&[("resources", Shape::Each(&RESOURCE))]),
         "resources/templates/list" => Shape::Fields(&[("resourceTemplates", Shape::Each(&TEMPLATE))]),

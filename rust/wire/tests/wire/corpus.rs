@@ -28,4 +28,5 @@ fn the_corpus_of_every_parser_keeps_its_promises() {
     each("headers", checks::headers);
     each("seal", checks::seal);
     each("names", checks::names);
+    each("passing", checks::passing);
 }

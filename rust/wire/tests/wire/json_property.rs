@@ -115,6 +115,19 @@ proptest! {
     }
 
     #[test]
+    fn the_elements_of_a_member_come_with_the_members(object in object(), choices in choices()) {
+        let raw = written(&object, choices);
+        let whole = Object::parse(raw.as_bytes()).unwrap();
+        let expected = object.as_object().unwrap();
+        for key in expected.keys().map(String::as_str).chain(["not there"]) {
+            let (members, found) = Object::parse_with_elements(raw.as_bytes(), key).unwrap();
+            prop_assert_eq!(&members, &whole);
+            let found: Vec<Value> = found.into_iter().map(parsed).collect();
+            prop_assert_eq!(found, expected.get(key).and_then(Value::as_array).cloned().unwrap_or_default());
+        }
+    }
+
+    #[test]
     fn a_path_leads_where_serde_json_leads(object in object(), choices in choices(), path in proptest::collection::vec(common::key(), 0..4)) {
         let raw = written(&object, choices);
         let path: Vec<&str> = path.iter().map(String::as_str).collect();

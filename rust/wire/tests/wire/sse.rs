@@ -142,6 +142,40 @@ proptest! {
     }
 
     #[test]
+    fn a_long_event_in_pieces_has_the_data_it_has_whole(
+        lines in proptest::collection::vec(("[a-z]{0,9}", 0u8..4), 1..6),
+        ends in proptest::sample::select(&["\n", "\r", "\r\n"][..]),
+        from in any::<prop::sample::Index>(),
+        cut in 1usize..5,
+    ) {
+        let mut stream = format!("id: 4{ends}data:{}first{ends}", if cut > 2 { " " } else { "" });
+        for (text, kind) in &lines {
+            let more = match kind {
+                0 => format!("data: {text}{ends}"),
+                1 => format!("data:{text}{ends}data{ends}"),
+                2 => format!(": {text}{ends}"),
+                _ => format!("anotherandlongername{text}: x{ends}"),
+            };
+            stream.push_str(&more);
+        }
+        stream += ends;
+        let whole = read(stream.as_bytes()).remove(0).data;
+        let rest = format!("{stream}data: next{ends}{ends}");
+        // Somewhere in the first data line the event turns out to be long.
+        let open = stream.find("first").unwrap() + 1 + from.index(4);
+        let mut parser = Parser::new(1 << 20);
+        prop_assert_eq!(parser.push(&rest.as_bytes()[..open]).unwrap(), vec![]);
+        prop_assert!(parser.is_long(1) && !parser.is_long(open));
+        prop_assert!(parser.give_long(|_| false).is_none());
+        let (begun, mut long) = parser.give_long(|begun| b"first".starts_with(begun)).unwrap();
+        prop_assert!(parser.push(b"x").is_err());
+        let mut data = begun.to_vec();
+        let ended = rest.as_bytes()[open..].chunks(cut).any(|piece| long.push(piece, &mut data));
+        prop_assert!(ended);
+        prop_assert_eq!(String::from_utf8_lossy(&data), String::from_utf8_lossy(&whole));
+    }
+
+    #[test]
     fn any_bytes_in_any_pieces_give_the_same_events_or_the_same_error(stream in proptest::collection::vec(prop::sample::select(&b"\r\n\n: adtiev\xEF\xBB\xBF\0"[..]), 0..64), cut in any::<prop::sample::Index>()) {
         let whole = read(&stream);
         let mut parser = Parser::new(1 << 20);

@@ -93,17 +93,41 @@ def test_a_composed_context_says_what_it_holds(context: Session) -> None:
     assert "[left out: 1 entry, " in text
     assert (report["tokens"], report["compressed"]) == (tokens.count(text), False)
     assert report["included"] == [kept["id"]]
-    assert "compresses nothing" in report["reason"]
+    assert report["critical_info_preserved"]
     assert report["content"] == text
 
 
-def test_a_target_is_held_against_exact_counts(context: Session) -> None:
-    low = context.data("store_context", content=CATS, importance=0.0)
-    high = context.data("store_context", content=DEPLOY, level="project", importance=1.0)
-    found = context.data("compress_context", target_tokens=high["tokens"])
-    assert (found["compressed"], found["fits"], found["over_tokens"]) == (False, False, low["tokens"])
-    assert [one["id"] for one in found["would_go"]] == [low["id"]]
-    assert context.data("compress_context", target_tokens=found["tokens"])["fits"]
+def records(count: int) -> str:
+    """A log with one failure in it."""
+    lines = [
+        f"2026-11-22T10:{n // 60:02}:{n % 60:02}Z INFO order {40_000 + n * 7} waits for its courier, weight {n * 13} g"
+        for n in range(count)
+    ]
+    lines.insert(count // 3, "2026-11-22T10:59:59Z ERROR refund rf_88213 failed: gateway timeout after 30 s")
+    return "\n".join(lines)
+
+
+def test_a_context_above_its_target_is_told_in_it_and_comes_back_whole(context: Session) -> None:
+    text = records(1_500)
+    context.data("store_context", content=text, title="The night", level="project")
+    result = context.call("get_context", query="why did the refund fail", target_tokens=4_000)
+    told, report = result.content[0].text, result.structured_content
+    assert tokens.count(told) == report["tokens"] <= 4_000 < report["tokens_before"]
+    assert "refund rf_88213 failed: gateway timeout after 30 s" in told
+    assert (report["compressed"], report["critical_info_preserved"]) == (True, True)
+    assert context.text("expand", handle=report["handle"]) == f"## The night (project)\n{text}"
+
+
+def test_all_of_it_is_compressed_or_the_call_fails_and_says_what_does_not_fit(context: Session) -> None:
+    context.data("store_context", content=records(900), title="The night", level="project")
+    report = context.data("compress_context", target_tokens=3_000, query="why did the refund fail")
+    assert (report["compressed"], report["critical_info_preserved"]) == (True, True)
+    assert report["tokens"] <= 3_000
+    fits = context.data("compress_context", target_tokens=report["tokens_before"])
+    assert (fits["compressed"], fits["tokens"]) == (False, report["tokens_before"])
+    problem = context.problem("compress_context", target_tokens=30)
+    assert "30 tokens are too few" in problem
+    assert "Raise target_tokens" in problem
 
 
 def test_going_back_is_shown_before_it_is_done_and_can_be_undone(context: Session) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,18 @@ def test_a_second_name_of_a_file_is_refused_under_both(shelf: Shelf, folder: Pat
     for name in ("x.db", "y.db"):
         with pytest.raises(Problem, match="2 names"):
             shelf.look(shelf.locate(name))
+
+
+def test_a_journal_that_is_deleted_while_it_is_looked_at_is_none(shelf: Shelf, folder: Path) -> None:
+    place = shelf.locate(str(database(folder / "x.db")))
+    writes = "import os\nwhile True:\n    os.close(os.open('x.db-journal', os.O_CREAT))\n    os.unlink('x.db-journal')"
+    with subprocess.Popen([sys.executable, "-c", writes], cwd=folder) as writer:
+        try:
+            while not (folder / "x.db-journal").exists():
+                assert writer.poll() is None
+            assert all(shelf.look(place) is not None for _ in range(3_000))
+        finally:
+            writer.kill()
 
 
 @pytest.mark.parametrize("name", [".ssh/keys.db", ".mozilla/cookies.sqlite"])

@@ -112,7 +112,7 @@ impl Feed {
                     Event::Note(_) | Event::Pause { .. } => {}
                     Event::Ask(question) => flight::refuse(question),
                     Event::End(Err(failure)) => return Err(failure),
-                    Event::End(Ok(_)) => {
+                    Event::End(Ok(_)) | Event::Long(_) => {
                         return Err(Failure::Rpc(RpcError::new(
                             INTERNAL_ERROR,
                             "the server ended the subscription at once",
@@ -192,7 +192,7 @@ impl Voice {
                     }
                     Event::Ask(question) => flight::refuse(question),
                     Event::Pause { .. } => {}
-                    Event::End(_) => return None,
+                    Event::End(_) | Event::Long(_) => return None,
                 }
             },
         }

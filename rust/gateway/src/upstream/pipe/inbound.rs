@@ -42,6 +42,15 @@ where
                 Ok(Line::TooLong(_)) if doubtful => {}
                 Ok(Line::Whole(line)) => core.take(&line),
                 Ok(Line::TooLong(head)) => core.too_long(&head),
+                Ok(Line::Begun(head)) if doubtful || !core.is_spooled(&head) => {
+                    lines.keep(head);
+                    continue;
+                }
+                Ok(Line::Begun(head)) => match core.spool(head, &mut lines).await {
+                    Ok(true) => {}
+                    Ok(false) => break "the server closed it".to_owned(),
+                    Err(error) => break format!("reading failed: {error}"),
+                },
             }
             doubtful = false;
         };
@@ -138,7 +147,7 @@ impl Core {
 
     fn flooded(&self, number: u64, slot: &Arc<Slot>) {
         if let Some(serial) = self.serial(number) {
-            self.cancel(serial, "the client reads too slowly");
+            self.cancel(serial, "the client reads too slowly", None);
         }
         slot.end(Err(self.refusal(Reason::Overloaded, "sent more notifications than the client has read")));
     }
@@ -262,7 +271,7 @@ impl Core {
         }
     }
 
-    fn late(&self) {
+    pub(super) fn late(&self) {
         self.circle.bin.late.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -278,10 +287,17 @@ fn refused(why: &str) -> RpcError {
 }
 
 /// The id at the very beginning of a message, where almost all senders write it.
-fn leading_id(line: &[u8]) -> Option<u64> {
+pub(super) fn leading_id(line: &[u8]) -> Option<u64> {
     let head = line.get(..48).unwrap_or(line);
     let at = memchr::memmem::find(head, b"\"id\"")?;
     let rest = line.get(at + 4..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let digits = rest.iter().take(20).take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()
+}
+
+/// The id at the very end of a message, where others write it.
+pub(super) fn trailing_id(line: &[u8]) -> Option<u64> {
+    let at = memchr::memmem::rfind(line, b"\"id\"")?;
+    let rest = line.get(at + 4..)?.trim_ascii().strip_prefix(b":")?.strip_suffix(b"}")?;
+    std::str::from_utf8(rest.trim_ascii()).ok()?.parse().ok()
 }

@@ -6,6 +6,8 @@
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::upstream::long;
+
 /// The longest line.
 pub(in crate::upstream) const LINE_BYTES: usize = 16 << 20;
 /// How much of an overlong line is kept.
@@ -20,7 +22,20 @@ pub(super) enum Line {
     Whole(Bytes),
     /// The beginning of a line that was too long.
     TooLong(Bytes),
+    /// The beginning of a line that is long: it is either [kept](Lines::keep), or its [rest](Lines::rest) is taken.
+    Begun(Bytes),
     /// The stream has ended.
+    End,
+}
+
+/// What comes after the beginning of a line.
+#[derive(Debug)]
+pub(super) enum Rest {
+    /// More of it.
+    More(Bytes),
+    /// The last of it.
+    Last(Bytes),
+    /// The stream has ended before.
     End,
 }
 
@@ -32,12 +47,14 @@ pub(super) struct Lines<R> {
     scanned: usize,
     want: usize,
     skipping: Option<Bytes>,
+    /// The line being read was begun and is kept.
+    kept: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// Begins with bytes that were read before.
     pub(super) fn new(stream: R, leftover: &[u8]) -> Self {
-        Self { stream, buffer: BytesMut::from(leftover), scanned: 0, want: SMALLEST_READ, skipping: None }
+        Self { stream, buffer: BytesMut::from(leftover), scanned: 0, want: SMALLEST_READ, skipping: None, kept: false }
     }
 
     /// The next line.
@@ -46,21 +63,57 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             if let Some(line) = self.cut() {
                 return Ok(line);
             }
+            if self.buffer.len() > long::FROM_BYTES && !self.kept && self.skipping.is_none() {
+                return Ok(Line::Begun(self.give()));
+            }
             if self.buffer.len() > LINE_BYTES {
                 self.skip();
             }
-            self.buffer.reserve(self.want);
-            let room = self.buffer.capacity() - self.buffer.len();
-            let count = self.stream.read_buf(&mut self.buffer).await?;
-            if count == 0 {
+            if !self.read().await? {
                 return Ok(Line::End);
             }
-            if count == room {
-                self.want = (self.want * 2).min(LARGEST_READ);
-            } else if count < self.want / 4 {
-                self.want = (self.want / 2).max(SMALLEST_READ);
-            }
         }
+    }
+
+    /// Reads a line whole whose beginning was given out.
+    pub(super) fn keep(&mut self, begun: Bytes) {
+        self.buffer = BytesMut::from(begun);
+        self.scanned = self.buffer.len();
+        self.kept = true;
+    }
+
+    /// What follows in a line whose beginning was given out.
+    pub(super) async fn rest(&mut self) -> std::io::Result<Rest> {
+        if self.buffer.is_empty() && !self.read().await? {
+            return Ok(Rest::End);
+        }
+        Ok(match memchr::memchr(b'\n', &self.buffer) {
+            Some(at) => {
+                let mut last = self.buffer.split_to(at + 1);
+                last.truncate(at);
+                Rest::Last(last.freeze())
+            }
+            None => Rest::More(self.give()),
+        })
+    }
+
+    /// All that was read.
+    fn give(&mut self) -> Bytes {
+        self.scanned = 0;
+        std::mem::take(&mut self.buffer).freeze()
+    }
+
+    /// Reads some more; false at the end.
+    async fn read(&mut self) -> std::io::Result<bool> {
+        self.buffer.reserve(self.want);
+        let room = self.buffer.capacity() - self.buffer.len();
+        let count = self.stream.read_buf(&mut self.buffer).await?;
+        if count == room {
+            self.want = (self.want * 2).min(LARGEST_READ);
+        } else if count < self.want / 4 {
+            self.want = (self.want / 2).max(SMALLEST_READ);
+        }
+        Ok(count > 0)
     }
 
     fn cut(&mut self) -> Option<Line> {
@@ -71,7 +124,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         };
         let mut line = self.buffer.split_to(self.scanned + at + 1);
         line.truncate(line.len() - 1);
-        self.scanned = 0;
+        (self.scanned, self.kept) = (0, false);
         Some(match self.skipping.take() {
             Some(head) => Line::TooLong(head),
             None if line.len() > LINE_BYTES => Line::TooLong(Bytes::copy_from_slice(head(&line))),
@@ -103,6 +156,7 @@ mod tests {
         loop {
             match lines.next().await.unwrap() {
                 Line::End => return found,
+                Line::Begun(begun) => lines.keep(begun),
                 line => found.push(line),
             }
         }
@@ -116,6 +170,30 @@ mod tests {
     async fn lines_are_cut_whatever_was_read_before() {
         assert_eq!(all(b"a", b"b\n\nlast\nrest").await, [whole(b"ab"), whole(b""), whole(b"last")]);
         assert_eq!(all(b"x\ny", b"\n").await, [whole(b"x"), whole(b"y")]);
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_line_comes_in_pieces_and_the_next_line_after_it() {
+        let mut text = vec![b'a'; 3 * long::FROM_BYTES];
+        text.extend_from_slice(b"\nnext\n");
+        text.extend_from_slice(&vec![b'b'; 2 * long::FROM_BYTES]);
+        let mut lines = Lines::new(&text[..], b"");
+        let Line::Begun(begun) = lines.next().await.unwrap() else { panic!("it is long") };
+        let mut length = begun.len();
+        loop {
+            match lines.rest().await.unwrap() {
+                Rest::More(piece) => length += piece.len(),
+                Rest::Last(piece) => {
+                    length += piece.len();
+                    break;
+                }
+                Rest::End => panic!("it has an end"),
+            }
+        }
+        assert_eq!(length, 3 * long::FROM_BYTES);
+        assert_eq!(lines.next().await.unwrap(), whole(b"next"));
+        assert!(matches!(lines.next().await.unwrap(), Line::Begun(_)));
+        while !matches!(lines.rest().await.unwrap(), Rest::End) {}
     }
 
     #[tokio::test]

@@ -7,10 +7,12 @@
 //! leaves the table at once, however long the server goes on with it.
 
 mod attention;
+mod graves;
 mod inbound;
 mod lines;
 mod outlet;
 mod slot;
+mod spooling;
 
 use std::{
     collections::HashMap,
@@ -33,8 +35,9 @@ use tokio::{
 };
 
 pub(super) use self::{attention::Attention, lines::LINE_BYTES};
-use self::{outlet::Outlet, slot::Slot};
-use super::{Call, Event, Failure, LOST, attach::Circle, rewrite, watch::Change};
+use self::{graves::Graves, outlet::Outlet, slot::Slot};
+use super::{Call, Event, Failure, LOST, attach::Circle, exchange::GONE, long, rewrite, spool::Spool, watch::Change};
+use crate::admission::Zombie;
 
 /// When a call that was never sent may come again.
 const RETRY_MS: u64 = 100;
@@ -50,6 +53,8 @@ pub(super) struct Terms {
     pub epoch: u32,
     /// First-party worker: is told principal and deadline.
     pub trusted: bool,
+    /// Where long answers go.
+    pub spool: Arc<Spool>,
     /// Bytes that go out before the first message.
     pub opening: Vec<u8>,
     /// Bytes that were read from the stream before.
@@ -73,6 +78,7 @@ struct Core {
     base: u64,
     serial: AtomicU32,
     trusted: bool,
+    spool: Arc<Spool>,
     quiet_until: Option<Instant>,
     circle: Arc<Circle>,
     outlet: Outlet,
@@ -90,6 +96,8 @@ struct Core {
 #[derive(Debug, Default)]
 struct Table {
     slots: HashMap<u32, Arc<Slot>>,
+    /// Calls that were given up, until the server answers them after all.
+    graves: Graves,
     closed: bool,
 }
 
@@ -105,6 +113,7 @@ impl Pipe {
             base: u64::from(terms.epoch) << 32,
             serial: AtomicU32::new(1),
             trusted: terms.trusted,
+            spool: terms.spool,
             quiet_until: terms.inherited.map(|quiet| Instant::now() + quiet),
             circle,
             outlet: Outlet::new(terms.opening),
@@ -124,7 +133,8 @@ impl Pipe {
 
     /// Puts a call on its way: at once if there is room, else when there is.
     pub(super) fn call(&self, call: Call, lease: u64, principal: &Arc<str>) -> PipeCall {
-        let slot = Slot::new(lease, call.id.clone(), may_ask(&call.method), &*call.method == rewrite::LISTEN);
+        let mut slot = Slot::new(lease, call.id.clone(), may_ask(&call.method), &*call.method == rewrite::LISTEN);
+        slot.may_be_long = long::may_be(&call.method);
         self.begin(slot, call, Some(principal))
     }
 
@@ -247,14 +257,31 @@ impl Core {
         self.table.lock().slots.get(&self.serial(number)?).cloned()
     }
 
+    /// Takes a call out that has ended, also one that was given up.
     fn leave(&self, number: u64) -> Option<Arc<Slot>> {
-        self.table.lock().slots.remove(&self.serial(number)?)
+        let serial = self.serial(number)?;
+        let (slot, zombie) = {
+            let mut table = self.table.lock();
+            (table.slots.remove(&serial), table.graves.open(serial))
+        };
+        drop(zombie);
+        slot
     }
 
     /// Takes a call out and tells the server, if it can have heard of it.
-    fn cancel(&self, serial: u32, why: &str) {
-        let Some(slot) = self.table.lock().slots.remove(&serial) else { return };
-        if slot.is_queued() {
+    fn cancel(&self, serial: u32, why: &str, zombie: Option<Zombie>) {
+        let mut over = Vec::new();
+        let queued = {
+            let mut table = self.table.lock();
+            let queued = table.slots.remove(&serial).is_some_and(|slot| slot.is_queued());
+            match zombie {
+                Some(zombie) if queued => table.graves.dig(serial, zombie, Instant::now(), &mut over),
+                zombie => over.extend(zombie),
+            }
+            queued
+        };
+        drop(over);
+        if queued {
             let params = rewrite::cancelled_params(self.number(serial), why);
             self.outlet.force(|out| rewrite::push_notification(out, "notifications/cancelled", &params));
         }
@@ -270,11 +297,12 @@ impl Core {
     /// Ends everything on the stream; the first reason stays.
     fn fail(&self, reason: &str) {
         self.circle.end(reason);
-        let slots = {
+        let (slots, graves) = {
             let mut table = self.table.lock();
             table.closed = true;
-            std::mem::take(&mut table.slots)
+            (std::mem::take(&mut table.slots), std::mem::take(&mut table.graves))
         };
+        drop(graves);
         let written = self.outlet.written();
         self.outlet.close();
         for slot in slots.into_values() {
@@ -325,9 +353,9 @@ impl PipeCall {
         }
     }
 
-    /// Gives the call up and says why.
-    pub(super) fn cancel(&self, why: &str) {
-        self.core.cancel(self.serial, why);
+    /// Gives the call up and says why; `zombie` is for as long as the server may go on with it.
+    pub(super) fn cancel(&self, why: &str, zombie: Option<Zombie>) {
+        self.core.cancel(self.serial, why, zombie);
     }
 
     /// Tries to queue the request; true if its fate is known.
@@ -365,6 +393,6 @@ impl PipeCall {
 
 impl Drop for PipeCall {
     fn drop(&mut self) {
-        self.cancel("the client went away");
+        self.cancel(GONE, None);
     }
 }

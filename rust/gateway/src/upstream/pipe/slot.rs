@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::upstream::{Event, Failure, Note, Question};
+use crate::upstream::{Event, Failure, Long, Note, Question};
 
 /// Bytes of notifications and questions that may wait for one call's client.
 const BACKLOG_BYTES: usize = 4 << 20;
@@ -23,11 +23,14 @@ const NEVER: u64 = u64::MAX;
 
 /// One call in flight.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says one thing of the call, and all go together")]
 pub(super) struct Slot {
     /// The lease it came by.
     pub lease: u64,
     /// The server may ask a question while it works on this.
     pub asks: bool,
+    /// A long answer is handed over piece by piece.
+    pub may_be_long: bool,
     /// The answer too carries a subscription id.
     pub listens: bool,
     /// The client's id.
@@ -43,7 +46,7 @@ struct Inner {
     token: Option<Bytes>,
     queue: VecDeque<Event>,
     bytes: usize,
-    end: Option<Result<Bytes, Failure>>,
+    end: Option<Event>,
     waker: Option<Waker>,
 }
 
@@ -55,7 +58,7 @@ impl Slot {
     /// A call that has not been written.
     pub(super) fn new(lease: u64, id: Bytes, asks: bool, listens: bool) -> Self {
         let (position, inner) = (AtomicU64::new(NEVER), Mutex::new(Inner::default()));
-        Self { lease, asks, listens, id, ours: false, position, inner }
+        Self { lease, asks, may_be_long: false, listens, id, ours: false, position, inner }
     }
 
     /// A request of the gateway's own.
@@ -116,9 +119,18 @@ impl Slot {
 
     /// Ends the call; the first end counts.
     pub(super) fn end(&self, outcome: Result<Bytes, Failure>) {
+        self.end_with(Event::End(outcome));
+    }
+
+    /// Ends the call with an answer that is not held.
+    pub(super) fn end_long(&self, long: Long) {
+        self.end_with(Event::Long(long));
+    }
+
+    fn end_with(&self, end: Event) {
         let mut inner = self.inner.lock();
         if inner.end.is_none() {
-            inner.end = Some(outcome);
+            inner.end = Some(end);
         }
         wake(inner);
     }
@@ -131,8 +143,8 @@ impl Slot {
                 if inner.queue.is_empty() { 0 } else { inner.bytes.saturating_sub(EVENT_BYTES + size(&event)) };
             return Poll::Ready(event);
         }
-        if let Some(outcome) = inner.end.take() {
-            return Poll::Ready(Event::End(outcome));
+        if let Some(end) = inner.end.take() {
+            return Poll::Ready(end);
         }
         match &mut inner.waker {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -146,7 +158,7 @@ fn size(event: &Event) -> usize {
     match event {
         Event::Note(note) => note.params.len(),
         Event::Ask(question) => question.params.len(),
-        Event::Pause { .. } | Event::End(_) => 0,
+        Event::Pause { .. } | Event::Long(_) | Event::End(_) => 0,
     }
 }
 

@@ -22,13 +22,13 @@ use tokio::{
 };
 
 use super::{
-    Remote, VERSION, listen,
+    CALL, Remote, STREAM, VERSION, WORD, listen,
     modern::{answers, outcome, own_note},
     negotiate::{self, Opened},
     replies::{Replies, Step, failure},
 };
 use crate::upstream::{
-    Call, Event, Failure, Negotiated, Question, attach::Circle, exchange::Events, rewrite, watch::Unasked,
+    Call, Event, Failure, Long, Negotiated, Question, attach::Circle, exchange::Events, rewrite, watch::Unasked,
 };
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -106,7 +106,7 @@ impl Drop for Session {
             runtime.spawn(async move {
                 let mut request = core.remote.request(Method::DELETE, Bytes::new());
                 opened.mark(request.headers_mut());
-                let _ = tokio::time::timeout(FAREWELL, core.remote.send(request)).await;
+                let _ = tokio::time::timeout(FAREWELL, core.remote.send(request, WORD)).await;
             });
         }
     }
@@ -155,7 +155,7 @@ impl Core {
             let mut asked = leased.then(|| self.lend());
             let mut cancel = Cancel { core: Arc::clone(&self), number, armed: true };
             let mut replies = match self.begin(Bytes::from(body)).await {
-                Ok(replies) => replies,
+                Ok(replies) => replies.pass_on(&call.method),
                 Err(failure) => {
                     cancel.armed = false;
                     yield Event::End(Err(failure));
@@ -171,6 +171,11 @@ impl Core {
                     }
                 };
                 match step {
+                    Step::Long(pieces) => {
+                        cancel.armed = false;
+                        yield Event::Long(Long { number, pieces });
+                        return;
+                    }
                     Step::Message(Message::Response(response)) if answers(response.id.as_ref(), number) => {
                         cancel.armed = false;
                         replies.done();
@@ -196,7 +201,7 @@ impl Core {
                     Step::Over | Step::Broken(_) if replies.is_stream() && replies.last_id.is_some() => {
                         yield Event::Pause { retry_ms: replies.retry_ms };
                         match self.resume(&replies).await {
-                            Ok(next) => replies = next,
+                            Ok(next) => replies = next.pass_on(&call.method),
                             Err(failure) => {
                                 yield Event::End(Err(failure));
                                 return;
@@ -220,7 +225,7 @@ impl Core {
         loop {
             let mut request = self.remote.request(Method::POST, body.clone());
             opened.mark(request.headers_mut());
-            let response = self.remote.send(request).await?;
+            let response = self.remote.send(request, CALL).await?;
             if response.status().is_success() {
                 return Ok(Replies::new(response));
             }
@@ -262,7 +267,7 @@ impl Core {
         if let Some(value) = after.and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT, value);
         }
-        let response = self.remote.send(request).await?;
+        let response = self.remote.send(request, STREAM).await?;
         if response.status().is_success() {
             Ok(Replies::new(response))
         } else {
@@ -340,7 +345,7 @@ impl Core {
         runtime.spawn(async move {
             let mut request = core.remote.request(Method::POST, body);
             core.opened().mark(request.headers_mut());
-            core.remote.send(request).await.map(drop)
+            core.remote.send(request, WORD).await.map(drop)
         });
     }
 }

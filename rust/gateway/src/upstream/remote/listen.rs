@@ -74,7 +74,7 @@ async fn follow(core: &Arc<Core>, replies: &mut Replies) -> bool {
         match replies.next().await {
             Step::Message(Message::Notification(notification)) => note(core, notification),
             Step::Message(Message::Request(request)) => ask(core, request),
-            Step::Message(Message::Response(_)) => {}
+            Step::Message(Message::Response(_)) | Step::Long(_) => {}
             Step::Over | Step::Broken(_) => return heard,
         }
         heard = true;

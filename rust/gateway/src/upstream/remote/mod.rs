@@ -6,13 +6,10 @@
 //! answers to questions by POST, and a stream that breaks off and goes on elsewhere. The caller sees
 //! none of that. What the client sent as credentials is never here: only the operator's headers go out.
 
-mod client;
 mod legacy;
 mod listen;
 mod modern;
 mod negotiate;
-mod plain;
-mod quick;
 mod replies;
 
 use std::sync::{
@@ -25,10 +22,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::Full;
 use omnimind_wire::{Reason, Refusal};
 
-use self::client::{Arriving, Unanswered, Way};
-pub(super) use self::{client::Clients, legacy::Session, negotiate::open};
+pub(super) use self::{legacy::Session, negotiate::open};
 use super::{Failure, LOST};
-use crate::config::ServerSpec;
+use crate::{
+    config::ServerSpec,
+    pool::{Arriving, Errand, Lane, Origin, Pool, Report, Terms, Trust, Unanswered},
+};
 
 const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -40,7 +39,7 @@ pub(super) struct Remote {
     server: Arc<str>,
     url: Uri,
     headers: HeaderMap,
-    way: Way,
+    pool: Pool,
     base: u64,
     serial: AtomicU32,
     own_version: Arc<str>,
@@ -52,13 +51,13 @@ impl Remote {
         spec: &ServerSpec,
         epoch: u32,
         own_version: &Arc<str>,
-        clients: &Arc<Clients>,
+        trust: &Arc<Trust>,
     ) -> Result<Arc<Self>, Refusal> {
         let wrong = |what: String| Refusal::new(Reason::ServerUnavailable, "server", what).about(&*spec.name);
         let address = spec.url.as_deref().unwrap_or_default();
         let url: Uri = address.parse().map_err(|error| wrong(format!("{address:?} is not a URL: {error}")))?;
-        let way =
-            Way::to(&url, clients).ok_or_else(|| wrong(format!("{address:?} is neither an http nor an https URL")))?;
+        let origin =
+            Origin::of(&url).ok_or_else(|| wrong(format!("{address:?} is neither an http nor an https URL")))?;
         let mut headers = HeaderMap::with_capacity(spec.headers.len() + 8);
         for (name, value) in &spec.headers {
             let parsed = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
@@ -72,16 +71,16 @@ impl Remote {
             server: Arc::from(&*spec.name),
             url,
             headers,
-            way,
+            pool: Pool::new(origin, Terms::new(spec.pool.clone(), Arc::clone(trust))),
             base: u64::from(epoch) << 32,
             serial: AtomicU32::new(1),
             own_version: Arc::clone(own_version),
         }))
     }
 
-    /// Closes connections that have rested too long.
-    pub(super) fn sweep(&self) {
-        self.way.sweep();
+    /// Its connections as of now.
+    pub(super) fn report(&self) -> Report {
+        self.pool.report()
     }
 
     /// A number for the next request.
@@ -103,18 +102,22 @@ impl Remote {
     }
 
     /// Sends a request; any status is an answer here.
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Arriving>, Failure> {
-        self.way.send(request).await.map_err(|unanswered| Failure::Refused(self.unreachable(&unanswered)))
+    async fn send(&self, request: Request<Full<Bytes>>, errand: Errand) -> Result<Response<Arriving>, Failure> {
+        self.pool.send(request, errand).await.map_err(|unanswered| Failure::Refused(self.unreachable(unanswered)))
     }
 
-    fn unreachable(&self, unanswered: &Unanswered) -> Refusal {
-        let (why, sent) = match unanswered {
-            Unanswered::Unsent(why) => (why, false),
-            Unanswered::Lost(why) => (why, true),
-        };
-        let detail = format!("{} cannot be reached: {why}", self.server);
-        let refusal = |scope: &str| Refusal::new(Reason::ServerUnavailable, scope, detail).about(&*self.server);
-        if sent { refusal(LOST) } else { refusal("server").retry_after(1_000) }
+    fn unreachable(&self, unanswered: Unanswered) -> Refusal {
+        let refusal =
+            |scope: &str, detail: String| Refusal::new(Reason::ServerUnavailable, scope, detail).about(&*self.server);
+        let detail = |why| format!("{} cannot be reached: {why}", self.server);
+        match unanswered {
+            Unanswered::Unsent(why) => refusal("server", detail(why)).retry_after(1_000),
+            Unanswered::Lost(why) => refusal(LOST, detail(why)),
+            Unanswered::Full(why, wait) | Unanswered::Refused(why, wait) => {
+                let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                refusal("server", format!("{} was not asked: {why}", self.server)).retry_after(wait)
+            }
+        }
     }
 
     fn broken(&self, why: &str) -> Failure {
@@ -130,6 +133,15 @@ impl Remote {
         out
     }
 }
+
+/// A call, which may change something.
+const CALL: Errand = Errand { lane: Lane::Call, repeatable: false };
+/// A greeting: asked twice, it is answered twice.
+const GREETING: Errand = Errand { lane: Lane::Call, repeatable: true };
+/// A message that lets a call go on or end.
+const WORD: Errand = Errand { lane: Lane::Errand, repeatable: false };
+/// A stream that lasts and is only read.
+const STREAM: Errand = Errand { lane: Lane::Standing, repeatable: true };
 
 /// True for statuses by which a server of the other era says that it does not understand.
 fn is_era_status(status: StatusCode) -> bool {

@@ -8,11 +8,12 @@ use http_body_util::Full;
 use omnimind_wire::{Id, MODERN_VERSION, Message, RpcError, error::INVALID_PARAMS, headers, json};
 
 use super::{
-    Remote, VERSION,
+    CALL, Remote, STREAM, VERSION, WORD,
     replies::{Replies, Step, failure},
 };
+use crate::pool::Errand;
 use crate::upstream::{
-    Call, Event, Failure, Note,
+    Call, Event, Failure, Long, Note,
     attach::Circle,
     exchange::Events,
     rewrite::{self, About},
@@ -34,12 +35,14 @@ impl Remote {
                     return;
                 }
             };
+            // A subscription has no end of its own.
+            let lasts = call.deadline.is_none() && call.idle.is_none();
             let mut request = self.post(body);
             let named = call.headers.iter().any(|(name, _)| *name == NAME);
             envelope(request.headers_mut(), &call.method, if named { b"{}" } else { &call.params });
             request.headers_mut().extend(call.headers.iter().cloned());
-            let mut replies = match self.begin(request).await {
-                Ok(replies) => replies,
+            let mut replies = match self.begin(request, if lasts { STREAM } else { CALL }).await {
+                Ok(replies) => replies.pass_on(&call.method),
                 Err(failure) => {
                     yield Event::End(Err(failure));
                     return;
@@ -47,6 +50,10 @@ impl Remote {
             };
             loop {
                 match replies.next().await {
+                    Step::Long(pieces) => {
+                        yield Event::Long(Long { number, pieces });
+                        return;
+                    }
                     Step::Message(Message::Response(response)) if answers(response.id.as_ref(), number) => {
                         replies.done();
                         yield Event::End(outcome(response.outcome, &call));
@@ -74,8 +81,8 @@ impl Remote {
     }
 
     /// Sends a request and begins to read a successful response.
-    pub(super) async fn begin(&self, request: Request<Full<bytes::Bytes>>) -> Result<Replies, Failure> {
-        let response = self.send(request).await?;
+    pub(super) async fn begin(&self, request: Request<Full<bytes::Bytes>>, errand: Errand) -> Result<Replies, Failure> {
+        let response = self.send(request, errand).await?;
         if response.status().is_success() {
             Ok(Replies::new(response))
         } else {
@@ -90,7 +97,7 @@ impl Remote {
         let mut request = self.post(body);
         envelope(request.headers_mut(), method, params);
         let remote = Arc::clone(self);
-        tokio::spawn(async move { remote.send(request).await.map(drop) });
+        tokio::spawn(async move { remote.send(request, WORD).await.map(drop) });
     }
 }
 

@@ -15,13 +15,12 @@ use omnimind_wire::{
 };
 
 use super::{
-    Remote,
-    client::Arriving,
-    is_era_status,
+    GREETING, Remote, WORD, is_era_status,
     legacy::{SESSION, Session},
     modern::{answers, envelope},
     replies::{Replies, Step, failure},
 };
+use crate::pool::Arriving;
 use crate::upstream::{Failure, Negotiated, attach::Circle, link::Transport};
 
 /// What a legacy session begins with.
@@ -126,7 +125,7 @@ async fn discover(remote: &Remote) -> Result<Negotiated, Failure> {
     let body = omnimind_wire::message::request(number.to_string().as_bytes(), method, Some(&params));
     let mut request = remote.request(Method::POST, body);
     envelope(request.headers_mut(), method, &params);
-    let result = answer(remote, status_checked(remote, remote.send(request).await?).await?, number).await?;
+    let result = answer(remote, status_checked(remote, remote.send(request, GREETING).await?).await?, number).await?;
     match bridge::common_modern_version(&result) {
         Ok(Some(version)) => Ok(Negotiated { era: Era::Modern, version: Arc::from(version), result }),
         _ => Err(era_refusal(remote, "it names no version of the modern era")),
@@ -142,7 +141,7 @@ pub(super) async fn initialize(remote: &Remote, capabilities: &[u8]) -> Result<O
     params.extend_from_slice(&remote.own_info());
     params.push(b'}');
     let body = omnimind_wire::message::request(number.to_string().as_bytes(), "initialize", Some(&params));
-    let response = remote.send(remote.request(Method::POST, body)).await?;
+    let response = remote.send(remote.request(Method::POST, body), GREETING).await?;
     let session = response.headers().get(SESSION).cloned();
     let result = answer(remote, status_checked(remote, response).await?, number).await?;
     let version = json::find(&result, &["protocolVersion"])
@@ -160,7 +159,7 @@ pub(super) async fn initialize(remote: &Remote, capabilities: &[u8]) -> Result<O
     let mut done =
         remote.request(Method::POST, omnimind_wire::message::notification("notifications/initialized", None));
     opened.mark(done.headers_mut());
-    remote.send(done).await?;
+    remote.send(done, WORD).await?;
     Ok(opened)
 }
 
@@ -184,7 +183,7 @@ async fn answer(remote: &Remote, mut replies: Replies, number: u64) -> Result<By
                 replies.done();
                 return response.outcome.map_err(Failure::Rpc);
             }
-            Step::Message(_) => {}
+            Step::Message(_) | Step::Long(_) => {}
             Step::Over => return Err(era_refusal(remote, "it did not answer the greeting")),
             Step::Broken(why) => return Err(era_refusal(remote, &why)),
         }

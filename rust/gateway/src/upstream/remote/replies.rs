@@ -2,15 +2,30 @@
 
 use std::collections::VecDeque;
 
+use async_stream::try_stream;
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode, header};
-use omnimind_wire::{Limits, Message, Reason, Refusal, RpcError, sse};
+use omnimind_wire::{
+    Limits, Message, Reason, Refusal, RpcError,
+    sse::{self, LongData},
+};
 
-use super::client::Arriving;
-use crate::upstream::{Failure, pipe::LINE_BYTES};
+use crate::{
+    pool::Arriving,
+    upstream::{
+        Failure,
+        long::{self, Pieces},
+        pipe::LINE_BYTES,
+    },
+};
 
 /// The largest body of an answer that is no success.
 const ERROR_BYTES: usize = 1 << 20;
+/// An event that has so much data is gathered in pieces.
+const EARLY_BYTES: usize = 64 << 10;
+/// Smaller pieces are put together, to at least so much.
+const SMALL_BYTES: usize = 4 << 10;
+const TOGETHER_BYTES: usize = 64 << 10;
 /// Waits longer than this between two connections are not believed.
 const LONGEST_RETRY_MS: u64 = 60_000;
 
@@ -19,6 +34,8 @@ const LONGEST_RETRY_MS: u64 = 60_000;
 pub(super) struct Replies {
     body: Option<Arriving>,
     kind: Kind,
+    /// A long answer is given out piece by piece.
+    may_be_long: bool,
     /// Id of the last event: where a resumable stream goes on.
     pub last_id: Option<String>,
     /// The reconnection time the server named.
@@ -29,6 +46,8 @@ pub(super) struct Replies {
 enum Kind {
     Json,
     Events(sse::Parser, VecDeque<Bytes>),
+    /// One large event that is an answer; nothing after it matters.
+    Long(Gathered, LongData),
     Empty,
 }
 
@@ -38,6 +57,8 @@ enum Kind {
 pub(super) enum Step {
     /// A message.
     Message(Message),
+    /// An answer that is too long to be held.
+    Long(Pieces),
     /// The body has ended.
     Over,
     /// The body broke off, or is not what it says.
@@ -56,12 +77,18 @@ impl Replies {
         } else {
             Kind::Empty
         };
-        Self { body: Some(response.into_body()), kind, last_id: None, retry_ms: None }
+        Self { body: Some(response.into_body()), kind, may_be_long: false, last_id: None, retry_ms: None }
+    }
+
+    /// Gives a long answer out piece by piece, if this method's may be passed on so.
+    pub(super) fn pass_on(mut self, method: &str) -> Self {
+        self.may_be_long = long::may_be(method);
+        self
     }
 
     /// True for an event stream.
     pub(super) fn is_stream(&self) -> bool {
-        matches!(self.kind, Kind::Events(..))
+        matches!(self.kind, Kind::Events(..) | Kind::Long(..))
     }
 
     /// The next message.
@@ -70,6 +97,7 @@ impl Replies {
             Kind::Empty => Step::Over,
             Kind::Json => self.whole().await,
             Kind::Events(..) => self.event().await,
+            Kind::Long(..) => self.long_event().await,
         }
     }
 
@@ -81,10 +109,19 @@ impl Replies {
     }
 
     async fn whole(&mut self) -> Step {
-        let Some(body) = self.body.take() else { return Step::Over };
-        match collect(body, LINE_BYTES).await {
-            Ok(text) => message(text),
-            Err(why) => Step::Broken(why),
+        let Some(mut body) = self.body.take() else { return Step::Over };
+        let mut text = Gathered::default();
+        let mut most = if self.may_be_long { long::FROM_BYTES } else { LINE_BYTES };
+        loop {
+            match text.gather(&mut body, most).await {
+                Ok(Gather::Whole) => return message(text.join()),
+                Ok(Gather::More) if most == LINE_BYTES => return Step::Broken(too_long(LINE_BYTES)),
+                Ok(Gather::More) if long::begins(text.slices()) => {
+                    return Step::Long(rest_of_body(text.take(), body));
+                }
+                Ok(Gather::More) => most = LINE_BYTES,
+                Err(why) => return Step::Broken(why),
+            }
         }
     }
 
@@ -94,17 +131,9 @@ impl Replies {
             if let Some(text) = ready.pop_front() {
                 return message(text);
             }
-            let Some(body) = &mut self.body else { return Step::Over };
-            let piece = match body.piece().await {
-                None => {
-                    self.body = None;
-                    return Step::Over;
-                }
-                Some(Err(error)) => {
-                    self.body = None;
-                    return Step::Broken(error);
-                }
-                Some(Ok(piece)) => piece,
+            let piece = match piece(&mut self.body).await {
+                Ok(piece) => piece,
+                Err(step) => return step,
             };
             match parser.push(&piece) {
                 Err(error) => {
@@ -121,8 +150,54 @@ impl Replies {
                     }
                 }
             }
+            if ready.is_empty() && self.may_be_long && parser.is_long(EARLY_BYTES) {
+                // Looked at once: what is no answer is read on as ever.
+                self.may_be_long = false;
+                if let Some((begun, rest)) = parser.give_long(|begun| long::begins([begun])) {
+                    self.kind = Kind::Long(Gathered::of(begun), rest);
+                    return self.long_event().await;
+                }
+            }
         }
     }
+
+    /// An answer that is one large event: gathered in pieces, whether it turns out to be long or not.
+    async fn long_event(&mut self) -> Step {
+        loop {
+            if matches!(&self.kind, Kind::Long(text, _) if text.length > long::FROM_BYTES)
+                && let Some(body) = self.body.take()
+                && let Kind::Long(text, rest) = std::mem::replace(&mut self.kind, Kind::Empty)
+            {
+                return Step::Long(rest_of_event(text.take(), rest, body));
+            }
+            let Kind::Long(text, rest) = &mut self.kind else { return Step::Over };
+            let piece = match piece(&mut self.body).await {
+                Ok(piece) => piece,
+                Err(step) => return step,
+            };
+            let mut data = Vec::new();
+            let over = rest.push(&piece, &mut data);
+            text.push(data.into());
+            if over {
+                let text = std::mem::take(text).join();
+                self.kind = Kind::Empty;
+                return message(text);
+            }
+        }
+    }
+}
+
+/// The next piece of a body, or what its end comes to.
+async fn piece(body: &mut Option<Arriving>) -> Result<Bytes, Step> {
+    let Some(arriving) = body else { return Err(Step::Over) };
+    let Some(piece) = arriving.piece().await else {
+        *body = None;
+        return Err(Step::Over);
+    };
+    piece.map_err(|error| {
+        *body = None;
+        Step::Broken(error)
+    })
 }
 
 fn message(text: Bytes) -> Step {
@@ -132,22 +207,123 @@ fn message(text: Bytes) -> Step {
     }
 }
 
-async fn collect(mut body: Arriving, most: usize) -> Result<Bytes, String> {
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(piece) = body.piece().await {
-        let piece = piece?;
-        if first.len() + rest.len() + piece.len() > most {
-            return Err(format!("it is longer than {most} bytes"));
+/// A text so far, in the pieces that came: nothing is copied before it is known to be needed in one.
+#[derive(Debug, Default)]
+struct Gathered {
+    pieces: Vec<Bytes>,
+    /// Small pieces, together.
+    small: BytesMut,
+    length: usize,
+}
+
+/// How gathering ended.
+enum Gather {
+    /// The body has.
+    Whole,
+    /// There is more than was asked for.
+    More,
+}
+
+impl Gathered {
+    fn of(begun: Bytes) -> Self {
+        let mut text = Self::default();
+        text.push(begun);
+        text
+    }
+
+    /// Reads on until the body ends, or is longer than so many bytes.
+    async fn gather(&mut self, body: &mut Arriving, most: usize) -> Result<Gather, String> {
+        while self.length <= most {
+            match body.piece().await {
+                Some(piece) => self.push(piece?),
+                None => return Ok(Gather::Whole),
+            }
         }
-        if first.is_empty() && rest.is_empty() {
-            first = piece;
-        } else {
-            rest.extend_from_slice(&std::mem::take(&mut first));
-            rest.extend_from_slice(&piece);
+        Ok(Gather::More)
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        let alone = self.length == 0 || piece.len() >= SMALL_BYTES;
+        self.length += piece.len();
+        if !alone {
+            self.small.extend_from_slice(&piece);
+        }
+        if alone || self.small.len() >= TOGETHER_BYTES {
+            self.settle();
+        }
+        if alone {
+            self.pieces.push(piece);
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+
+    /// What came before a piece stands before it.
+    fn settle(&mut self) {
+        if !self.small.is_empty() {
+            self.pieces.push(self.small.split().freeze());
+        }
+    }
+
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().map(|piece| &piece[..]).chain([&self.small[..]])
+    }
+
+    fn take(mut self) -> Vec<Bytes> {
+        self.settle();
+        self.pieces
+    }
+
+    fn join(self) -> Bytes {
+        let length = self.length;
+        let mut pieces = self.take();
+        if pieces.len() > 1 {
+            let mut text = BytesMut::with_capacity(length);
+            pieces.drain(..).for_each(|piece| text.extend_from_slice(&piece));
+            return text.freeze();
+        }
+        pieces.pop().unwrap_or_default()
+    }
+}
+
+fn too_long(most: usize) -> String {
+    format!("it is longer than {most} bytes")
+}
+
+async fn collect(mut body: Arriving, most: usize) -> Result<Bytes, String> {
+    let mut text = Gathered::default();
+    match text.gather(&mut body, most).await? {
+        Gather::Whole => Ok(text.join()),
+        Gather::More => Err(too_long(most)),
+    }
+}
+
+/// A message that is a body: what was read of it, then the rest as somebody takes it.
+fn rest_of_body(begun: Vec<Bytes>, body: Arriving) -> Pieces {
+    Pieces::new(try_stream! {
+        let mut body = body;
+        for piece in begun {
+            yield piece;
+        }
+        while let Some(piece) = body.piece().await {
+            yield piece?;
+        }
+    })
+}
+
+/// A message that is the data of an event.
+fn rest_of_event(begun: Vec<Bytes>, rest: LongData, body: Arriving) -> Pieces {
+    Pieces::new(try_stream! {
+        let (mut rest, mut body, mut over) = (rest, body, false);
+        for piece in begun {
+            yield piece;
+        }
+        while !over {
+            let Some(piece) = body.piece().await else { Err("the stream ended inside an event".to_owned())? };
+            let mut data = Vec::new();
+            over = rest.push(&piece?, &mut data);
+            yield data.into();
+        }
+        body.let_end();
+    })
 }
 
 /// What a response that is no success means: the server's own error, if its body holds one, else a refusal.

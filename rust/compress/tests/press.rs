@@ -1,0 +1,106 @@
+//! What the press promises, over mixed texts: the budget, the same bytes each time, nothing lost without one.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use omnimind_compress::{Kind, Outcome, Policy, compress, decode, lossless, mark, report::Form, tokens};
+use proptest::prelude::*;
+
+fn within(budget: usize, query: &str, text: &str) -> Outcome {
+    compress(text, &Policy { budget: Some(budget), query, ..Policy::default() })
+}
+
+/// A log in which one line of six hundred matters.
+fn log() -> String {
+    (0..600)
+        .map(|at| match at {
+            234 => {
+                "2026-03-01 10:20:34 ERROR payments refund 7f3a9c1e-55aa-4b1c-9d2e-000000000017 failed: ledger closed\n"
+                    .to_owned()
+            }
+            _ => format!(
+                "2026-03-01 10:{:02}:{:02} INFO http GET /orders/{} 200 in {} ms\n",
+                at / 60,
+                at % 60,
+                at * 7,
+                at % 31
+            ),
+        })
+        .collect()
+}
+
+#[test]
+fn the_line_that_is_asked_for_is_kept_and_its_gap_is_marked() {
+    let text = log();
+    let before = tokens::count(&text);
+    let outcome = within(before / 4, "why did the refund fail?", &text);
+    assert_eq!(outcome.tokens_before, before);
+    assert!(outcome.tokens_after <= before / 4);
+    assert_eq!(outcome.tokens_after, tokens::count(&outcome.text));
+    assert!(outcome.text.contains("7f3a9c1e-55aa-4b1c-9d2e-000000000017"), "{}", outcome.text);
+    let legend = outcome.text.lines().next().unwrap();
+    assert!(mark::verify_legend(legend, &outcome.handle, &[0; 32]), "{legend}");
+    assert!(!outcome.omissions.is_empty());
+}
+
+#[test]
+fn what_fits_is_left_whole() {
+    let text = "One.\nTwo.\n";
+    let outcome = within(100, "", text);
+    assert_eq!((outcome.text.as_str(), outcome.preserved, outcome.omissions.len()), (text, true, 0));
+}
+
+#[test]
+fn even_a_budget_of_one_token_is_met() {
+    for budget in [0, 1, 2, 3, 5, 7, 8, 9, 12, 20, 33, 60, 99] {
+        let outcome = within(budget, "refund", &log());
+        assert!(outcome.tokens_after <= budget, "{budget}: {}", outcome.text);
+        assert!(!outcome.omissions.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn no_text_breaks_the_promise_of_the_budget(text in mixed(), budget in 0_usize..400, query in "(\\PC{0,6} ?){0,3}") {
+        let outcome = within(budget, &query, &text);
+        prop_assert!(outcome.tokens_after <= budget, "{}", outcome.text);
+        prop_assert_eq!(outcome.tokens_after, tokens::count(&outcome.text));
+        prop_assert_eq!(outcome.tokens_before, tokens::count(&text));
+        prop_assert_eq!(&outcome, &within(budget, &query, &text));
+    }
+
+    #[test]
+    fn without_a_budget_everything_is_read_back(text in mixed()) {
+        let outcome = lossless(&text);
+        prop_assert!(outcome.tokens_after <= outcome.tokens_before);
+        let read = decode(&outcome).unwrap();
+        // Of JSON the value is read back, not the blanks between its parts.
+        let json = outcome.blocks.iter().any(|block| matches!(block.kind, Kind::Json | Kind::JsonLines) && block.form == Form::Whole);
+        let bare = |text: &str| text.split_whitespace().collect::<String>();
+        if json {
+            prop_assert_eq!(bare(&read), bare(&text));
+        } else {
+            prop_assert_eq!(read, text);
+        }
+    }
+}
+
+/// Pieces of documents, put together.
+fn mixed() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "(\\PC{0,12}\r?\n){0,4}",
+        "([A-Z][a-z]{2,8}( [a-z]{2,8}){3,9}\\.( |\n)){1,6}",
+        "(2026-0[1-9]-[0-2][1-9] 1[0-9]:[0-5][0-9]:00 (INFO|WARN|ERROR) [a-z]{3,6} id=[a-f0-9]{8}\n){2,9}",
+        Just("```python\ndef f(x):\n    return x\n```\n".to_owned()),
+        Just("{\n  \"a\": [1, 2, 3],\n  \"b\": {\"c\": \"d\"}\n}\n".to_owned()),
+        Just("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n".to_owned()),
+        "(src/[a-z]{3,5}\\.rs:[1-9][0-9]{0,2}:    let [a-z]{1,4} = [0-9]{1,4};\n){2,6}",
+        "name,age,city\n([a-z]{3,6},[1-9][0-9],[A-Z][a-z]{3,6}\n){3,8}",
+        "\\| a \\| b \\|\n\\|---\\|---\\|\n(\\| [a-z]{1,5} \\| [0-9]{1,4} \\|\n){1,6}",
+        Just(
+            "Traceback (most recent call last):\n  File \"a.py\", line 3, in f\n    g()\nValueError: bad\n".to_owned()
+        ),
+        "[ \t\r\n]{0,6}",
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}

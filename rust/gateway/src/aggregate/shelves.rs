@@ -1,0 +1,198 @@
+//! What servers said last of their lists, and the names that gave: by principal, who may each see another list.
+//!
+//! Both are bounded. What was said stands in for a server that is slow or gone, so a first page of it is enough; of
+//! a list with more names than are remembered, whoever resolves one of the others asks the server.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::{sync::broadcast, time::Instant};
+
+use super::{list::List, page::Page, rests::Rests};
+use crate::relay::Client;
+
+/// Bytes of one server's list that are remembered.
+const MOST_BYTES: usize = 1 << 20;
+/// Tools are described at length.
+const MOST_BYTES_OF_TOOLS: usize = 8 << 20;
+/// Names remembered of one server's list.
+pub(super) const MOST_NAMES: usize = 10_000;
+/// An unknown name makes the servers be asked again at most this often, per principal.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// One principal's view of one kind of list.
+type Corner = (Arc<str>, List);
+
+/// What servers said last, and what is kept of their pages.
+pub(crate) struct Shelves {
+    corners: Mutex<HashMap<Corner, HashMap<String, Shelf>>>,
+    searches: Mutex<HashMap<Corner, Search>>,
+    late: broadcast::Sender<List>,
+    /// Rests of servers' pages.
+    pub(crate) rests: Arc<Rests>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    said: Option<Arc<[Page]>>,
+    late: Option<Late>,
+    asking: Arc<tokio::sync::Mutex<()>>,
+    /// The aggregate's name to the server's own.
+    names: HashMap<String, String>,
+    /// The list has more names than these.
+    has_more: bool,
+}
+
+/// All servers are asked for a name that none is known to have.
+#[derive(Default)]
+struct Search {
+    last: Option<Instant>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// When a server missed a list's patience. One that was still coming is asked again once it is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    Coming,
+    Up,
+}
+
+impl Default for Shelves {
+    fn default() -> Self {
+        Self {
+            corners: Mutex::default(),
+            searches: Mutex::default(),
+            late: broadcast::Sender::new(16),
+            rests: Arc::default(),
+        }
+    }
+}
+
+impl Shelves {
+    /// Lists that changed because a slow server's part came after all.
+    pub(crate) fn late(&self) -> broadcast::Receiver<List> {
+        self.late.subscribe()
+    }
+
+    /// Forgets what a server said: it is gone, or another by the same name.
+    pub(crate) fn forget(&self, server: &str) {
+        for shelves in self.corners.lock().values_mut() {
+            shelves.remove(server);
+        }
+    }
+
+    /// What a server said last, and whether it missed the patience of a list since.
+    pub(super) fn last(&self, client: &Client, list: List, server: &str) -> (Option<Arc<[Page]>>, Option<Late>) {
+        let corners = self.corners.lock();
+        let shelf = corners.get(&corner(client, list)).and_then(|shelves| shelves.get(server));
+        shelf.map_or((None, None), |shelf| (shelf.said.clone(), shelf.late))
+    }
+
+    /// Takes what a server says of its list, from the beginning.
+    pub(super) fn remember(&self, client: &Client, list: List, server: &str, pages: &[Page]) {
+        let said = remembered(list, pages);
+        self.on(client, list, server, |shelf| {
+            shelf.late = None;
+            shelf.said = Some(said.into());
+            let all_known = pages.iter().all(|page| shelf.learn(list, server, page, 0, usize::MAX));
+            shelf.has_more = !(all_known && pages.last().is_none_or(Page::is_last));
+        });
+    }
+
+    /// Takes the names of items of a page that is not the first.
+    pub(super) fn learn(&self, client: &Client, list: List, server: &str, page: &Page, had: usize, items: usize) {
+        self.on(client, list, server, |shelf| shelf.learn(list, server, page, had, items));
+    }
+
+    /// Marks a server that missed the patience of a list; false if it was marked.
+    pub(super) fn mark_late(&self, client: &Client, list: List, server: &str, late: Late) -> bool {
+        self.on(client, list, server, |shelf| shelf.late.replace(late).is_none())
+    }
+
+    /// A server that was late did not answer in the end.
+    pub(super) fn never_came(&self, client: &Client, list: List, server: &str) {
+        self.on(client, list, server, |shelf| shelf.late = None);
+    }
+
+    /// A server that was late has answered, and otherwise than before.
+    pub(super) fn tell_late(&self, list: List) {
+        let _ = self.late.send(list);
+    }
+
+    /// The server and its own name for what the aggregate calls `name`.
+    pub(super) fn known(&self, client: &Client, list: List, name: &str) -> Option<(String, String)> {
+        let corners = self.corners.lock();
+        let shelves = corners.get(&corner(client, list))?;
+        let found = |(server, shelf): (&String, &Shelf)| Some((server.clone(), shelf.names.get(name)?.clone()));
+        let likely = name.split_once("__").and_then(|(server, _)| shelves.get_key_value(server)).and_then(found);
+        likely.or_else(|| shelves.iter().find_map(found))
+    }
+
+    /// Whether a server's list has names that are not remembered.
+    pub(super) fn has_more(&self, client: &Client, list: List, server: &str) -> bool {
+        self.on(client, list, server, |shelf| shelf.has_more)
+    }
+
+    /// Who holds this asks a server what it has; others wait for what that brings.
+    pub(super) fn asking(&self, client: &Client, list: List, server: &str) -> Arc<tokio::sync::Mutex<()>> {
+        self.on(client, list, server, |shelf| shelf.asking.clone())
+    }
+
+    /// Who holds this asks all servers for a name.
+    pub(super) fn search(&self, client: &Client, list: List) -> Arc<tokio::sync::Mutex<()>> {
+        self.searches.lock().entry(corner(client, list)).or_default().turn.clone()
+    }
+
+    /// Whether all servers were asked for a name just now.
+    pub(super) fn was_searched(&self, client: &Client, list: List) -> bool {
+        let searches = self.searches.lock();
+        let last = searches.get(&corner(client, list)).and_then(|search| search.last);
+        last.is_some_and(|last| last.elapsed() < ASK_AGAIN)
+    }
+
+    pub(super) fn searched(&self, client: &Client, list: List) {
+        self.searches.lock().entry(corner(client, list)).or_default().last = Some(Instant::now());
+    }
+
+    fn on<T>(&self, client: &Client, list: List, server: &str, act: impl FnOnce(&mut Shelf) -> T) -> T {
+        let mut corners = self.corners.lock();
+        act(corners.entry(corner(client, list)).or_default().entry(server.to_owned()).or_default())
+    }
+}
+
+impl Shelf {
+    /// Learns names while there is room for them; true if there was.
+    fn learn(&mut self, list: List, server: &str, page: &Page, had: usize, items: usize) -> bool {
+        if !list.is_named() {
+            return true;
+        }
+        for (inner, outer) in page.items(had).take(items).filter_map(|raw| list.names(server, raw)) {
+            if self.names.len() >= MOST_NAMES && !self.names.contains_key(&outer) {
+                return false;
+            }
+            self.names.insert(outer, inner);
+        }
+        true
+    }
+}
+
+fn corner(client: &Client, list: List) -> Corner {
+    (client.principal().clone(), list)
+}
+
+/// As much of what was said as a page of ours may show.
+fn remembered(list: List, pages: &[Page]) -> Vec<Page> {
+    let (mut room, mut bytes) = (list.room(), if list == List::Tools { MOST_BYTES_OF_TOOLS } else { MOST_BYTES });
+    let mut kept = Vec::new();
+    for page in pages {
+        let stretch = page.stretch(0, room, bytes);
+        room = room.saturating_sub(stretch.len());
+        bytes = bytes.saturating_sub(stretch.bytes());
+        let is_whole = stretch.len() == page.len();
+        kept.push(stretch);
+        if !is_whole {
+            break;
+        }
+    }
+    kept
+}
