@@ -48,8 +48,10 @@ tools: $(VENV)/.packages
 
 test: test-rust test-python
 
+# Property tests play the same cases in every run of this target; `make bar-properties` plays others.
+PROPERTY_SEED ?= 1
 test-rust:
-	cargo test --locked --quiet --workspace --exclude omnimind-py
+	PROPTEST_RNG_SEED=$(PROPERTY_SEED) cargo test --locked --quiet --workspace --exclude omnimind-py
 
 HALVES := tests/unit tests/docs tests/native
 # First, in two halves at once, what takes no offence if the machine is busy; then, alone, what looks at the clock.
@@ -111,7 +113,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions session-churn lists in-flight stale cancels passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression properties
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -232,6 +234,13 @@ bar-stream:
 # Originals of what was cut: 600 kills of those that put; whatever was acknowledged is read elsewhere.
 bar-handles:
 	OMNIMIND_FULL=1 cargo test --locked --quiet --release -p omnimind-handles -- --nocapture
+
+# Every property test of the Rust crates with cases not seen before, ROUNDS times over.
+ROUNDS ?= 30
+bar-properties:
+	for round in $$(seq $(ROUNDS)); do PROPTEST_RNG_SEED=$$(shuf -i 1-4000000000 -n 1) && echo "round $$round, seed $$PROPTEST_RNG_SEED" && \
+		export PROPTEST_RNG_SEED && cargo test --locked --quiet --release -p omnimind-wire -p omnimind-limits -p omnimind-cache \
+		-p omnimind-compress -p omnimind-handles --lib --tests || exit 1; done
 
 # Cancels at random moments: two hundred thousand of tasks, and twenty thousand histories of the gate by itself.
 bar-limits-python: bench-limits

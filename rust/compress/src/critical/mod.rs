@@ -105,6 +105,9 @@ impl Scanner<'_> {
         // A sign between two numbers (`3 €5`) may be of one of them only.
         let holds = matches!(kind, Kind::Error | Kind::Quoted);
         let from = if holds { from } else { from.max(self.value_end) };
+        // What closes a string (`«https://a»`) is no part of a value in it.
+        let quoted = !holds && from < self.quote_end;
+        let to = if quoted { to.min(self.quote_end) } else { to };
         if from < to {
             self.value_end = if holds { self.value_end } else { to };
             self.found.push(Found { range: from..to, kind });
@@ -308,9 +311,20 @@ impl Scanner<'_> {
         let Some(close) = quotes::close(self.text, at, self.quote_end) else { return at + 1 };
         self.quote_end = close;
         if quotes::counts(self.text, at, close) {
+            self.stretch_error(at, close);
             self.push(at + width(self.text.at(at)), close, Kind::Quoted);
         }
         at + width(self.text.at(at))
+    }
+
+    /// An error whose core would end within the string that is quoted from `at` to `close` ends with it.
+    fn stretch_error(&mut self, at: usize, close: usize) {
+        if at < self.error_end && self.error_end < close {
+            self.error_end = close;
+            if let Some(error) = self.found.iter_mut().rfind(|found| found.kind == Kind::Error) {
+                error.range.end = close;
+            }
+        }
     }
 
     /// A character of which the script has no spaces between words, a sign, or a quote that opens.
