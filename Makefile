@@ -113,7 +113,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions session-churn lists in-flight stale cancels passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression properties
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression compression-speed tool-lists allowance context properties
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -162,9 +162,8 @@ bar-python:
 	$(FULL) -s tests/system/test_python_attacks.py tests/system/test_python_bar.py
 # A million calls by fifty principals with equal ids and arguments, through reload, kill and restart.
 CALLS ?= 1000000
-SEED ?= 7
 bar-cache-isolation:
-	OMNIMIND_CALLS=$(CALLS) OMNIMIND_SEED=$(SEED) $(FULL) -s tests/system/test_cache_isolation.py
+	OMNIMIND_CALLS=$(CALLS) OMNIMIND_SEED=$(or $(SEED),7) $(FULL) -s tests/system/test_cache_isolation.py
 # Sparse calls to servers that close what rests; calls that are given up anywhere.
 bar-stale:
 	OMNIMIND_FULL=1 cargo test --locked --quiet --release -p omnimind-gateway --test pool -- sparse_calls
@@ -227,6 +226,19 @@ bar-overload:
 # What is left of planted facts at a quarter of the tokens; SEED="7 8" for documents seen before.
 bar-compression:
 	$(BIN)/python -m benches.compression --by-kind $(if $(SEED),--seed $(SEED)) --json data/compression.json
+
+# Ours and headroom on the same documents in turns; ABSOLUTE=1 fails for milliseconds too (a machine that does nothing else).
+bar-compression-speed:
+	$(BIN)/python -m benches.compression.speed $(if $(SEED),--seed $(SEED)) $(if $(ABSOLUTE),--absolute) --json data/compression-speed.json
+# The lists of tools of fifteen real servers, as they send them and in shorter forms, checked against each other.
+bar-tool-lists:
+	$(FULL) -s tests/contract/test_tool_lists.py
+# How many results of real servers fit into a million tokens, as they are and in a quarter.
+bar-allowance:
+	$(if $(SEED),OMNIMIND_SEED=$(SEED)) $(FULL) -s tests/system/test_allowance_bar.py
+# A hundred thousand tokens through the context server and back in a quarter, by clients in Python and TypeScript.
+bar-context:
+	$(FULL) -s tests/contract/test_context_bar.py
 
 # A list of 100,000 items: what its first page takes, and what is held; 30 s by the real clock.
 bar-stream:

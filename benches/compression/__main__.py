@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     sys.stdout.write(table(shown) + "\n")
     if chosen.json:
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
         chosen.json.write_text(
             json.dumps({"seeds": chosen.seed, "ratio": chosen.ratio, "results": found}, indent=2)
         )

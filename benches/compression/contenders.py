@@ -22,7 +22,7 @@ from omnimind import Compressor
 from tests.contract import toolbox
 
 PROCESS: Final = Path(__file__).with_name("peer_process.py")
-PEERS: Final = ("headroom", "headroom TextCrusher", "tokenfold", "logzip", "toon")
+PEERS: Final = ("headroom", "headroom by hand", "headroom TextCrusher", "tokenfold", "logzip", "toon")
 
 
 class Contender(Protocol):
@@ -119,7 +119,7 @@ class Peer:
     def compress(self, document: Document, budget: int, ratio: float) -> tuple[str, float]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        asked = {"text": document.text, "query": document.query, "ratio": ratio}
+        asked = {"text": document.text, "query": document.query, "ratio": ratio, "kind": document.kind}
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())

@@ -33,6 +33,8 @@ __all__ = [
     "compress",
     "count_tokens",
     "expand",
+    "prune_tools",
+    "tool_signatures",
 ]
 
 __version__: str
@@ -83,6 +85,18 @@ def compress(text: str, budget: int | None, query: str, mime: str, name: str) ->
 
     That is content, handle, tokens before and after, whether all was preserved; then critical values, what is missing
     and how many more, omissions and blocks. Runs without the interpreter.
+    """
+
+def prune_tools(text: str) -> str | None:
+    """The work of `omnimind.compression.tool_lists.pruned`; None for what is no list of tools.
+
+    Runs without the interpreter.
+    """
+
+def tool_signatures(text: str) -> str | None:
+    """The work of `omnimind.compression.tool_lists.signatures`; None for what is no list of tools.
+
+    Runs without the interpreter.
     """
 
 _Expanded: TypeAlias = tuple[str, int, int, int, str | None, tuple[int, int] | None]

@@ -4,7 +4,7 @@
     compressed.content                   # what a model reads; never above the target
     compressed.critical_info_preserved   # or what is missing, in compressed.missing
 
-Modules: `face` is the compressor, imported when it is asked for; `tokens` counts.
+Modules: `face` is the compressor, imported when it is asked for; `tokens` counts; `tool_lists` tells what tools cost.
 """
 
 TYPE_CHECKING = False  # `typing` would cost who only counts tokens

@@ -1,13 +1,26 @@
-//! `compress`, as Python sees it: a text in, a text and plain numbers out; the typed face makes names of them.
+//! `compress` and the forms of tool lists, as Python sees them: a text in, a text and plain numbers out; the typed face
+//! makes names of them.
 
 use omnimind_compress::{
-    Hints, Kind, Outcome, Policy, compress as press, critical, mark, outline::Reserve, report::Form,
+    Hints, Kind, Outcome, Policy, compress as press, critical, forms::tools, mark, outline::Reserve, report::Form,
 };
 use pyo3::{IntoPyObjectExt, prelude::*};
 
-/// Adds the function to the module.
+/// Adds the functions to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(compress, module)?)
+    module.add_function(wrap_pyfunction!(compress, module)?)?;
+    module.add_function(wrap_pyfunction!(prune_tools, module)?)?;
+    module.add_function(wrap_pyfunction!(tool_signatures, module)?)
+}
+
+#[pyfunction]
+fn prune_tools(py: Python<'_>, text: &str) -> Option<String> {
+    py.detach(|| tools::prune(text))
+}
+
+#[pyfunction]
+fn tool_signatures(py: Python<'_>, text: &str) -> Option<String> {
+    py.detach(|| tools::signatures(text))
 }
 
 #[pyfunction]

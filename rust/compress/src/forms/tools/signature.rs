@@ -20,7 +20,7 @@ const SCHEMAS: usize = 2000;
 /// Bytes of a default that is said.
 const DEFAULT: usize = 40;
 /// Bytes of a description's first sentence, cut at a word.
-const SENTENCE: usize = 72;
+const SENTENCE: usize = 56;
 /// Words that are types, and signs that a bare value may not hold.
 const TYPES: [&str; 7] = ["str", "int", "num", "bool", "object", "any", "null"];
 const SIGNS: &[char] = &['|', ',', '(', ')', '{', '}', '[', ']', '=', ':', '"', '?'];
