@@ -232,7 +232,7 @@ bar-compression-speed:
 	$(BIN)/python -m benches.compression.speed $(if $(SEED),--seed $(SEED)) $(if $(ABSOLUTE),--absolute) --json data/compression-speed.json
 # The lists of tools of fifteen real servers, as they send them and in shorter forms, checked against each other.
 bar-tool-lists:
-	$(FULL) -s tests/contract/test_tool_lists.py
+	$(FULL) -s tests/contract/test_tool_forms.py
 # How many results of real servers fit into a million tokens, as they are and in a quarter.
 bar-allowance:
 	$(if $(SEED),OMNIMIND_SEED=$(SEED)) $(FULL) -s tests/system/test_allowance_bar.py
