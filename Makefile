@@ -113,7 +113,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions session-churn lists in-flight stale cancels passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression compression-speed tool-lists allowance context properties
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression compression-speed tool-lists allowance context properties generator
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -222,6 +222,10 @@ bar-cache-python: bench-cache
 # What a real fleet does in time at five times the load, of what it does at once; written to data/overload.json.
 bar-overload:
 	$(BIN)/python -m benches.overload --json data/overload.json
+
+# The load generator itself: stalls, counts, its own CPU, and a server that costs next to nothing.
+bar-generator:
+	$(FULL) -s tests/system/test_stress_bar.py
 
 # What is left of planted facts at a quarter of the tokens; SEED="7 8" for documents seen before.
 bar-compression:

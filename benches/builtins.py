@@ -21,23 +21,12 @@ from pathlib import Path
 
 from benches import load
 from omnimind import catalog
+from omnimind.bench.mix import CHEAPEST
 from tests.system.gateway_process import GatewayProcess, address, listening, snapshot
 from tests.system.worker_process import worker
 
 BAR = 0.9
 IN_FLIGHT = 16
-CHEAPEST = {
-    "filesystem": ("list_allowed_directories", "{}"),
-    "memory": ("open_nodes", '{"names":["nobody"]}'),
-    "thinking": ("list_thinking_sessions", "{}"),
-    "context": ("list_context", "{}"),
-    "git": ("git_list_repositories", "{}"),
-    "python": ("list_sessions", "{}"),
-    "sqlite": ("list_databases", "{}"),
-    "system_info": ("memory_info", "{}"),
-    "logging": ("log_sources", "{}"),
-}
-"""The tool that does least, and its arguments."""
 
 
 @dataclass(frozen=True)

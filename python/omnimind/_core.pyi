@@ -19,6 +19,7 @@ __all__ = [
     "Gateway",
     "Inbox",
     "LineMatcher",
+    "LoadRun",
     "Originals",
     "PermitId",
     "Prediction",
@@ -241,6 +242,30 @@ class Gateway:
         """Stop accepting, let what is in flight finish for at most `timeout_ms`, end all threads.
 
         Blocks without holding the interpreter. Later calls of any method but this raise RuntimeError.
+        """
+
+@final
+class LoadRun:
+    """A run of the load generator on threads of its own, which send until the plan's end; it holds no interpreter.
+
+    `plan` is JSON (`omnimind.bench.plan` writes it). ValueError for one that makes no sense. A run that is forgotten
+    ends by itself.
+    """
+
+    def __new__(cls, plan: bytes) -> Self: ...
+    def wait(self, timeout_ms: int) -> bool:
+        """Whether the run is over; waits for that without the interpreter, and not longer."""
+
+    def progress(self) -> str:
+        """How far it is, as of a fifth of a second ago: JSON (`Progress` in `rust/load/src/watch.rs`)."""
+
+    def stop(self) -> None:
+        """Send no more; `wait` then waits for the answers that are still to come."""
+
+    def report(self) -> str:
+        """What it found: JSON (`Report` in `rust/load/src/report.rs`).
+
+        RuntimeError while it goes on, OSError if the target could not be opened.
         """
 
 @final

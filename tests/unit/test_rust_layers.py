@@ -29,6 +29,7 @@ OURS = {
         "omnimind-cache",
         "omnimind-compress",
         "omnimind-handles",
+        "omnimind-load",
     },
 }
 OWNERS = {

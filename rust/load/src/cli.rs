@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use omnimind_load::plan::{Arrivals, Era, Loop, Plan, Principal, Target, ToolCall};
+use omnimind_load::plan::{Arrivals, Eras, Loop, Plan, Principal, Target, ToolCall};
 use omnimind_load::report::LAG_LIMIT;
-use omnimind_load::upstream::{Behaviour, Eras};
+use omnimind_load::upstream::{Behaviour, Stall};
 
 /// Drives an MCP server and checks every answer, or is a server that costs next to nothing.
 #[derive(Parser)]
@@ -48,18 +48,23 @@ pub(crate) enum Command {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EraName {
+enum ErasName {
     /// 2026-07-28
     Modern,
     /// 2025-11-25
     Legacy,
+    /// Each
+    Both,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ErasName {
-    Modern,
-    Legacy,
-    Both,
+impl ErasName {
+    fn eras(self) -> Eras {
+        match self {
+            Self::Modern => Eras::Modern,
+            Self::Legacy => Eras::Legacy,
+            Self::Both => Eras::Both,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,9 +90,9 @@ struct TargetArguments {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     target: TargetArguments,
-    /// Protocol era to speak
+    /// Protocol era to speak; with both every other call is legacy (HTTP only)
     #[arg(long, value_enum, default_value = "modern")]
-    era: EraName,
+    era: ErasName,
     /// Calls in flight at most [closed loop: 16; open loop: 1000]
     #[arg(long, value_name = "N")]
     in_flight: Option<usize>,
@@ -121,7 +126,7 @@ pub(crate) struct RunArguments {
     /// Tool to call
     #[arg(long, value_name = "NAME", default_value = "echo", conflicts_with = "mix")]
     tool: String,
-    /// Its arguments as JSON; $CANARY names caller and call and must come back, $NUMBER numbers, $PAD pads
+    /// Its arguments as JSON; $CANARY names caller and call and must come back, $RUN names the run, $NUMBER numbers, $PAD pads
     #[arg(long, value_name = "JSON", default_value_t = ToolCall::echo_arguments(), conflicts_with = "mix")]
     arguments: String,
     /// Bytes that $PAD stands for
@@ -146,6 +151,9 @@ pub(crate) struct RunArguments {
     /// Exit with 0 although the generator was the limit
     #[arg(long)]
     pub(crate) allow_saturated: bool,
+    /// Ask for answers that do not come from memory
+    #[arg(long)]
+    no_store: bool,
     /// Seed of arrivals and choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -168,6 +176,12 @@ pub(crate) struct UpstreamArguments {
     /// Hold back the answer to every call for so long; MIN..MAX draws anew for each call
     #[arg(long, value_name = "MS|MIN..MAX", default_value = "0", value_parser = delay)]
     delay_ms: RangeInclusive<u64>,
+    /// Over HTTP: stop answering for so long every now and then
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    stall_ms: u64,
+    /// How often
+    #[arg(long, value_name = "MS", default_value_t = 2_000)]
+    stall_every_ms: u64,
 }
 
 #[derive(Args)]
@@ -216,7 +230,7 @@ impl RunArguments {
         };
         let plan = Plan {
             target: self.target()?,
-            era: if self.era == EraName::Modern { Era::Modern } else { Era::Legacy },
+            eras: self.era.eras(),
             in_flight: self.in_flight.unwrap_or(if self.rate.is_some() { 1000 } else { 16 }),
             pacing,
             connections: self.connections,
@@ -224,12 +238,14 @@ impl RunArguments {
             sessions: self.sessions,
             mix: self.mix()?,
             principals: self.principals()?,
+            phases: Vec::new(),
             duration: seconds("duration-s", self.duration_s)?,
             count: self.count,
             warm_up: seconds("warm-up-s", self.warm_up_s)?,
             timeout: seconds("timeout-s", self.timeout_s)?,
             lag_limit: seconds("lag-limit-ms", self.lag_limit_ms / 1e3)?,
             seed: self.seed,
+            no_store: self.no_store,
             trail: self.trail.clone(),
         };
         plan.check()?;
@@ -241,14 +257,7 @@ impl RunArguments {
             let hello = self.hello.as_deref().map(first_line).transpose()?;
             return Ok(Target::Unix { path: path.clone(), hello });
         }
-        let url = self.target.http.as_deref().unwrap_or_default();
-        let rest = url.strip_prefix("http://").ok_or_else(|| format!("{url:?} is no http:// URL"))?;
-        let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-        if path.chars().any(|c| c.is_whitespace() || c.is_control()) || authority.is_empty() {
-            return Err(format!("{url:?} is no http:// URL"));
-        }
-        let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Target::Http { authority, path: path.to_owned() })
+        Target::http(self.target.http.as_deref().unwrap_or_default())
     }
 
     fn mix(&self) -> Result<Vec<ToolCall>, String> {
@@ -275,12 +284,10 @@ impl RunArguments {
 impl UpstreamArguments {
     /// How it behaves.
     pub(crate) fn behaviour(&self) -> Behaviour {
-        let eras = match self.era {
-            ErasName::Modern => Eras::Modern,
-            ErasName::Legacy => Eras::Legacy,
-            ErasName::Both => Eras::Both,
-        };
-        Behaviour { eras, delay_ms: self.delay_ms.clone() }
+        let length = Duration::from_millis(self.stall_ms);
+        let stall = Stall { length, every: Duration::from_millis(self.stall_every_ms) };
+        let stall = (self.stall_ms > 0).then_some(stall);
+        Behaviour { eras: self.era.eras(), delay_ms: self.delay_ms.clone(), stall }
     }
 
     /// Where it serves.

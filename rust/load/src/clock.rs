@@ -43,8 +43,8 @@ fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
 }
 
-/// CPU time of this process, all threads, user and system.
-pub(crate) fn own_cpu() -> Duration {
-    let spent = clock_gettime(ClockId::ProcessCPUTime);
+/// CPU time of this thread, user and system.
+pub(crate) fn thread_cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(spent.tv_sec).unwrap_or(0), u32::try_from(spent.tv_nsec).unwrap_or(0))
 }

@@ -95,6 +95,10 @@ impl Connection {
     }
 
     async fn send_and_read(&mut self, request: &[u8]) -> Result<Response, Failure> {
+        if self.stream.as_ref().is_some_and(was_closed) {
+            self.stream = None;
+            self.bytes.clear();
+        }
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => none.insert(connect(&self.authority).await?),
@@ -126,6 +130,11 @@ impl Connection {
             closed = stream.read_buf(&mut self.bytes).await.map_err(|_| Failure::Reset)? == 0;
         }
     }
+}
+
+/// Whether the peer closed a connection while it rested: nothing was asked then, so it is no failure.
+fn was_closed(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Ok(0))
 }
 
 async fn connect(authority: &str) -> Result<TcpStream, Failure> {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::check::Verdict;
+use crate::plan::Plan;
 use crate::requests::Call;
+use crate::tally::{Tally, histogram};
+use crate::timeline::Timeline;
 use crate::trail::Trail;
-
-/// Latencies from 1 µs to 2 minutes, to three digits.
-const LONGEST_NS: u64 = 120_000_000_000;
 
 /// The counts of one thread, or of all.
 pub(crate) struct Ledger {
@@ -23,18 +23,19 @@ pub(crate) struct Ledger {
     pub(crate) errors: BTreeMap<String, u64>,
     /// The first few wrong answers, in words.
     pub(crate) samples: Vec<String>,
-    /// Right answers to calls due after the warm-up.
-    pub(crate) measured: u64,
-    /// Those of them that came before the end of the window.
-    pub(crate) in_window: u64,
+    /// Calls due after the warm-up, by phase.
+    pub(crate) phases: Vec<Tally>,
+    /// The same calls by their place in the mix,
+    pub(crate) tools: Vec<Tally>,
+    /// by era (modern, legacy),
+    pub(crate) eras: [Tally; 2],
+    /// and by when they were due.
+    pub(crate) timeline: Timeline,
     /// Right answers that came before their deadline and in the window, whenever they were due.
     pub(crate) good: u64,
     /// Right answers after their deadline.
     pub(crate) late: u64,
-    pub(crate) errors_measured: u64,
-    /// From the intended instant of sending.
-    pub(crate) latency: Histogram<u64>,
-    /// From the real one.
+    /// From the real instant of sending.
     pub(crate) service: Histogram<u64>,
     /// How late an open loop woke up for its arrivals.
     pub(crate) lag: Histogram<u64>,
@@ -50,6 +51,8 @@ pub(crate) struct Ledger {
     pub(crate) connections_lost: u64,
     measured_from: Instant,
     until: Instant,
+    /// Where each phase ends.
+    ends: Vec<Instant>,
 }
 
 /// When a call was due, when it went out, until when it is wanted; and which of the mix it is.
@@ -59,12 +62,14 @@ pub(crate) struct Times {
     pub(crate) sent: Instant,
     pub(crate) deadline: Option<Instant>,
     pub(crate) tool: usize,
+    pub(crate) legacy: bool,
 }
 
 impl Times {
     /// Those of a call that goes out now.
     pub(crate) fn of(call: Call, intended: Instant) -> Self {
-        Self { intended, sent: Instant::now(), deadline: call.deadline, tool: call.tool }
+        let Call { deadline, tool, legacy, .. } = call;
+        Self { intended, sent: Instant::now(), deadline, tool, legacy }
     }
 
     fn is_late(self, now: Instant) -> bool {
@@ -72,8 +77,21 @@ impl Times {
     }
 }
 
+/// How a measured call ended, for the sums it belongs to.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    Right { latency_ns: u64, in_window: bool },
+    Wrong,
+    Error(&'a str),
+}
+
 impl Ledger {
-    pub(crate) fn new(measured_from: Instant, until: Instant, with_trail: bool) -> io::Result<Self> {
+    /// An empty one for a run that starts then.
+    pub(crate) fn new(plan: &Plan, started: Instant) -> io::Result<Self> {
+        let steps = plan.steps();
+        let tallies = |count: usize| (0..count).map(|_| Tally::new()).collect::<io::Result<Vec<_>>>();
+        let measured_from = started + plan.warm_up;
+        let until = steps.last().map_or(measured_from, |&(end, _)| started + end);
         Ok(Self {
             sent: 0,
             right: 0,
@@ -82,21 +100,22 @@ impl Ledger {
             unasked: 0,
             errors: BTreeMap::new(),
             samples: Vec::new(),
-            measured: 0,
-            in_window: 0,
+            phases: tallies(steps.len())?,
+            tools: tallies(plan.mix.len())?,
+            eras: [Tally::new()?, Tally::new()?],
+            timeline: Timeline::new(until - measured_from),
             good: 0,
             late: 0,
-            errors_measured: 0,
-            latency: histogram()?,
             service: histogram()?,
             lag: histogram()?,
             refusals: BTreeMap::new(),
-            trail: with_trail.then(Trail::default),
+            trail: plan.trail.is_some().then(Trail::default),
             waited: 0,
             unsent: 0,
             connections_lost: 0,
             measured_from,
             until,
+            ends: steps.iter().map(|&(end, _)| started + end).collect(),
         })
     }
 
@@ -112,16 +131,15 @@ impl Ledger {
                 let late = times.is_late(now);
                 self.late += u64::from(late);
                 self.good += u64::from(!late && now >= self.measured_from && now <= self.until);
-                if times.intended >= self.measured_from {
-                    self.measured += 1;
-                    self.in_window += u64::from(now <= self.until);
-                    self.latency.saturating_record(ns(now - times.intended));
+                let end = End::Right { latency_ns: ns(now - times.intended), in_window: now <= self.until };
+                if self.measure(times, end) {
                     self.service.saturating_record(ns(now - times.sent));
                 }
             }
             Verdict::Wrong(why) => {
                 self.wrong += 1;
                 self.sample(why, message);
+                self.measure(times, End::Wrong);
             }
             Verdict::Error(kind) => {
                 if times.intended >= self.measured_from {
@@ -140,6 +158,26 @@ impl Ledger {
         self.count_error(kind, times);
     }
 
+    /// Adds a call to the sums it belongs to, if it was due after the warm-up.
+    fn measure(&mut self, times: Times, end: End<'_>) -> bool {
+        if times.intended < self.measured_from {
+            return false;
+        }
+        let phase = self.ends.partition_point(|&end| end <= times.intended).min(self.phases.len().saturating_sub(1));
+        let sums =
+            [self.phases.get_mut(phase), self.tools.get_mut(times.tool), self.eras.get_mut(usize::from(times.legacy))];
+        for sum in sums.into_iter().flatten() {
+            match end {
+                End::Right { latency_ns, in_window } => sum.right(latency_ns, in_window),
+                End::Wrong => sum.wrong += 1,
+                End::Error(kind) => sum.error(kind),
+            }
+        }
+        let latency_ns = if let End::Right { latency_ns, .. } = end { Some(latency_ns) } else { None };
+        self.timeline.book(times.intended - self.measured_from, latency_ns);
+        true
+    }
+
     fn refused(&mut self, kind: &str, after: Duration) {
         if !self.refusals.contains_key(kind) {
             // The bounds are those of the others: it is made.
@@ -151,9 +189,7 @@ impl Ledger {
     }
 
     fn count_error(&mut self, kind: &str, times: Times) {
-        if times.intended >= self.measured_from {
-            self.errors_measured += 1;
-        }
+        self.measure(times, End::Error(kind));
         match self.errors.get_mut(kind) {
             Some(count) => *count += 1,
             None => drop(self.errors.insert(kind.to_owned(), 1)),
@@ -179,9 +215,19 @@ impl Ledger {
         }
     }
 
+    /// The run ended before its time.
+    pub(crate) fn cut(&mut self, until: Instant) {
+        self.until = self.until.min(until);
+    }
+
     /// Calls that ended, one way or another.
     pub(crate) fn ended(&self) -> u64 {
         self.right + self.wrong + self.errors.values().sum::<u64>()
+    }
+
+    /// All measured calls in one sum.
+    pub(crate) fn measured(&self) -> io::Result<Tally> {
+        Tally::sum(&self.eras)
     }
 
     /// Adds another thread's counts.
@@ -191,17 +237,19 @@ impl Ledger {
         self.wrong += other.wrong;
         self.duplicate += other.duplicate;
         self.unasked += other.unasked;
-        self.measured += other.measured;
-        self.in_window += other.in_window;
         self.good += other.good;
         self.late += other.late;
-        self.errors_measured += other.errors_measured;
         self.waited += other.waited;
         self.unsent += other.unsent;
         self.connections_lost += other.connections_lost;
         for (kind, count) in other.errors {
             *self.errors.entry(kind).or_default() += count;
         }
+        let own = self.phases.iter_mut().chain(&mut self.tools).chain(&mut self.eras);
+        for (own, others) in own.zip(other.phases.iter().chain(&other.tools).chain(&other.eras)) {
+            own.add(others);
+        }
+        self.timeline.add(&other.timeline);
         for (kind, others) in other.refusals {
             match self.refusals.get_mut(&kind) {
                 // Same bounds on both sides: nothing to refuse.
@@ -214,17 +262,11 @@ impl Ledger {
         }
         self.samples.extend(other.samples);
         self.samples.truncate(5);
-        for (own, others) in
-            [(&mut self.latency, other.latency), (&mut self.service, other.service), (&mut self.lag, other.lag)]
-        {
+        for (own, others) in [(&mut self.service, other.service), (&mut self.lag, other.lag)] {
             // Same bounds on both sides: nothing to refuse.
             let _ = own.add(others);
         }
     }
-}
-
-fn histogram() -> io::Result<Histogram<u64>> {
-    Histogram::new_with_bounds(1_000, LONGEST_NS, 3).map_err(io::Error::other)
 }
 
 /// Nanoseconds, for a histogram.

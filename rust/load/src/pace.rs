@@ -1,7 +1,8 @@
 //! When the next call goes out: whenever a place is free (closed loop), or by the clock (open loop).
 //!
 //! An open loop never waits for answers: arrivals whose place is not free yet queue here with the instant they were
-//! due, and their latency counts from it. The workers of one thread take from one pace.
+//! due, and their latency counts from it. The workers of one thread take from one pace. Who was idle the shortest takes
+//! the next arrival, so that a quiet run uses few connections and a stall as many as it needs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,16 +15,18 @@ use crate::chance::Chance;
 use crate::clock::Alarm;
 use crate::ledger::{Ledger, ns};
 use crate::plan::{Arrivals, Loop, Plan};
+use crate::schedule::Schedule;
 
 /// The pace of one thread.
 pub(crate) struct Pace {
     mode: Mode,
-    until: Instant,
+    until: Cell<Instant>,
     /// Calls left to give out.
     left: Cell<u64>,
     /// An arrival that found no place for so long is not sent any more.
     patience: Duration,
     unsent: Cell<u64>,
+    stopped: Notify,
 }
 
 enum Mode {
@@ -43,7 +46,14 @@ impl Pace {
                 idle: Cell::new(0),
             },
         };
-        Self { mode, until, left: Cell::new(count), patience: plan.timeout, unsent: Cell::new(0) }
+        Self {
+            mode,
+            until: Cell::new(until),
+            left: Cell::new(count),
+            patience: plan.timeout,
+            unsent: Cell::new(0),
+            stopped: Notify::new(),
+        }
     }
 
     /// The instant the next call was due, or None when there are no more. Waits for it in an open loop.
@@ -67,7 +77,7 @@ impl Pace {
         match &self.mode {
             Mode::Closed => {
                 let now = Instant::now();
-                if now >= self.until || !self.take_one() {
+                if now >= self.until.get() || !self.take_one() {
                     return None;
                 }
                 Some(now)
@@ -86,6 +96,17 @@ impl Pace {
         None
     }
 
+    /// No call becomes due any more.
+    pub(crate) fn stop(&self) {
+        self.until.set(self.until.get().min(Instant::now()));
+        self.stopped.notify_one();
+    }
+
+    /// When the last call may be due.
+    pub(crate) fn until(&self) -> Instant {
+        self.until.get()
+    }
+
     /// Arrivals that were never sent.
     pub(crate) fn unsent(&self) -> u64 {
         self.unsent.get()
@@ -97,24 +118,34 @@ impl Pace {
         left > 0
     }
 
-    /// Makes arrivals by the clock until the end of an open loop; returns at once for a closed one.
-    pub(crate) async fn tick(&self, plan: &Plan, mut chance: Chance, ledger: &RefCell<Ledger>) -> io::Result<()> {
-        let (Mode::Open { due, added, ended, idle }, Loop::Open { rate_per_s, arrivals }) = (&self.mode, plan.pacing)
-        else {
+    /// Makes arrivals by the clock from `started` until the end of an open loop; returns at once for a closed one.
+    pub(crate) async fn tick(
+        &self,
+        plan: &Plan,
+        started: Instant,
+        mut chance: Chance,
+        ledger: &RefCell<Ledger>,
+    ) -> io::Result<()> {
+        let (Mode::Open { due, added, ended, idle }, Loop::Open { arrivals, .. }) = (&self.mode, plan.pacing) else {
             return Ok(());
         };
         let alarm = Alarm::new()?;
-        #[allow(clippy::cast_precision_loss)] // at most 64 threads
-        let mean_s = plan.threads as f64 / rate_per_s;
-        let mut gap = || match arrivals {
-            Arrivals::Poisson => Duration::from_secs_f64(chance.exponential(mean_s)),
-            Arrivals::Uniform => Duration::from_secs_f64(mean_s),
-        };
-        let mut next = Instant::now() + gap();
-        while next < self.until && self.take_one() {
-            alarm.wait_until(next).await?;
+        let schedule = Schedule::new(plan, plan.threads);
+        let mut gap = || if arrivals == Arrivals::Poisson { chance.exponential(1.0) } else { 1.0 };
+        let mut at_s = 0.0;
+        while let Some(next_s) = schedule.after(at_s, gap()) {
+            at_s = next_s;
+            let next = started + Duration::from_secs_f64(at_s);
+            if next >= self.until.get() || !self.take_one() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                woken = alarm.wait_until(next) => woken?,
+                () = self.stopped.notified() => break,
+            }
             let now = Instant::now();
-            if now >= self.until {
+            if now >= self.until.get() {
                 // Hopelessly behind; the report says how many arrivals were not made.
                 break;
             }
@@ -124,8 +155,7 @@ impl Pace {
                 ledger.borrow_mut().waited += 1;
             }
             due.borrow_mut().push_back(next);
-            added.notify_one();
-            next += gap();
+            added.notify_last();
             if lag > Duration::from_millis(1) {
                 // Behind: let the workers run between arrivals, as they would have.
                 tokio::task::yield_now().await;

@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 use crate::chance::Chance;
 use crate::check;
 use crate::message::{LEGACY, MODERN, VERSION_KEY};
-use crate::plan::{Era, Plan, Principal, Target, ToolCall};
+use crate::plan::{Era, Eras, Plan, Principal, Target, ToolCall};
+
+/// Numbers of one thread; those of another begin above.
+const THREAD_BITS: u32 = 40;
+const LOW: u64 = (1 << THREAD_BITS) - 1;
 
 /// Which call: enough to write it, and to know its answer.
 #[derive(Clone, Copy, Debug)]
@@ -15,13 +19,17 @@ pub(crate) struct Call {
     pub(crate) principal: usize,
     /// Its place in the mix.
     pub(crate) tool: usize,
+    /// It speaks the legacy era.
+    pub(crate) legacy: bool,
+    /// How many calls of its principal in its era were before it, nearly.
+    pub(crate) turn: usize,
     /// When its answer is no longer wanted.
     pub(crate) deadline: Option<Instant>,
 }
 
 /// All requests of one thread.
 pub(crate) struct Requests {
-    era: Era,
+    eras: Eras,
     tag: String,
     principals: Vec<PreparedPrincipal>,
     tools: Vec<PreparedTool>,
@@ -38,15 +46,21 @@ struct PreparedPrincipal {
 }
 
 struct PreparedTool {
-    headers: String,
     before_id: &'static str,
     before_arguments: String,
     arguments: Vec<Piece>,
-    /// What stands in `_meta`, without its braces.
-    meta: String,
+    /// For the modern era and for the legacy one.
+    dresses: [Dress; 2],
     weight: u64,
     deadline_ms: Option<[u64; 2]>,
     has_canary: bool,
+}
+
+/// What an era puts around a call.
+struct Dress {
+    headers: String,
+    /// What stands in `_meta`, without its braces.
+    meta: String,
 }
 
 enum Piece {
@@ -62,28 +76,35 @@ impl Requests {
             Target::Http { authority, path } => format!("POST {path} HTTP/1.1\r\nHost: {authority}\r\n"),
             Target::Unix { .. } => String::new(),
         };
-        let tools: Vec<_> = plan.mix.iter().map(|call| PreparedTool::new(call, plan.era)).collect();
+        let tools: Vec<_> = plan.mix.iter().map(|call| PreparedTool::new(call, tag, plan.no_store)).collect();
         Self {
-            era: plan.era,
+            eras: plan.eras,
             tag: tag.to_owned(),
             principals: plan.principals.iter().map(PreparedPrincipal::new).collect(),
             weights: tools.iter().map(|tool| tool.weight).sum(),
             tools,
             request_line,
             names_principal: matches!(&plan.target, Target::Unix { hello: Some(_), .. }),
-            next_number: (thread << 40) + 1,
+            next_number: (thread << THREAD_BITS) + 1,
             chance: Chance::new(plan.seed ^ (thread + 1).wrapping_mul(0x00A5_A5A5)),
         }
     }
 
-    /// The next call, which was due at that instant: principals in turn, tools by weight.
+    /// The next call, which was due at that instant: principals in turn, eras too, tools by weight.
     pub(crate) fn next_call(&mut self, due: Instant) -> Call {
         let number = self.next_number;
         self.next_number += 1;
-        let turn = usize::try_from(number).unwrap_or(0);
+        let turn = usize::try_from(number & LOW).unwrap_or(0);
         let tool = self.pick_tool();
         let deadline = self.draw_deadline(tool).and_then(|after| due.checked_add(after));
-        Call { number, principal: turn % self.principals.len().max(1), tool, deadline }
+        let principals = self.principals.len().max(1);
+        let (principal, round) = (turn % principals, turn / principals);
+        let (legacy, turn) = match self.eras {
+            Eras::Modern => (false, round),
+            Eras::Legacy => (true, round),
+            Eras::Both => (round % 2 == 1, round / 2),
+        };
+        Call { number, principal, tool, legacy, turn, deadline }
     }
 
     fn draw_deadline(&mut self, tool: usize) -> Option<Duration> {
@@ -94,7 +115,7 @@ impl Requests {
 
     /// Whether this number was ever given out here.
     pub(crate) fn was_sent(&self, number: u64) -> bool {
-        number < self.next_number && number >> 40 == self.next_number >> 40
+        number < self.next_number && number >> THREAD_BITS == self.next_number >> THREAD_BITS
     }
 
     fn pick_tool(&mut self) -> usize {
@@ -135,7 +156,7 @@ impl Requests {
                 Piece::Number => drop(write!(out, "{}", call.number)),
             }
         }
-        self.write_meta(call, &tool.meta, out);
+        self.write_meta(call, &tool.dress(call.legacy).meta, out);
         out.extend_from_slice(b"}}");
     }
 
@@ -164,7 +185,7 @@ impl Requests {
     pub(crate) fn write_http(&self, call: Call, session: Option<&str>, body: &mut Vec<u8>, out: &mut Vec<u8>) {
         body.clear();
         self.write_body(call, body);
-        let headers = self.tools.get(call.tool).map_or("", |tool| &tool.headers);
+        let headers = self.tools.get(call.tool).map_or("", |tool| &tool.dress(call.legacy).headers);
         self.write_post(call.principal, headers, session, body, out);
     }
 
@@ -202,8 +223,8 @@ impl Requests {
         self.write_post(principal, headers, session, body.as_bytes(), out);
     }
 
-    pub(crate) fn era(&self) -> Era {
-        self.era
+    pub(crate) fn eras(&self) -> Eras {
+        self.eras
     }
 
     pub(crate) fn principals(&self) -> usize {
@@ -219,34 +240,45 @@ impl PreparedPrincipal {
 }
 
 impl PreparedTool {
-    fn new(call: &ToolCall, era: Era) -> Self {
-        let name = &call.tool;
-        let quoted = serde_json::Value::from(name.as_str()).to_string();
-        let (headers, mut meta) = match era {
-            Era::Modern => (
-                format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: tools/call\r\nMcp-Name: {name}\r\n"),
-                format!(
-                    r#""{VERSION_KEY}":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":"omnimind-load","version":"{}"}}"#,
-                    env!("CARGO_PKG_VERSION")
-                ),
-            ),
-            Era::Legacy => (format!("MCP-Protocol-Version: {LEGACY}\r\n"), String::new()),
-        };
-        if let Some(class) = &call.class {
-            let comma = if meta.is_empty() { "" } else { "," };
-            let class = serde_json::Value::from(class.as_str());
-            meta.extend([comma, r#""omnimind/class":"#, &class.to_string()]);
-        }
+    fn new(call: &ToolCall, tag: &str, no_store: bool) -> Self {
+        let quoted = serde_json::Value::from(call.tool.as_str()).to_string();
         Self {
-            headers,
             before_id: r#"{"jsonrpc":"2.0","id":"#,
             before_arguments: format!(r#","method":"tools/call","params":{{"name":{quoted},"arguments":"#),
-            arguments: pieces(&call.arguments, call.size_bytes),
-            meta,
+            arguments: pieces(&call.arguments.replace("$RUN", tag), call.size_bytes),
+            dresses: [Era::Modern, Era::Legacy].map(|era| Dress::new(call, era, no_store)),
             weight: call.weight.into(),
             deadline_ms: call.deadline_ms,
             has_canary: call.has_canary(),
         }
+    }
+
+    fn dress(&self, legacy: bool) -> &Dress {
+        let [modern, old] = &self.dresses;
+        if legacy { old } else { modern }
+    }
+}
+
+impl Dress {
+    fn new(call: &ToolCall, era: Era, no_store: bool) -> Self {
+        let name = &call.tool;
+        let (headers, meta) = match era {
+            Era::Modern => (
+                format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: tools/call\r\nMcp-Name: {name}\r\n"),
+                Some(format!(
+                    r#""{VERSION_KEY}":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":"omnimind-load","version":"{}"}}"#,
+                    env!("CARGO_PKG_VERSION")
+                )),
+            ),
+            Era::Legacy => (format!("MCP-Protocol-Version: {LEGACY}\r\n"), None),
+        };
+        let class = call.class.as_ref().map(|class| {
+            let class = serde_json::Value::from(class.as_str());
+            format!(r#""omnimind/class":{class}"#)
+        });
+        let cache = no_store.then(|| r#""omnimind/cache":"no-store""#.to_owned());
+        let meta: Vec<_> = [meta, class, cache].into_iter().flatten().collect();
+        Self { headers, meta: meta.join(",") }
     }
 }
 

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::chance::Chance;
 use crate::check::{Verdict, judge};
-use crate::clock::own_cpu;
+use crate::clock::thread_cpu;
 use crate::connection::{Connection, Failure, Response};
 use crate::ledger::{Ledger, Times};
 use crate::lines::Link;
 use crate::pace::Pace;
-use crate::plan::{Era, Plan, Target};
+use crate::plan::{Era, Eras, Plan, Target};
 use crate::report::Report;
 use crate::requests::Requests;
+use crate::watch::{LOOK, Watch};
 
 /// What the tasks of one thread share.
 pub(crate) struct Share {
@@ -39,38 +40,43 @@ enum Opened {
 /// # Errors
 /// If the target cannot be opened at all; what fails later is counted in the report.
 pub fn run(plan: &Plan) -> io::Result<Report> {
+    run_watched(plan, None)
+}
+
+/// The same, and somebody may watch.
+pub(crate) fn run_watched(plan: &Plan, watch: Option<&Watch>) -> io::Result<Report> {
     plan.check().map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
     let tag = run_tag();
     let gate = Barrier::new(plan.threads);
     let failed = AtomicBool::new(false);
-    let cpu_before = own_cpu();
-    let outcomes: Vec<io::Result<(Ledger, Window)>> = std::thread::scope(|scope| {
+    let outcomes: Vec<io::Result<(Ledger, Window, Effort)>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..plan.threads)
             .map(|index| {
                 let (gate, failed, tag) = (&gate, &failed, tag.as_str());
-                scope.spawn(move || one_thread(plan, tag, index, gate, failed))
+                scope.spawn(move || one_thread(plan, tag, index, gate, failed, watch))
             })
             .collect();
         let lost = || Err(io::Error::other("a sending thread ended by itself"));
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
     });
-    let cpu = own_cpu().saturating_sub(cpu_before);
-    let mut total: Option<(Ledger, Window)> = None;
+    let mut total: Option<(Ledger, Window, Effort)> = None;
     for outcome in outcomes {
-        let (ledger, window) = outcome?;
+        let (ledger, window, effort) = outcome?;
         match &mut total {
-            Some((sum, whole)) => {
+            Some((sum, whole, efforts)) => {
                 sum.add(ledger);
                 whole.finished = whole.finished.max(window.finished);
+                efforts.cpu += effort.cpu;
+                efforts.busy = efforts.busy.max(effort.busy);
             }
-            none => *none = Some((ledger, window)),
+            none => *none = Some((ledger, window, effort)),
         }
     }
-    let (ledger, window) = total.ok_or_else(|| io::Error::other("no thread ran"))?;
+    let (ledger, window, effort) = total.ok_or_else(|| io::Error::other("no thread ran"))?;
     if let (Some(file), Some(trail)) = (&plan.trail, &ledger.trail) {
         trail.write(file, window.started)?;
     }
-    Ok(Report::new(plan, &ledger, window, cpu))
+    Report::new(plan, &ledger, window, effort)
 }
 
 /// The instants that bound a measurement.
@@ -82,13 +88,23 @@ pub(crate) struct Window {
     pub(crate) finished: Instant,
 }
 
+/// What sending took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// CPU of the sending threads.
+    pub(crate) cpu: Duration,
+    /// Share of the time that the busiest of them used a CPU.
+    pub(crate) busy: f64,
+}
+
 fn one_thread(
     plan: &Plan,
     tag: &str,
     index: usize,
     gate: &Barrier,
     failed: &AtomicBool,
-) -> io::Result<(Ledger, Window)> {
+    watch: Option<&Watch>,
+) -> io::Result<(Ledger, Window, Effort)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     let requests = Requests::new(plan, tag, index as u64);
@@ -99,7 +115,11 @@ fn one_thread(
     if failed.load(Ordering::Relaxed) {
         return Err(io::Error::other("another thread could not open the target"));
     }
-    local.block_on(&runtime, send(plan, requests, opened, index))
+    let before = thread_cpu();
+    let (ledger, window) = local.block_on(&runtime, send(plan, requests, opened, index, watch))?;
+    let cpu = thread_cpu().saturating_sub(before);
+    let wall = window.finished.saturating_duration_since(window.started).as_secs_f64().max(1e-9);
+    Ok((ledger, window, Effort { cpu, busy: cpu.as_secs_f64() / wall }))
 }
 
 async fn open(plan: &Plan, requests: &Requests, index: usize) -> io::Result<Opened> {
@@ -109,9 +129,10 @@ async fn open(plan: &Plan, requests: &Requests, index: usize) -> io::Result<Open
             Ok(Opened::Http { authority: authority.clone(), sessions })
         }
         Target::Unix { path, hello } => {
+            let era = if plan.eras == Eras::Legacy { Era::Legacy } else { Era::Modern };
             let mut links = Vec::new();
             for _ in 0..share_of(plan.connections, plan.threads, index).max(1) {
-                links.push(Link::open(path, hello.as_deref(), plan.era).await?);
+                links.push(Link::open(path, hello.as_deref(), era).await?);
             }
             Ok(Opened::Unix(links))
         }
@@ -121,7 +142,7 @@ async fn open(plan: &Plan, requests: &Requests, index: usize) -> io::Result<Open
 /// Legacy: `initialize` and `notifications/initialized`, for each session of each principal.
 async fn open_sessions(plan: &Plan, requests: &Requests, authority: &str) -> io::Result<Vec<Vec<Option<String>>>> {
     let mut sessions = vec![vec![None]; requests.principals()];
-    if requests.era() == Era::Modern {
+    if requests.eras() == Eras::Modern {
         return Ok(sessions);
     }
     let mut connection = Connection::new(authority, plan.timeout);
@@ -148,10 +169,16 @@ fn cannot_open(failure: Failure) -> io::Error {
     io::Error::other(format!("the target could not be opened: {}", failure.kind()))
 }
 
-async fn send(plan: &Plan, requests: Requests, opened: Opened, index: usize) -> io::Result<(Ledger, Window)> {
+async fn send(
+    plan: &Plan,
+    requests: Requests,
+    opened: Opened,
+    index: usize,
+    watch: Option<&Watch>,
+) -> io::Result<(Ledger, Window)> {
     let started = Instant::now();
     let measured_from = started + plan.warm_up;
-    let until = measured_from + plan.duration;
+    let until = plan.steps().last().map_or(measured_from, |&(end, _)| started + end);
     let count = plan.count.map_or(u64::MAX, |count| share_of_count(count, plan.threads, index));
     let (sessions, transport) = match opened {
         Opened::Http { authority, sessions } => (sessions, Ok(authority)),
@@ -160,7 +187,7 @@ async fn send(plan: &Plan, requests: Requests, opened: Opened, index: usize) -> 
     let share = Rc::new(Share {
         pace: Pace::new(plan, until, count),
         requests: RefCell::new(requests),
-        ledger: RefCell::new(Ledger::new(measured_from, until, plan.trail.is_some())?),
+        ledger: RefCell::new(Ledger::new(plan, started)?),
         timeout: plan.timeout,
         sessions,
     });
@@ -168,9 +195,9 @@ async fn send(plan: &Plan, requests: Requests, opened: Opened, index: usize) -> 
     let mut workers = Vec::new();
     match transport {
         Ok(authority) => {
-            for slot in 0..places {
+            for _ in 0..places {
                 let connection = Connection::new(&authority, plan.timeout);
-                workers.push(tokio::task::spawn_local(drive_http(Rc::clone(&share), connection, slot)));
+                workers.push(tokio::task::spawn_local(drive_http(Rc::clone(&share), connection)));
             }
         }
         Err(links) => {
@@ -182,26 +209,49 @@ async fn send(plan: &Plan, requests: Requests, opened: Opened, index: usize) -> 
         }
     }
     let chance = Chance::new(plan.seed.wrapping_add(index as u64));
-    share.pace.tick(plan, chance, &share.ledger).await?;
-    for worker in workers {
-        worker.await.map_err(io::Error::other)?;
+    let sending = async {
+        share.pace.tick(plan, started, chance, &share.ledger).await?;
+        for worker in workers {
+            worker.await.map_err(io::Error::other)?;
+        }
+        Ok::<(), io::Error>(())
+    };
+    match watch {
+        None => sending.await?,
+        Some(watch) => tokio::select! {
+            done = sending => done?,
+            lost = show(watch, index, &share, started) => lost?,
+        },
     }
-    let window = Window { started, measured_from, until, finished: Instant::now() };
+    let window = Window { started, measured_from, until: share.pace.until(), finished: Instant::now() };
     let share = Rc::into_inner(share).ok_or_else(|| io::Error::other("a task outlived the run"))?;
     let mut ledger = share.ledger.into_inner();
     ledger.unsent = share.pace.unsent();
     Ok((ledger, window))
 }
 
+/// Lets others see how far this thread is, and ends its sending when they want it; returns only if it cannot.
+async fn show(watch: &Watch, index: usize, share: &Share, started: Instant) -> io::Result<()> {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if watch.stops() {
+            share.pace.stop();
+            share.ledger.borrow_mut().cut(share.pace.until());
+        }
+        watch.publish(index, &share.ledger.borrow(), started.elapsed())?;
+    }
+}
+
 /// One connection: the next call as soon as there is one and the last is answered.
-async fn drive_http(share: Rc<Share>, mut connection: Connection, slot: usize) {
+async fn drive_http(share: Rc<Share>, mut connection: Connection) {
     let (mut body, mut out) = (Vec::new(), Vec::with_capacity(1024));
     while let Some(intended) = share.pace.next().await {
         let (call, canary) = {
             let mut requests = share.requests.borrow_mut();
             let call = requests.next_call(intended);
             let sessions = share.sessions.get(call.principal).map(Vec::as_slice).unwrap_or_default();
-            let session = sessions.get(slot % sessions.len().max(1)).and_then(Option::as_deref);
+            let session = if call.legacy { sessions.get(call.turn % sessions.len().max(1)) } else { None };
+            let session = session.and_then(Option::as_deref);
             out.clear();
             requests.write_http(call, session, &mut body, &mut out);
             (call, requests.canary(call))

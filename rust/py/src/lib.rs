@@ -10,6 +10,7 @@ mod gateway;
 mod handles;
 mod limits;
 mod lines;
+mod load;
 mod pool;
 mod tokens;
 
@@ -25,6 +26,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     handles::register(module)?;
     lines::register(module)?;
     limits::register(module)?;
+    load::register(module)?;
     pool::register(module)?;
     tokens::register(module)
 }

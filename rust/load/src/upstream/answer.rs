@@ -8,17 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::message::{Envelope, LEGACY, MODERN, VERSION_KEY};
-
-/// The eras an upstream speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Eras {
-    /// 2026-07-28 only.
-    Modern,
-    /// 2025-11-25 and older only.
-    Legacy,
-    /// Both.
-    Both,
-}
+use crate::plan::Eras;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +21,16 @@ pub enum Answer {
     Session,
     /// Nothing to say: a notification, or an answer to nobody.
     Nothing,
+    /// It was asked how many calls it answered; nothing was written.
+    Count,
     /// An error was written; over HTTP it has this status.
     Refused(u16),
 }
 
 const TOOL: &str = r#"{"name":"echo","description":"Returns its text.","inputSchema":{"type":"object","properties":{"text":{"type":"string"},"pad":{"type":"integer"}},"required":["text"]},"annotations":{"readOnlyHint":true,"openWorldHint":false}}"#;
 const SERVER: &str = concat!(r#"{"name":"near-free","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+/// Asked over HTTP, it says how many calls were answered until then: a second opinion on a generator's own count.
+const COUNT: &str = "near-free/calls";
 /// A longer answer is not made.
 const MOST_PAD: usize = 16 << 20;
 const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", LEGACY];
@@ -86,6 +80,7 @@ pub fn answer(message: &[u8], eras: Eras, out: &mut Vec<u8>) -> Answer {
             error(id, -32022, "Unsupported protocol version", &data, 400, out)
         }
         ("tools/list", _) => result(id, &cacheable(&format!(r#""tools":[{TOOL}]"#), modern), modern, out),
+        (COUNT, _) => Answer::Count,
         ("ping", Eras::Legacy | Eras::Both) => result(id, "", false, out),
         _ => error(id, -32601, "Method not found", "", if modern { 404 } else { 200 }, out),
     }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,27 +14,34 @@ use super::answer::{Answer, answer};
 use crate::chance::Chance;
 use crate::http1::{Head, request_head, take_body};
 
+/// What all connections share.
+struct Shared {
+    behaviour: Behaviour,
+    started: Instant,
+    sessions: Cell<u64>,
+    calls: Cell<u64>,
+}
+
 /// Serves on a listener until the task is dropped. Runs in a `LocalSet`.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve_http(listener: TcpListener, behaviour: Behaviour) -> io::Result<()> {
-    let behaviour = Rc::new(behaviour);
-    let sessions = Rc::new(Cell::new(0_u64));
+    let shared = Rc::new(Shared { behaviour, started: Instant::now(), sessions: Cell::new(0), calls: Cell::new(0) });
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let (behaviour, sessions) = (Rc::clone(&behaviour), Rc::clone(&sessions));
+        let shared = Rc::clone(&shared);
         tokio::task::spawn_local(async move {
             // A connection that breaks is its client's business.
-            let _ = one_connection(stream, &behaviour, &sessions).await;
+            let _ = one_connection(stream, &shared).await;
         });
     }
 }
 
-async fn one_connection(mut stream: TcpStream, behaviour: &Behaviour, sessions: &Cell<u64>) -> io::Result<()> {
+async fn one_connection(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut bytes = BytesMut::with_capacity(16 * 1024);
-    let mut chance = Chance::new(sessions.get());
+    let mut chance = Chance::new(shared.sessions.get());
     let (mut body, mut out) = (Vec::with_capacity(4096), Vec::with_capacity(4096));
     let mut head: Option<Head> = None;
     loop {
@@ -52,9 +60,12 @@ async fn one_connection(mut stream: TcpStream, behaviour: &Behaviour, sessions: 
         {
             body.clear();
             out.clear();
-            let outcome = respond(&found, &request, behaviour, sessions, &mut body, &mut out);
-            if outcome == Answer::Call && behaviour.delays() {
-                tokio::time::sleep(behaviour.delay(&mut chance)).await;
+            let outcome = respond(&found, &request, shared, &mut body, &mut out);
+            if outcome == Answer::Call && shared.behaviour.delays() {
+                let hold = shared.behaviour.hold(&mut chance, shared.started);
+                if !hold.is_zero() {
+                    tokio::time::sleep(hold).await;
+                }
             }
             stream.write_all(&out).await?;
             if found.close {
@@ -69,20 +80,19 @@ async fn one_connection(mut stream: TcpStream, behaviour: &Behaviour, sessions: 
     }
 }
 
-fn respond(
-    head: &Head,
-    request: &[u8],
-    behaviour: &Behaviour,
-    sessions: &Cell<u64>,
-    body: &mut Vec<u8>,
-    out: &mut Vec<u8>,
-) -> Answer {
+fn respond(head: &Head, request: &[u8], shared: &Shared, body: &mut Vec<u8>, out: &mut Vec<u8>) -> Answer {
     if head.method != "POST" {
         let status = if head.method == "DELETE" { "200 OK" } else { "405 Method Not Allowed" };
         let _ = write!(out, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
         return Answer::Now;
     }
-    let outcome = answer(request, behaviour.eras, body);
+    let outcome = answer(request, shared.behaviour.eras, body);
+    let (sessions, calls) = (&shared.sessions, &shared.calls);
+    match outcome {
+        Answer::Call => calls.set(calls.get() + 1),
+        Answer::Count => drop(write!(body, r#"{{"jsonrpc":"2.0","id":0,"result":{{"calls":{}}}}}"#, calls.get())),
+        _ => {}
+    }
     let status = match outcome {
         Answer::Nothing => "202 Accepted",
         Answer::Refused(400) => "400 Bad Request",

@@ -82,14 +82,14 @@ async fn one_connection(stream: UnixStream, behaviour: Rc<Behaviour>) -> io::Res
 fn take(line: &[u8], behaviour: &Behaviour, chance: &mut Chance, outbox: &Rc<Outbox>) {
     if !behaviour.delays() {
         let mut lines = outbox.lines.borrow_mut();
-        if answer(line, behaviour.eras, &mut lines) != Answer::Nothing {
+        if !matches!(answer(line, behaviour.eras, &mut lines), Answer::Nothing | Answer::Count) {
             lines.push(b'\n');
         }
         return;
     }
     let mut out = Vec::new();
     let outcome = answer(line, behaviour.eras, &mut out);
-    if outcome == Answer::Nothing {
+    if matches!(outcome, Answer::Nothing | Answer::Count) {
         return;
     }
     out.push(b'\n');

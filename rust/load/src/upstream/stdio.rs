@@ -33,7 +33,7 @@ pub fn serve_stdio(behaviour: &Behaviour) -> io::Result<()> {
             let outcome =
                 if line.trim_ascii().is_empty() { Answer::Nothing } else { answer(line, behaviour.eras, &mut one) };
             bytes.advance(end + 1);
-            if outcome == Answer::Nothing {
+            if matches!(outcome, Answer::Nothing | Answer::Count) {
                 continue;
             }
             one.push(b'\n');
