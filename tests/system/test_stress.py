@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from benches import load
+from omnimind import catalog
 from omnimind.cli import fleet as control
 from omnimind.errors import Exit
 from tests.fleet import ROOT, Fleet
@@ -24,13 +25,14 @@ from tests.fleet import ROOT, Fleet
 pytestmark = pytest.mark.timeout(120)
 
 COMMAND = [sys.executable, "-m", "omnimind", "stress"]
+NAMES = {builtin.name for builtin in catalog.BUILTINS}
 ECHO = ["--tool", "echo", "--arguments", '{"text": "$CANARY"}']
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
     restart = {"max_attempts": 100, "backoff_min_ms": 0, "backoff_max_ms": 0}
-    with Fleet({"memory": {"restart": restart}, "thinking": {"restart": restart}}, auth=True) as running:
+    with Fleet({name: {"restart": restart} for name in NAMES}, auth=True) as running:
         yield running
 
 
@@ -69,10 +71,10 @@ def test_the_running_fleet_is_called_and_its_processes_are_measured(fleet: Fleet
     assert found["right"] == found["sent"] > 200, done.stdout
     for parts in ("phases", "tools", "servers", "eras"):
         assert sum(part["calls"] for part in found[parts]) == found["measured"]
-    assert {part["name"] for part in found["servers"]} == {"memory", "thinking"}
+    assert {part["name"] for part in found["servers"] if part["calls"]} == NAMES
     assert [part["offered_per_s"] for part in found["phases"]] == [60.0, 300.0, 60.0]
     uses = {use["name"]: use for use in report["uses"]}
-    assert set(uses) == {"gateway", "memory", "thinking"}
+    assert set(uses) == {"gateway", *NAMES}
     assert uses["gateway"]["cpu_s"] > 0
     assert uses["memory"]["rss_peak_bytes"] > 5 << 20
     text, page = done.stdout, files[1].read_text()
@@ -107,10 +109,12 @@ def test_workers_are_killed_meanwhile_and_come_back(fleet: Fleet) -> None:
     assert all(kill["back_s"] is not None for kill in kills), kills
     rows = {row["name"]: row for row in control.ask(fleet.state, {"cmd": "status"})["servers"]}
     assert all(rows[kill["server"]]["pid"] != kill["pid"] for kill in kills)
-    assert sum(rows[name]["restarts"] for name in ("memory", "thinking")) >= len(kills)
+    assert sum(row["restarts"] for row in rows.values()) >= len(kills)
     assert report["load"]["right"] > 150
     uses = {use["name"]: use["processes"] for use in report["uses"]}
-    assert uses["memory"] + uses["thinking"] >= 3, "a worker that was replaced is counted as two"
+    assert [uses[kill["server"]] for kill in kills] == [2] * len(kills), (
+        "a worker that was replaced counts as two"
+    )
 
 
 def test_its_count_is_the_servers_own(free: load.Upstream, tmp_path: Path) -> None:

@@ -104,6 +104,16 @@ def test_omnimind_up_works_from_the_wheel(environment: Path, tmp_path: Path) -> 
             timeout=30,
         )
         assert "thinking__sequentialthinking" in shown.stdout
+        words = ["--rate", "30", "--duration", "1", "--warmup", "0", "--json", "-", "--state", tmp_path]
+        stressed = subprocess.run(
+            [environment / "omnimind", "stress", *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        found = json.loads(stressed.stdout)["load"]
+        assert found["right"] == found["sent"] > 0
 
 
 def test_the_orchestrator_module_works_from_the_wheel(environment: Path, tmp_path: Path) -> None:

@@ -96,10 +96,14 @@ def harmless(tools: Sequence[Mapping[str, Any]], servers: Sequence[str]) -> Mix:
         Call(name, server, arguments)
         for server, (tool, arguments) in CHEAPEST.items()
         for name in (f"{server}{_SEPARATOR}{tool}", tool)
-        if name in offered and (server in servers or not servers)
+        if name in offered and _reads(offered[name]) and (server in servers or not servers)
     ]
     if not calls:
-        calls = [Call(name, server_of(name, servers)) for name, tool in offered.items() if _only_reads(tool)]
+        calls = [
+            Call(name, server_of(name, servers))
+            for name, tool in offered.items()
+            if _reads(tool) and _needs_nothing(tool)
+        ]
     if not calls:
         raise UsageError(
             "OM0901",
@@ -109,10 +113,14 @@ def harmless(tools: Sequence[Mapping[str, Any]], servers: Sequence[str]) -> Mix:
     return Mix(tuple(calls))
 
 
-def _only_reads(tool: Mapping[str, Any]) -> bool:
-    hints, schema = tool.get("annotations"), tool.get("inputSchema")
-    reads = isinstance(hints, Mapping) and hints.get("readOnlyHint") is True
-    return reads and isinstance(schema, Mapping) and not schema.get("required")
+def _reads(tool: Mapping[str, Any]) -> bool:
+    hints = tool.get("annotations")
+    return isinstance(hints, Mapping) and hints.get("readOnlyHint") is True
+
+
+def _needs_nothing(tool: Mapping[str, Any]) -> bool:
+    schema = tool.get("inputSchema")
+    return isinstance(schema, Mapping) and not schema.get("required")
 
 
 def server_of(tool: str, servers: Sequence[str]) -> str:

@@ -130,7 +130,7 @@ def _parts(parts: Sequence[Part]) -> str:
         offered = (
             [f"{part.offered_per_s:,.1f}" if part.offered_per_s is not None else "-"] if with_rate else []
         )
-        times = [text.time(value) for _, value in _named(part.latency_ms)]
+        times = text.times(part, *(value for _, value in _named(part.latency_ms)))
         rows.append([part.name, *offered, f"{part.calls:,}", f"{part.throughput_per_s:,.1f}", *times, errors])
     return _table(head, rows)
 

@@ -48,6 +48,11 @@ def time(ms: float) -> str:
     return f"{ms:.3f}" if ms < 10 else f"{ms:.2f}" if ms < 100 else f"{ms:.1f}" if ms < 1000 else f"{ms:.0f}"
 
 
+def times(part: Part, *values: float) -> list[str]:
+    """Latencies of a part; dashes where nothing was answered right."""
+    return [time(value) if part.right else "-" for value in values]
+
+
 def _head(report: Report) -> str:
     cut = "\nended early by Ctrl-C" if report.interrupted else ""
     return f"omnimind stress: {report.plan['url']}\n{fill(headline(report.plan), _WIDTH)}{cut}\n"
@@ -81,7 +86,7 @@ def _table(title: str, parts: Sequence[Part]) -> str:
             _cut(part.name),
             f"{part.calls:,}",
             f"{part.throughput_per_s:,.1f}",
-            *(time(ms) for ms in (part.latency_ms.p50, part.latency_ms.p99, part.latency_ms.max)),
+            *times(part, part.latency_ms.p50, part.latency_ms.p99, part.latency_ms.max),
             f"{part.failed:,}",
         ]
         for part in parts

@@ -80,8 +80,13 @@ def tool(name: str, *, reads: bool = False, required: tuple[str, ...] = ()) -> d
 
 
 def test_of_ours_the_cheapest_of_each_server_that_runs_is_called() -> None:
-    tools = [tool("memory__open_nodes"), tool("git__git_list_repositories"), tool("memory__add", reads=True)]
-    found = mix.harmless(tools, ["memory", "git"])
+    names = (
+        "memory__open_nodes",
+        "git__git_list_repositories",
+        "memory__read_graph",
+        "python__list_sessions",
+    )
+    found = mix.harmless([tool(name, reads=True) for name in names], ["memory", "git"])
     assert [(call.tool, call.server) for call in found.calls] == [
         ("memory__open_nodes", "memory"),
         ("git__git_list_repositories", "git"),
@@ -89,7 +94,7 @@ def test_of_ours_the_cheapest_of_each_server_that_runs_is_called() -> None:
 
 
 def test_of_others_only_what_says_it_reads_and_asks_for_nothing() -> None:
-    tools = [tool("a", reads=True, required=("x",)), tool("b"), tool("c", reads=True)]
+    tools = [tool("a", reads=True, required=("x",)), tool("open_nodes"), tool("c", reads=True)]
     assert [call.tool for call in mix.harmless(tools, ["other"]).calls] == ["c"]
     with pytest.raises(UsageError, match="no tool there is known to be harmless"):
         mix.harmless(tools[:2], ["other"])
