@@ -2,7 +2,7 @@
 #   make up      build and start the fleet in the foreground (Ctrl-C stops it)
 #   make test    all tests: Rust, Python, contract, system, docs
 #   make check   formatting, lints, types, layers
-#   make bench   benchmarks, written to data/
+#   make bench   benchmarks, written to data/ (make bench-check compares with the last accepted run)
 #   make wheel   a release wheel in dist/
 #   make fmt     format everything
 #   make bars    every bar of the project in full (make bar-NAME for one)
@@ -87,12 +87,31 @@ fmt:
 	$(BIN)/ruff check --fix --quiet .
 	cargo fmt --all
 
+# Each run: the Python suite, then criterion, and the ratios of both to references of the same run.
+RUNS ?= 3
+CRITERION := --warm-up-time 0.5 --measurement-time 1 --sample-size 30 --noplot
 bench: $(VENV)/.extension target/release/omnimind-load
-	@mkdir -p data
-	cargo bench --quiet -p omnimind-limits
-	cargo bench --quiet -p omnimind-cache --bench cache
-	$(PYTEST) benches/python --benchmark-only --benchmark-json=data/benchmarks.json
+	@mkdir -p data && rm -rf data/bench-run-* data/criterion-*
+	for run in $$(seq $(RUNS)); do \
+		$(PYTEST) benches/python --benchmark-only --benchmark-quiet --benchmark-json=data/benchmarks-$$run.json && \
+		CRITERION_HOME=$(CURDIR)/data/criterion-$$run cargo bench --locked --quiet -p omnimind-limits -p omnimind-cache -p omnimind-wire \
+			--bench admit --bench limiter --bench cache --bench wire -- $(CRITERION) && \
+		$(BIN)/python -m benches.compare collect data/bench-run-$$run.json --pytest data/benchmarks-$$run.json \
+			--criterion data/criterion-$$run || exit 1; done
 	$(BIN)/python -m benches.passthrough --json data/passthrough.json
+
+# The runs of the last `make bench` beside the accepted ones; fails on a regression beyond noise (benches/compare.py).
+ACCEPTED ?= benches/results/accepted.json
+.PHONY: bench-check bench-accept bench-peers
+bench-check:
+	$(BIN)/python -m benches.compare check data/bench-run-*.json --accepted $(ACCEPTED)
+bench-accept:
+	$(BIN)/python -m benches.compare accept data/bench-run-*.json --accepted $(ACCEPTED)
+
+# Gateways of others beside ours under the same load; the first time it installs them under .tools/ (network, 600 MB).
+bench-peers: $(VENV)/.extension target/release/omnimind-load
+	$(BIN)/python -m benches.peers --install
+	$(BIN)/python -m benches.peers $(if $(PUBLISH),--publish) $(ARGS)
 
 wheel: $(VENV)/.packages
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin build --locked --profile dist --out dist
@@ -101,7 +120,8 @@ wheel: $(VENV)/.packages
 lock: $(VENV)/.packages
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--group dev --group test pyproject.toml -o requirements/dev.txt
-	for name in node legacy servers check supervisors caches limiters compressors http2; do \
+	for name in node legacy servers check supervisors caches limiters compressors http2 \
+		peers-fastmcp peers-mcpo peers-native peers-proxy; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 			requirements/contract-$$name.in -o requirements/contract-$$name.txt || exit 1; \
 	done

@@ -32,6 +32,19 @@ class Report:
     saturated: bool
     all: dict[str, Any]
 
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> Self:
+        """From the JSON form."""
+        return cls(
+            throughput_per_s=found["throughput_per_s"],
+            sent=found["sent"],
+            right=found["right"],
+            p50_ms=found["latency_ms"]["p50"],
+            p99_ms=found["latency_ms"]["p99"],
+            saturated=found["saturated"],
+            all=found,
+        )
+
     @property
     def is_clean(self) -> bool:
         """Every call got its own answer, once, and none was refused."""
@@ -46,16 +59,7 @@ def run(*arguments: str, timeout_s: float = 120) -> Report:
     )
     if done.returncode not in (0, WRONG, SATURATED):
         raise LoadError(done.stderr.strip() or f"exit status {done.returncode}")
-    found = json.loads(done.stdout)
-    return Report(
-        throughput_per_s=found["throughput_per_s"],
-        sent=found["sent"],
-        right=found["right"],
-        p50_ms=found["latency_ms"]["p50"],
-        p99_ms=found["latency_ms"]["p99"],
-        saturated=found["saturated"],
-        all=found,
-    )
+    return Report.of(json.loads(done.stdout))
 
 
 class Server:

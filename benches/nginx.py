@@ -53,7 +53,8 @@ UPSTREAM = """\
         keepalive_requests 100000000;
     }}
 """
-PROXY = 'proxy_pass http://near_free; proxy_http_version 1.1; proxy_set_header Connection "";'
+PROXY = """proxy_pass http://near_free; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_set_header Host $http_host;"""
 
 
 def free_port() -> int:
@@ -86,6 +87,12 @@ class Nginx:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/mcp"
+
+    @property
+    def pid(self) -> int:
+        """Of the process above the workers."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def workers(self) -> list[int]:

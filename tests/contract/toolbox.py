@@ -77,8 +77,16 @@ def prepare(environments: tuple[str, ...] = ENVIRONMENTS, npm: bool = True) -> T
         for name in environments:
             _environment(box, name)
         if npm:
-            _npm(box)
+            _npm(box, HERE, "npm")
     return box
+
+
+def prepare_npm(folder: Path, name: str) -> Path:
+    """The npm packages of the lock file in this folder, in an environment of this name; where their modules are."""
+    box = prepare(("node",), npm=False)
+    with _locked(TOOLS / ".lock"):
+        _npm(box, folder, name)
+    return box.root / name / "node_modules"
 
 
 def _environment(box: Toolbox, name: str) -> None:
@@ -110,9 +118,9 @@ def _installer(target: Path) -> list[str]:
     return [interpreter, "-m", "pip", "install", "--quiet", "--no-input"]
 
 
-def _npm(box: Toolbox) -> None:
-    files = [HERE / "package.json", HERE / "package-lock.json"]
-    target = box.root / "npm"
+def _npm(box: Toolbox, folder: Path, name: str) -> None:
+    files = [folder / "package.json", folder / "package-lock.json"]
+    target = box.root / name
     stamp = _digest(*[file.read_bytes() for file in files])
     if _is_current(target, stamp):
         return
