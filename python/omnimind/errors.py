@@ -50,6 +50,7 @@ CODES: dict[str, str] = {
     "OM0404": "a tool asked a question that a command line cannot answer",
     "OM0405": "a server answered a request with an error",
     "OM0601": "systemd is not there, or does not answer this user",
+    "OM0602": "the kernel cannot be watched from here",
     "OM0701": "a call was refused: too many at once, or it could not be done in time",
     "OM0702": "a request found no connection in time, and was not sent",
     "OM0703": "no connection to a server could be opened, and nothing was sent",

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "stop": "stop one server",
     "restart": "replace processes by fresh ones, without a failed call",
     "reload": "take a changed configuration over",
+    "monitor": "show how long calls take, by the kernel's clock or the gateway's",
     "logs": "show what a server wrote to stderr",
     "token": "add, list, renew and remove bearer tokens",
     "config": "check the configuration, print its schema or its path",

@@ -1,0 +1,197 @@
+"""bpftrace as a process: start it, know when it watches, take its readings, end it so that nothing is lost.
+
+Counts live in the kernel and only grow; a reading prints them all. At the end the probes are detached first and what
+they counted is printed after, so the last reading is complete. bpftrace gets SIGTERM: version 0.17 does not hear a
+SIGINT that its parent ignores. It runs in a session of its own, so that Ctrl-C ends this process, and this process
+ends it; it dies with us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+from omnimind import catalog
+from omnimind.errors import OmniMindError
+from omnimind.linux import process
+from omnimind.monitor import program
+from omnimind.monitor.histogram import Bucket, Histogram
+from omnimind.monitor.needs import Kernel
+from omnimind.monitor.program import Watch
+
+START_S: Final = 60.0
+"""bpftrace compiles its programs first; on a busy machine that takes a while."""
+STOP_S: Final = 30.0
+_MAP_KEYS: Final = "65536"
+_NOISE: Final = ("WARNING:", "RLIMIT_MEMLOCK", "discarded", "~~~")
+
+Maps = dict[str, dict[str, Any]]
+"""By the name of a map, without @: by key, a number or the list of a histogram's buckets."""
+
+
+class MonitorError(OmniMindError):
+    """The kernel cannot be watched."""
+
+
+class Probe:
+    """A running bpftrace; a context manager. `readings.Names` turns its maps into a `Reading`."""
+
+    def __init__(self, watch: Watch, kernel: Kernel) -> None:
+        ports = [catalog.GATEWAY_PORT, *(builtin.port for builtin in catalog.BUILTINS)]
+        self._text = program.build(watch, kernel, min(ports), max(ports))
+        self._kernel = kernel
+        self._buffer = b""
+        self._maps: Maps = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said: list[str] = []
+
+    @property
+    def pid(self) -> int:
+        """The pid of bpftrace."""
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def start(self) -> None:
+        """Return when every probe is attached; raises MonitorError with what bpftrace said if that fails."""
+        parent = os.getpid()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by _end)
+        # Under a name of /proc, because an argument may be too short for it.
+        with tempfile.TemporaryFile() as text:
+            text.write(self._text.encode())
+            text.flush()
+            self._process = subprocess.Popen(
+                [self._kernel.bpftrace, "-f", "json", "-B", "line", f"/proc/self/fd/{text.fileno()}"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                pass_fds=(text.fileno(),),
+                env={**os.environ, "BPFTRACE_MAP_KEYS_MAX": _MAP_KEYS, "BPFTRACE_MAX_MAP_KEYS": _MAP_KEYS},
+                start_new_session=True,
+                preexec_fn=lambda: process.die_with_parent(parent) or os._exit(1),
+            )
+        try:
+            if self._until("ready", START_S) is None:
+                raise self._failed("bpftrace was not ready in time")
+        except BaseException:
+            self._end()
+            raise
+
+    def reading(self, timeout_s: float) -> Maps | None:
+        """The next reading, or None if none came in time."""
+        return self._until(program.END_OF_READING, timeout_s)
+
+    def stop(self) -> Maps:
+        """Detach, take the last, complete reading, and end bpftrace."""
+        assert self._process is not None
+        self._maps = {}
+        self._process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + STOP_S
+        try:
+            # Readings that were still on their way come first; each takes the place of the one before it.
+            while self._until(program.END_OF_READING, end - time.monotonic(), may_end=True) is not None:
+                continue
+            self._process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise self._failed("bpftrace did not end in time") from None
+        finally:
+            self._end()
+        if self._process.returncode not in (0, -signal.SIGTERM):
+            raise self._failed(f"bpftrace ended with {self._process.returncode}")
+        return self._maps
+
+    def _until(self, mark: str, timeout_s: float, *, may_end: bool = False) -> Maps | None:
+        """Read on to a line of ours; None after the time, or, if it `may_end`, at the end of what is said."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        end = time.monotonic() + timeout_s
+        while True:
+            while b"\n" in self._buffer:
+                line, _, self._buffer = self._buffer.partition(b"\n")
+                said = take(line, self._maps)
+                if said == program.READING:
+                    self._maps = {}
+                elif said == mark:
+                    return self._maps
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+                return None
+            piece = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not piece:
+                if may_end:
+                    return None
+                raise self._failed("bpftrace ended by itself")
+            self._buffer += piece
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.communicate(timeout=STOP_S)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        if not self._errors.closed:
+            self._errors.seek(0)
+            self._said = self._errors.read().decode(errors="replace").splitlines()
+            self._errors.close()
+
+    def _failed(self, what: str) -> MonitorError:
+        self._end()
+        why = [line for line in self._said if line.strip() and not any(word in line for word in _NOISE)]
+        return MonitorError(
+            "OM0602",
+            what,
+            where=self._kernel.bpftrace,
+            why="\n".join(why[-8:]) or None,
+            help="omnimind monitor, without --ebpf, takes the gateway's own clock",
+        )
+
+
+def take(line: bytes, into: Maps) -> str | None:
+    """Put what a line of bpftrace's JSON says into the maps; the text of a line that it printed for us."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(said, dict):
+        return None
+    data = said.get("data")
+    if said.get("type") == "printf":
+        return str(data).strip()
+    if said.get("type") in ("map", "hist") and isinstance(data, dict):
+        for name, value in data.items():
+            into[name.removeprefix("@")] = value if isinstance(value, dict) else {"": value}
+    return None
+
+
+def histogram(rows: Iterable[Mapping[str, int]]) -> Histogram:
+    """Buckets as bpftrace prints them: both ends belong to them, the first may lack its low, the last its high."""
+    counts: dict[Bucket, int] = {}
+    for row in rows:
+        top = row.get("max")
+        bucket = (max(0, row.get("min", 0)), None if top is None else max(1, top + 1))
+        if row["count"]:
+            counts[bucket] = counts.get(bucket, 0) + row["count"]
+    return Histogram(counts)
