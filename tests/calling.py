@@ -36,7 +36,7 @@ class Caller:
     ) -> None:
         split = urlsplit(url)
         assert split.hostname is not None
-        self._path = split.path
+        self._path = split.path + (f"?{split.query}" if split.query else "")
         self._fresh = fresh
         self._meta = META | ({} if takes_kept else TO_THE_SERVER) | (meta or {})
         self._bearer = {"Authorization": f"Bearer {token}"} if token is not None else {}

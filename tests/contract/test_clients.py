@@ -118,3 +118,18 @@ def test_a_client_lists_calls_is_asked_and_is_refused(
     assert report["failed"] is True
     assert report["asked"].startswith("User response: action=accept")
     assert report["refused"] == -32602
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"), [("signatures", ["call_tool"]), ("search", ["find_tool", "call_tool"])]
+)
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__)
+def test_a_client_that_is_told_of_no_tool_calls_each_by_its_name(
+    toolbox: Toolbox, fleet: Fleet, client: Visit, form: str, shown: list[str]
+) -> None:
+    prefix = f"{SERVER}__"
+    told, whole = (
+        client(toolbox, f"{fleet.aggregate}?tools={list_form}", prefix) for list_form in (form, "whole")
+    )
+    assert (told.pop("tools"), len(whole.pop("tools"))) == (shown, TOOL_COUNT)
+    assert told == whole

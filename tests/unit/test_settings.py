@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from omnimind import catalog, settings
 from omnimind.errors import SettingsError
+from omnimind.orchestrator.snapshot import snapshot
 from omnimind.settings import (
     CacheSettings,
     ClientCompressSettings,
+    GatewayCompressSettings,
     LimitsSettings,
     PoolSettings,
     PressSettings,
@@ -273,6 +275,11 @@ def test_every_key_of_an_entry_reaches_the_settings(tmp_path: Path) -> None:
                 PressSettings(from_tokens=9), (ToolCompressSettings("read", PressSettings()),)
             ),
         ),
+        ({"tool_list": "search"}, ServerCompressSettings(None, tool_list="search")),
+        (
+            {"tool_list": "pruned", "share": 0.5},
+            ServerCompressSettings(PressSettings(share=0.5), tool_list="pruned"),
+        ),
     ],
 )
 def test_results_are_told_shorter_as_the_file_says(
@@ -289,6 +296,7 @@ def test_results_are_told_shorter_as_the_file_says(
         ({"share": 0}, "from 0.01 to 1"),
         (3, "from 50 to"),
         ({"tools": {"read": "all"}}, "tools.read"),
+        ({"tool_list": True}, "must be one of"),
     ],
 )
 def test_what_compress_cannot_mean_is_refused_at_its_place(
@@ -301,10 +309,49 @@ def test_what_compress_cannot_mean_is_refused_at_its_place(
 def test_results_may_be_told_shorter_by_client(tmp_path: Path) -> None:
     clients = {"agent": 4_000, "other": True, "exact": False}
     found = load(tmp_path, {"mcpServers": {}, "gateway": {"compress": {"clients": clients}}})
-    assert found.gateway.compress == (
-        ClientCompressSettings("agent", PressSettings(budget_tokens=4_000)),
-        ClientCompressSettings("other", PressSettings()),
+    assert found.gateway.compress == GatewayCompressSettings(
+        "pruned",
+        (
+            ClientCompressSettings("agent", PressSettings(budget_tokens=4_000)),
+            ClientCompressSettings("other", PressSettings()),
+        ),
     )
+
+
+def test_tools_are_listed_as_the_file_says_at_all_servers_and_by_client(tmp_path: Path) -> None:
+    said = {
+        "tool_list": "signatures",
+        "clients": {"small": {"tool_list": "search"}, "other": {"tool_list": "whole", "budget_tokens": 900}},
+    }
+    settings = load(tmp_path, {"mcpServers": {}, "gateway": {"compress": said}})
+    assert settings.gateway.compress == GatewayCompressSettings(
+        "signatures",
+        (
+            ClientCompressSettings("small", None, "search"),
+            ClientCompressSettings("other", PressSettings(budget_tokens=900), "whole"),
+        ),
+    )
+    told = snapshot(settings, [], [], "1")
+    assert told["compress"] == {"other": {"share": 0.25, "budget_tokens": 900, "from_tokens": 1000}}
+    assert told["tool_lists"] == {"all": "signatures", "clients": {"small": "search", "other": "whole"}}
+
+
+@pytest.mark.parametrize(
+    ("servers", "gateway", "help"),
+    [
+        ({}, {"tools": "search"}, 'write "tool_list"'),
+        ({}, {"tool_list": "names"}, "write one of"),
+        ({}, {"clients": {"a": {"tool_list": "searching"}}}, 'did you mean "search"'),
+        ({"x": {"command": "x", "compress": {"tool_list": "prune"}}}, {}, 'did you mean "pruned"'),
+        ({"x": {"command": "x", "compress": {"profile": "search"}}}, {}, 'write "tool_list"'),
+    ],
+)
+def test_who_misspells_a_way_of_listing_tools_is_told_the_right_one(
+    tmp_path: Path, servers: object, gateway: object, help: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"mcpServers": servers, "gateway": {"compress": gateway}})
+    assert help in (caught.value.help or "")
 
 
 def test_a_servers_cache_is_switched_or_described(tmp_path: Path) -> None:

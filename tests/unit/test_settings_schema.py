@@ -44,6 +44,7 @@ def test_schema_and_loader_have_the_same_keys() -> None:
     assert keys("tool_cache") == set(fields.TOOL_CACHE)
     assert keys("server_compress") == set(compress.SERVER_COMPRESS)
     assert keys("pressed") == set(compress.PRESS)
+    assert keys("client_compress") == set(compress.CLIENT_COMPRESS)
     assert keys("gateway_limits") == set(limits.GATEWAY_LIMITS)
     assert keys("server_limits") == set(limits.SERVER_LIMITS)
     assert keys("tool_limits") == set(limits.TOOL_LIMITS)
@@ -61,6 +62,8 @@ def test_schema_and_loader_have_the_same_keys() -> None:
         ("gateway_cache", model.CacheSettings()),
         ("pressed", model.PressSettings()),
         ("server_compress", model.PressSettings()),
+        ("server_compress", model.ServerCompressSettings()),
+        ("client_compress", model.PressSettings()),
         ("server_cache", model.ServerCacheSettings()),
         ("restart", model.RestartSettings()),
         ("gateway_limits", model.LimitsSettings()),

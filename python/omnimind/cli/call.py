@@ -26,7 +26,7 @@ def run(argv: Sequence[str]) -> int:
     options.add_json(parser)
     arguments = parser.parse_args(argv)
     given = json_object(arguments.arguments)
-    with connection.client(settings.state_dir(arguments.state), arguments.timeout) as client:
+    with connection.client(settings.state_dir(arguments.state), arguments.timeout, tools="whole") as client:
         result = client.call(_tool(client.tools(), arguments.tool), given)
     if arguments.json:
         terminal.print_json(result)

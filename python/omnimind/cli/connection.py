@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from omnimind import tokens
 from omnimind.cli import fleet
@@ -14,22 +15,25 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "OMNIMIND_TOKEN"  # noqa: S105
 
 
-def client(state_dir: Path, timeout_s: float) -> Client:
-    """A client of the fleet that runs in this state folder, with the local operator's token."""
+def client(
+    state_dir: Path, timeout_s: float, server: str | None = None, *, tools: str | None = None
+) -> Client:
+    """A client of the fleet that runs in this state folder, or of one of its servers; with the operator's token.
+
+    `tools` is the form in which it is told tools (`whole`, `pruned`, `signatures`, `search`).
+    """
     from omnimind.cli.mcp_client import Client
 
     record = fleet.need(state_dir)
     token = tokens.local_token(state_dir) if record.token_file else None
-    return Client(endpoint(record), token, timeout_s)
+    url = endpoint(record, server)
+    return Client(f"{url}?tools={tools}" if tools else url, token, timeout_s)
 
 
-def endpoint(record: fleet.Record) -> str:
-    """The URL of the aggregate endpoint."""
-    return (
-        record.endpoint
-        if record.endpoint.rstrip("/").endswith("/mcp")
-        else record.endpoint.rstrip("/") + "/mcp"
-    )
+def endpoint(record: fleet.Record, server: str | None = None) -> str:
+    """The URL of the aggregate endpoint, or of one server's own."""
+    base = record.endpoint.rstrip("/").removesuffix("/mcp")
+    return f"{base}/servers/{quote(server, safe='')}/mcp" if server else f"{base}/mcp"
 
 
 def entry(url: str, token: str | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def run(argv: Sequence[str]) -> int:
     options.add_state(parser)
     options.add_json(parser)
     arguments = parser.parse_args(argv)
-    with connection.client(settings.state_dir(arguments.state), arguments.timeout) as client:
+    with connection.client(settings.state_dir(arguments.state), arguments.timeout, tools="whole") as client:
         tools = client.tools()
     if arguments.json:
         terminal.print_json(tools)

@@ -29,7 +29,8 @@ class Client:
     def __init__(self, endpoint: str, token: str | None, timeout_s: float) -> None:
         parts = urlsplit(endpoint)
         self.endpoint = endpoint
-        self._path = parts.path if parts.path.strip("/") else "/mcp"
+        path = parts.path if parts.path.strip("/") else "/mcp"
+        self._path = f"{path}?{parts.query}" if parts.query else path
         self._connection = http.client.HTTPConnection(
             parts.hostname or "127.0.0.1", parts.port, timeout=timeout_s
         )

@@ -27,6 +27,7 @@ def snapshot(
     settings: Settings, principals: Sequence[Principal], keys: Sequence[str], version: str
 ) -> dict[str, Any]:
     """The map that `rust/gateway/src/config.rs` reads."""
+    compress = settings.gateway.compress
     edge = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings.gateway.edge).items()}
     return {
         "version": version,
@@ -39,7 +40,11 @@ def snapshot(
         "edge": edge,
         "cache": asdict(settings.gateway.cache),
         "limits": asdict(settings.gateway.limits),
-        "compress": {client.name: asdict(client.press) for client in settings.gateway.compress},
+        "compress": {client.name: asdict(client.press) for client in compress.clients if client.press},
+        "tool_lists": {
+            "all": compress.tool_list,
+            "clients": {client.name: client.tool_list for client in compress.clients if client.tool_list},
+        },
         "servers": [
             _server(server, settings.orchestrator.heartbeat_ms) for server in in_tier_order(settings)
         ],

@@ -23,6 +23,7 @@ Policy = Literal["gradient", "aimd", "fixed"]
 RatePolicy = Literal["fixed", "aimd", "cpu-step"]
 CallClass = Literal["system", "interactive", "normal", "background"]
 Http2 = Literal["offered", "known", "never"]
+ToolList = Literal["whole", "pruned", "signatures", "search"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -171,18 +172,30 @@ class ToolCompressSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClientCompressSettings:
-    """What becomes of the results that one client, by the name of its token, asks for."""
+    """What becomes of the results that one client, by the name of its token, asks for, and how it is told of tools;
+    None: as everybody."""
 
     name: str
-    press: PressSettings
+    press: PressSettings | None = None
+    tool_list: ToolList | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServerCompressSettings:
-    """What becomes of the results of a server's tools; with `press` None those stay that `tools` does not name."""
+    """What becomes of the results of a server's tools; with `press` None those stay that `tools` does not name.
+    `tool_list` is how its own endpoints tell its tools."""
 
     press: PressSettings | None = None
     tools: tuple[ToolCompressSettings, ...] = ()
+    tool_list: ToolList = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayCompressSettings:
+    """`tool_list` is how the endpoint of all servers tells their tools; single clients may be told otherwise."""
+
+    tool_list: ToolList = "pruned"
+    clients: tuple[ClientCompressSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +301,7 @@ class GatewaySettings:
     edge: EdgeSettings = EdgeSettings()
     cache: CacheSettings = CacheSettings()
     limits: LimitsSettings = LimitsSettings()
-    compress: tuple[ClientCompressSettings, ...] = ()
+    compress: GatewayCompressSettings = GatewayCompressSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ mod limits;
 mod pool;
 
 pub use self::{
-    compress::{Press, ServerCompress},
+    compress::{Press, ServerCompress, ToolList, ToolLists},
     limits::{ConcurrencyPolicy, Limits, Quota, RatePolicy, ServerLimits, ToolLimits},
     pool::{Http2, Pool},
 };
@@ -40,6 +40,9 @@ pub struct Snapshot {
     /// What becomes of the results that a principal asks for, by its name.
     #[serde(default)]
     pub compress: BTreeMap<String, Press>,
+    /// How lists of tools are told.
+    #[serde(default)]
+    pub tool_lists: ToolLists,
     /// All enabled servers in tier order.
     pub servers: Vec<Arc<ServerSpec>>,
 }
@@ -290,7 +293,7 @@ pub struct ServerSpec {
     /// How much may be asked of it.
     #[serde(default)]
     pub limits: ServerLimits,
-    /// What is told of its results.
+    /// What is told of its results and tools.
     #[serde(default)]
     pub compress: ServerCompress,
     /// Kind `http`: its connections.
@@ -315,7 +318,7 @@ impl ServerSpec {
     }
 
     /// True if the other is the same server, reached the same way, and differs at most in how much may be asked of it and
-    /// how its results are told: its connections and what it answered before are good for the other too.
+    /// how its results and tools are told: its connections and what it answered before are good for the other too.
     pub fn is_but_for_limits(&self, other: &Self) -> bool {
         *self == Self { limits: self.limits.clone(), compress: self.compress.clone(), ..other.clone() }
     }

@@ -1,10 +1,9 @@
 //! The passages of a text that answer a query best (BM25): runs of lines, ended by a blank one where there is one.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::{Expanded, Place, Unreadable, cut, lines::Lines};
-use crate::select::words::words;
+use crate::select::rank::{Counted, asked, ranked};
 use crate::tokens;
 
 /// Lines of a passage, at most, and how many it has before a blank line ends it.
@@ -12,22 +11,16 @@ const LONGEST: usize = 12;
 const SHORTEST: usize = 3;
 /// Passages that are given where no number of tokens says how many.
 const USUAL: usize = 8;
-/// How fast more of the same word stops to count, and how much a long passage is held against it.
-const K1: f32 = 1.2;
-const B: f32 = 0.6;
 
 /// The best ones, as many as fit, in the order of the text.
 pub(super) fn best(original: &str, query: &str, max_tokens: Option<usize>) -> Result<Expanded, Unreadable> {
-    let mut asked = Vec::new();
-    words(query, |word| asked.push(word.hash));
-    asked.sort_unstable();
-    asked.dedup();
+    let asked = asked(query);
     if asked.is_empty() {
         return Err(Unreadable::NoWords);
     }
     let lines = Lines::of(original);
     let passages = passages(&lines);
-    let ranked = ranked(&lines, &passages, &asked, original);
+    let ranked = ranked(&counted(&lines, &passages, &asked, original), &asked);
     let of = |at: usize| passages.get(at).cloned().unwrap_or(1..1);
     let (mut taken, mut sum) = (Vec::new(), 0_usize);
     for at in &ranked {
@@ -84,44 +77,15 @@ fn passages(lines: &Lines<'_>) -> Vec<Range<usize>> {
     found
 }
 
-/// Those that have at least one of the words, the best first.
-fn ranked(lines: &Lines<'_>, passages: &[Range<usize>], asked: &[u64], original: &str) -> Vec<usize> {
-    let mut counted: Vec<(HashMap<u64, usize>, usize)> = Vec::with_capacity(passages.len());
-    for passage in passages {
-        let (mut times, mut length) = (HashMap::new(), 0);
+/// What of each passage counts.
+fn counted(lines: &Lines<'_>, passages: &[Range<usize>], asked: &[u64], original: &str) -> Vec<Counted> {
+    let of = |passage: &Range<usize>| {
+        let mut counted = Counted::default();
         let range = lines.range(passage.start, passage.end - 1).unwrap_or_default();
-        words(original.get(range).unwrap_or_default(), |word| {
-            length += 1;
-            if asked.binary_search(&word.hash).is_ok() {
-                *times.entry(word.hash).or_insert(0) += 1;
-            }
-        });
-        counted.push((times, length));
-    }
-    let count = real(passages.len());
-    let mean = real(counted.iter().map(|(_, length)| length).sum()) / count.max(1.0);
-    let rarity = |word: &u64| {
-        let among = real(counted.iter().filter(|(times, _)| times.contains_key(word)).count());
-        (1.0 + (count - among + 0.5) / (among + 0.5)).ln()
+        counted.add(original.get(range).unwrap_or_default(), 1.0, asked);
+        counted
     };
-    let weights: Vec<(u64, f32)> = asked.iter().map(|word| (*word, rarity(word))).collect();
-    let score = |(times, length): &(HashMap<u64, usize>, usize)| -> f32 {
-        let norm = K1 * (1.0 - B + B * real(*length) / mean.max(1.0));
-        let of = |(word, weight): &(u64, f32)| {
-            let times = real(times.get(word).copied().unwrap_or_default());
-            weight * times * (K1 + 1.0) / (times + norm)
-        };
-        weights.iter().map(of).sum()
-    };
-    let mut scored: Vec<(f32, usize)> = counted
-        .iter()
-        .map(score)
-        .enumerate()
-        .filter(|(_, score)| *score > 0.0)
-        .map(|(at, score)| (score, at))
-        .collect();
-    scored.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
-    scored.into_iter().map(|(_, at)| at).collect()
+    passages.iter().map(of).collect()
 }
 
 /// A passage under its place.
@@ -130,9 +94,4 @@ fn printed(original: &str, lines: &Lines<'_>, passage: &Range<usize>) -> String 
     let text = original.get(range).unwrap_or_default();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     format!("[{}]\n{text}{end}", Place::Lines(passage.start, passage.end - 1))
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a score, not a sum")]
-fn real(count: usize) -> f32 {
-    count as f32
 }

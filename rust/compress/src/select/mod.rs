@@ -8,6 +8,7 @@
 //! need, the mark that it adds or saves.
 
 pub(crate) mod field;
+pub(crate) mod rank;
 mod score;
 pub(crate) mod words;
 

@@ -2,7 +2,7 @@ use omnimind_compress::{
     Kind,
     forms::{
         outline,
-        tools::{prune, signatures},
+        tools::{find, prune, prune_one, signature, signatures},
     },
     outline::Aim,
     tokens::count,
@@ -28,7 +28,7 @@ fn a_pruned_list_is_the_same_list_without_what_no_call_needs() {
     let wanted = concat!(
         r##"{"tools":[{"name":"read_file","description":"Read a file.\nLines count from 1, e.g. 3.5. More.","inputSchema":{"type":"object","properties":{"##,
         r##""path":{"type":"string","description":"Where it is"},"limit":{"type":"integer","minimum":1},"##,
-        r##""mode":{"type":"string","enum":["a","b"],"default":"a"},"title":{"type":"string"}},"required":["path"]},"_meta":{"x":1}},"##,
+        r##""mode":{"type":"string","enum":["a","b"],"default":"a"},"title":{"type":"string"}},"required":["path"]},"annotations":{"readOnlyHint":true},"_meta":{"x":1}},"##,
         r##"{"name":"move","description":"Move things","inputSchema":{"type":"object","$defs":{"Place":{"type":"object","properties":{"x":{"type":"number"},"tags":{"type":"array","items":{"type":"string"}}},"required":["x"]}},"##,
         r##""properties":{"to":{"$ref":"#/$defs/Place"},"all":{"type":["array","null"],"items":{"anyOf":[{"type":"string"},{"type":"integer"}]}},"extra":{"type":"object","additionalProperties":{"type":"string"}}},"required":["to","all"]}}],"nextCursor":"abc"}"##,
     );
@@ -44,6 +44,76 @@ fn a_signature_says_names_types_defaults_and_what_may_be_left_out() {
         "move(to:{x:num, tags?:str[]}, all:(str|int)[]|null, extra?:object) - Move things",
     );
     assert_eq!(signatures(LIST).unwrap(), wanted);
+}
+
+#[test]
+fn one_tool_is_told_as_it_is_in_a_list() {
+    let list: serde_json::Value = serde_json::from_str(LIST).unwrap();
+    let tools: Vec<String> = list["tools"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    let whole = format!("[{}]", tools.join(","));
+    let pruned: Vec<String> = tools.iter().map(|tool| prune_one(tool).unwrap()).collect();
+    assert_eq!(format!("[{}]", pruned.join(",")), prune(&whole).unwrap());
+    let lines: Vec<String> = tools.iter().map(|tool| signature(tool).unwrap()).collect();
+    assert!(signatures(&whole).unwrap().ends_with(&lines.join("\n")));
+    for text in ["", "{}", "[]", r#"{"name":"x"}"#, r#"{"name":3,"inputSchema":{}}"#] {
+        assert_eq!((prune_one(text), signature(text)), (None, None), "{text}");
+    }
+}
+
+#[test]
+fn of_annotations_stays_what_is_not_so_without_them() {
+    for (said, stays) in [
+        (r#"{"title":"T"}"#, ""),
+        (r#"{"readOnlyHint":false,"destructiveHint":true,"idempotentHint":false,"openWorldHint":true}"#, ""),
+        (r#"{"title":"T","readOnlyHint": true,"destructiveHint":false}"#, r#""annotations":{"readOnlyHint":true},"#),
+        (
+            r#"{"idempotentHint":true,"destructiveHint":false}"#,
+            r#""annotations":{"destructiveHint":false,"idempotentHint":true},"#,
+        ),
+        (
+            r#"{"openWorldHint":false,"readOnlyHint":true}"#,
+            r#""annotations":{"readOnlyHint":true,"openWorldHint":false},"#,
+        ),
+        (r#"{"readOnlyHint":"true"}"#, ""),
+        ("3", ""),
+    ] {
+        let tool = format!(r#"{{"annotations":{said},"name":"x","inputSchema":{{}}}}"#);
+        assert_eq!(prune_one(&tool).unwrap(), format!(r#"{{{stays}"name":"x","inputSchema":{{}}}}"#), "{said}");
+    }
+}
+
+#[test]
+fn a_title_stays_where_nothing_else_says_what_a_tool_does() {
+    for (said, stays) in [
+        (r#""title":"Send","description":"Sends""#, r#""description":"Sends""#),
+        (r#""title":"Send","description":"""#, r#""title":"Send","description":"""#),
+        (r#""title":"Send""#, r#""title":"Send""#),
+    ] {
+        let tool = |said| format!(r#"{{"name":"x",{said},"inputSchema":{{}}}}"#);
+        assert_eq!(prune_one(&tool(said)).unwrap(), tool(stays));
+    }
+}
+
+#[test]
+fn the_tools_that_are_meant_come_first_and_others_not_at_all() {
+    let tool = |name: &str, description: &str, parameter: &str| {
+        format!(
+            r#"{{"name":"{name}","description":"{description}","inputSchema":{{"type":"object","properties":{{"{parameter}":{{}}}}}}}}"#
+        )
+    };
+    let tools = [
+        tool("mail__send", "Sends a letter to somebody who has an address", "recipient"),
+        tool("files__moveFile", "Gives a file another name", "to"),
+        tool("git__git_log", "The commits of a branch, letters and all", "max_count"),
+        "no tool at all, though it has letters".to_owned(),
+    ];
+    let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+    assert_eq!(find(&tools, "letters"), [0, 2]);
+    assert_eq!(find(&tools, "move file"), [1]);
+    assert_eq!(find(&tools, "the recipient"), [0, 2], "what few have counts for more");
+    assert_eq!(find(&tools, "git commit log")[0], 2);
+    assert_eq!(find(&tools, "max count"), [2]);
+    assert_eq!((find(&tools, "zebra"), find(&tools, ""), find(&[], "a")), (vec![], vec![], vec![]));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use omnimind_wire::{Edit, json, names};
 
+use super::told::Form;
+
 /// Tools are sent whole up to this many: models want them all.
 const TOOLS_A_PAGE: usize = 1_000;
 /// Other lists come in pages of this size.
@@ -92,10 +94,14 @@ impl List {
         Some((inner, outer))
     }
 
-    /// A server's item as the aggregate shows it.
-    pub(super) fn shown(self, server: &str, raw: &[u8]) -> Option<Bytes> {
+    /// A server's item, in the form it is told in, as the aggregate shows it.
+    pub(super) fn shown(self, server: &str, raw: &[u8], told: &[u8], form: Form) -> Option<Bytes> {
         let (inner, outer) = self.names(server, raw)?;
-        let mut edit = Edit::new(raw).set(&[self.key()], json::quote(&outer));
+        if form == Form::Line {
+            let rest = told.strip_prefix(inner.as_bytes())?;
+            return Some([outer.as_bytes(), rest].concat().into());
+        }
+        let mut edit = Edit::new(told).set(&[self.key()], json::quote(&outer));
         if self.is_named() && names::is_shortened(server, &inner, &outer) {
             // The name had to be shortened: say whose it is.
             let origin = serde_json::json!({"server": server, "name": inner}).to_string();

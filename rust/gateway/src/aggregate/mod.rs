@@ -7,16 +7,18 @@
 //!
 //! Rooms: [`walk`] makes a page, [`parts`] asks the servers for it, [`place`] seals where it ends, [`rests`] keeps
 //! what is left of a server's longer page, [`shelves`] what servers said last, [`find`] finds whose a name is,
-//! [`rename`] maps what comes back.
+//! [`rename`] maps what comes back. [`told`] makes tools shorter, also for the endpoint of [`one`] server.
 
 mod find;
 mod list;
+mod one;
 mod page;
 mod parts;
 mod place;
 mod rename;
 mod rests;
 mod shelves;
+mod told;
 mod walk;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
@@ -25,12 +27,15 @@ use bytes::Bytes;
 use omnimind_wire::{Edit, Era, RpcError, error, headers::META_SERVER_INFO, json, names};
 
 use list::List;
+use told::Form;
+
+pub(crate) use one::{has as has_tool, pruned};
 pub(crate) use rests::UNUSED;
 pub(crate) use shelves::Shelves;
 
 use crate::{
     config::ServerSpec,
-    relay::{Client, Route, Source, endpoint::Resolved, listen::Filter},
+    relay::{Client, Route, Source, Target, endpoint::Resolved, listen::Filter},
     upstream::Failure,
 };
 
@@ -41,7 +46,8 @@ use crate::{
 pub async fn resolve(client: &Client, method: &str, params: Bytes) -> Result<Resolved, Failure> {
     if let Some(list) = List::of(method) {
         let from = place::Place::open(client, list, &params)?;
-        return walk::page(client, list, from).await.map(Resolved::Answer);
+        let (items, next) = walk::page(client, list, from, Form::of(client, list), list.room()).await?;
+        return Ok(Resolved::Answer(listed(client, list, &items, next.as_ref())));
     }
     match method {
         "tools/call" => by_name(client, List::Tools, &params, &["name"]).await,
@@ -53,6 +59,50 @@ pub async fn resolve(client: &Client, method: &str, params: Bytes) -> Result<Res
         },
         _ => Err(rpc(error::METHOD_NOT_FOUND, format!("no such method: {method}"))),
     }
+}
+
+/// All tools in the names of this endpoint, pruned or as a line each, and whether there are more.
+///
+/// # Errors
+/// The only server of the endpoint could not be asked.
+pub(crate) async fn tools(client: &Client, lines: bool) -> Result<(Vec<Bytes>, bool), Failure> {
+    let form = if lines { Form::Line } else { Form::Pruned };
+    match &client.caller.target {
+        Target::One(spec) => one::all(client, spec, form).await,
+        Target::All => {
+            let (items, next) = walk::page(client, List::Tools, None, form, shelves::MOST_NAMES).await?;
+            Ok((items, next.is_some()))
+        }
+    }
+}
+
+/// The result that lists these tools and no others.
+pub(crate) fn these_tools(client: &Client, tools: &[Bytes]) -> Bytes {
+    listed(client, List::Tools, tools, None)
+}
+
+/// A page of a list as a result in the modern form.
+fn listed(client: &Client, list: List, items: &[Bytes], next: Option<&place::Place>) -> Bytes {
+    let mut text = Vec::with_capacity(items.iter().map(|item| item.len().saturating_add(1)).sum::<usize>() + 512);
+    text.extend_from_slice(b"{\"resultType\":\"complete\",\"");
+    text.extend_from_slice(list.member().as_bytes());
+    text.extend_from_slice(b"\":[");
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(item);
+    }
+    text.push(b']');
+    if let Some(next) = next {
+        text.extend_from_slice(b",\"nextCursor\":");
+        json::push_quoted(&mut text, &next.seal(client, list));
+    }
+    let meta = serde_json::json!({META_SERVER_INFO: server_info(client)}).to_string();
+    text.extend_from_slice(b",\"ttlMs\":0,\"cacheScope\":\"private\",\"_meta\":");
+    text.extend_from_slice(meta.as_bytes());
+    text.push(b'}');
+    text.into()
 }
 
 /// What this endpoint says of itself, as the result of `server/discover`.
@@ -122,7 +172,9 @@ fn source(spec: &Arc<ServerSpec>) -> Source {
 async fn by_name(client: &Client, list: List, params: &[u8], path: &[&str]) -> Result<Resolved, Failure> {
     let name = text_at(params, path)?;
     let Some((server, inner)) = find::find(client, list, &name).await.map_err(Failure::Refused)? else {
-        return Err(rpc(error::INVALID_PARAMS, format!("Unknown {}: {name}", list.noun())));
+        let like = client.caller.plane.shelves.like(client, list, &name);
+        let hint = if like.is_empty() { String::new() } else { format!("; did you mean {}?", like.join(", ")) };
+        return Err(rpc(error::INVALID_PARAMS, format!("Unknown {}: {name}{hint}", list.noun())));
     };
     forward(client, &server, params, path, &inner)
 }

@@ -6,9 +6,12 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use omnimind_wire::json;
+use omnimind_wire::{Edit, Malformed, json};
 
-use super::list::List;
+use super::{
+    list::List,
+    told::{Form, Told},
+};
 
 /// A place in one server's list: so many items into the page of a cursor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(super) struct Page {
     goes_on: bool,
     /// The cursor of the server's next page.
     next: Option<Arc<str>>,
+    /// What was made of the items.
+    told: Arc<Told>,
 }
 
 impl Page {
@@ -50,7 +55,7 @@ impl Page {
         let next: Option<Arc<str>> = next.and_then(json::as_str).map(Into::into);
         // A cursor that leads to its own page leads nowhere.
         let next = next.filter(|next| Some(next) != cursor.as_ref());
-        Self { cursor, before: 0, text: result.clone(), items: spans, goes_on: false, next }
+        Self { cursor, before: 0, text: result.clone(), items: spans, goes_on: false, next, told: Arc::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -67,6 +72,11 @@ impl Page {
         spot.cursor == self.cursor && spot.had >= self.before && spot.had < self.end()
     }
 
+    /// Whether the list begins here.
+    pub(super) fn is_first(&self) -> bool {
+        self.cursor.is_none() && self.before == 0
+    }
+
     /// Whether the list ends here.
     pub(super) fn is_last(&self) -> bool {
         !self.goes_on && self.next.is_none()
@@ -80,6 +90,32 @@ impl Page {
     /// The items after the first `had` of the server's page.
     pub(super) fn items(&self, had: usize) -> impl Iterator<Item = &[u8]> {
         self.items.iter().skip(had.saturating_sub(self.before)).map(|span| self.raw(span))
+    }
+
+    /// The same items, each as it came and as it is told.
+    pub(super) fn told(&self, form: Form, had: usize) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let made = self.told.of(form, self.items.iter().map(|span| self.raw(span)));
+        let items = self.items.iter().map(|span| self.raw(span)).enumerate().skip(had.saturating_sub(self.before));
+        items.map(move |(at, raw)| (raw, made.and_then(|made| made.get(at)).map_or(raw, |told| told)))
+    }
+
+    /// What the server said, with these items in place of its own.
+    pub(super) fn with(&self, list: List, items: &[&[u8]]) -> Result<Bytes, Malformed> {
+        if items.is_empty() {
+            return Ok(self.text.clone());
+        }
+        let array = [&b"["[..], &items.join(&b','), b"]"].concat();
+        Edit::new(&self.text).set(&[list.member()], array).finish()
+    }
+
+    /// Whether it is word for word the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.cursor == other.cursor
+            && self.before == other.before
+            && self.goes_on == other.goes_on
+            && self.next == other.next
+            && self.items.len() == other.items.len()
+            && self.items(0).zip(other.items(0)).all(|(one, other)| one == other)
     }
 
     /// Where the list goes on for a client that has the first `had` items of the server's page.
@@ -108,6 +144,7 @@ impl Page {
             goes_on: self.goes_on || skipped.saturating_add(kept.len()) < self.items.len(),
             items: kept.iter().map(|span| span.start.saturating_sub(first)..span.end.saturating_sub(first)).collect(),
             next: self.next.clone(),
+            told: Arc::default(),
         }
     }
 
@@ -132,6 +169,14 @@ impl Page {
     pub(super) fn made(cursor: &str, items: u32, bytes: u32) -> Self {
         let spans = (0..items).map(|number| number * bytes..(number + 1) * bytes).collect();
         let text = vec![0; (items * bytes) as usize].into();
-        Self { cursor: Some(cursor.into()), before: 0, text, items: spans, goes_on: false, next: None }
+        Self {
+            cursor: Some(cursor.into()),
+            before: 0,
+            text,
+            items: spans,
+            goes_on: false,
+            next: None,
+            told: Arc::default(),
+        }
     }
 }

@@ -117,10 +117,7 @@ pub(super) async fn part(client: Client, list: List, view: ServerView, wanted: u
     tokio::select! {
         biased;
         pages = &mut reading => {
-            if let Some(pages) = &pages {
-                shelves.remember(&client, list, &spec.name, pages);
-            }
-            pages.map(Into::into).or(last).unwrap_or_default()
+            pages.map(|pages| shelves.remember(&client, list, &spec.name, pages)).or(last).unwrap_or_default()
         }
         () = patience(&client, &spec) => {
             // One waits for it, whoever else may want it.
@@ -150,7 +147,7 @@ async fn wait_for(
     let shelves = &client.caller.plane.shelves;
     let Some(pages) = pages else { return shelves.never_came(&client, list, &spec.name) };
     let (before, _) = shelves.last(&client, list, &spec.name);
-    shelves.remember(&client, list, &spec.name, &pages);
+    let pages = shelves.remember(&client, list, &spec.name, pages);
     if before.is_none_or(|before| !are_alike(&before, &pages)) {
         shelves.tell_late(list);
     }
@@ -171,27 +168,42 @@ fn are_alike(one: &[Page], other: &[Page]) -> bool {
 
 /// A server without such a list has an empty one; none means that it could not be asked.
 async fn read(client: Client, list: List, spec: Arc<ServerSpec>, wanted: usize) -> Option<Vec<Page>> {
-    let mut pages: Vec<Page> = Vec::new();
-    let (mut cursor, mut items) = (None, 0_usize);
-    while pages.len() < MOST_PAGES && items < wanted {
-        let page = match fetch(&client, list, &spec, cursor.clone()).await {
-            Ok(page) => page,
-            Err(Failure::Rpc(_)) => break,
+    let mut pages = Vec::new();
+    loop {
+        match read_on(&client, list, &spec, wanted, &mut pages).await {
+            Ok(()) | Err(Failure::Rpc(_)) => return Some(pages),
             // A server that has too much to do is a slow one: how long it is waited for is not for us to say.
             Err(Failure::Refused(Refusal { reason: Reason::Overloaded, retry_after_ms: Some(wait_ms), .. })) => {
                 tokio::time::sleep(Duration::from_millis(wait_ms).max(LEAST_WAIT)).await;
-                continue;
             }
             Err(Failure::Refused(_)) => return None,
-        };
+        }
+    }
+}
+
+/// Reads on behind the pages that are there, until so many items are or the list ends.
+///
+/// # Errors
+/// The server could not be asked; the pages before that are there.
+pub(super) async fn read_on(
+    client: &Client,
+    list: List,
+    spec: &Arc<ServerSpec>,
+    wanted: usize,
+    pages: &mut Vec<Page>,
+) -> Result<(), Failure> {
+    let mut items: usize = pages.iter().map(Page::len).sum();
+    while pages.len() < MOST_PAGES && items < wanted {
+        let cursor = pages.last().and_then(Page::next).cloned();
+        let page = fetch(client, list, spec, cursor).await?;
         items = items.saturating_add(page.len());
-        cursor = page.next().cloned();
+        let is_last = page.is_last();
         pages.push(page);
-        if cursor.is_none() {
+        if is_last {
             break;
         }
     }
-    Some(pages)
+    Ok(())
 }
 
 /// One page of a server's list.

@@ -17,6 +17,10 @@ const MOST_BYTES: usize = 1 << 20;
 const MOST_BYTES_OF_TOOLS: usize = 8 << 20;
 /// Names remembered of one server's list.
 pub(super) const MOST_NAMES: usize = 10_000;
+/// Names that an unknown one is compared with, what they must have in common with it in percent, and how many are told.
+const MOST_COMPARED: usize = 2_000;
+const LIKE: usize = 55;
+const MOST_LIKE: usize = 3;
 /// An unknown name makes the servers be asked again at most this often, per principal.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -88,15 +92,43 @@ impl Shelves {
         shelf.map_or((None, None), |shelf| (shelf.said.clone(), shelf.late))
     }
 
-    /// Takes what a server says of its list, from the beginning.
-    pub(super) fn remember(&self, client: &Client, list: List, server: &str, pages: &[Page]) {
-        let said = remembered(list, pages);
+    /// Takes what a server says of its list, from the beginning. Returned is the same, with what was made of it before if
+    /// the server said it before.
+    pub(super) fn remember(&self, client: &Client, list: List, server: &str, pages: Vec<Page>) -> Arc<[Page]> {
+        let (last, _) = self.last(client, list, server);
+        let last = last.filter(|last| are_same(last, &pages, Page::is));
+        let said: Arc<[Page]> = last.clone().unwrap_or_else(|| remembered(list, &pages).into());
         self.on(client, list, server, |shelf| {
             shelf.late = None;
-            shelf.said = Some(said.into());
+            if last.is_some() && shelf.said.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &said)) {
+                return;
+            }
+            shelf.said = Some(said.clone());
             let all_known = pages.iter().all(|page| shelf.learn(list, server, page, 0, usize::MAX));
             shelf.has_more = !(all_known && pages.last().is_none_or(Page::is_last));
         });
+        // Of a long list less is remembered than was said.
+        if are_same(&said, &pages, |one, other| one.len() == other.len()) { said } else { pages.into() }
+    }
+
+    /// A page of the list as it is remembered, if the server says it again.
+    pub(super) fn again(&self, client: &Client, list: List, server: &str, page: &Page) -> Option<Page> {
+        let (last, _) = self.last(client, list, server);
+        last?.iter().find(|known| known.is(page)).cloned()
+    }
+
+    /// Names that are like one that nobody has, the likest first.
+    pub(super) fn like(&self, client: &Client, list: List, name: &str) -> Vec<String> {
+        let corners = self.corners.lock();
+        let shelves = corners.get(&corner(client, list)).into_iter().flatten();
+        let names = shelves.flat_map(|(_, shelf)| &shelf.names).take(MOST_COMPARED);
+        let wanted = pairs(name);
+        let mut near: Vec<(usize, &String)> = names
+            .map(|(outer, inner)| (likeness(&wanted, &pairs(outer)).max(likeness(&wanted, &pairs(inner))), outer))
+            .filter(|(likeness, _)| *likeness >= LIKE)
+            .collect();
+        near.sort_unstable_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(other.1)));
+        near.into_iter().take(MOST_LIKE).map(|(_, name)| name.clone()).collect()
     }
 
     /// Takes the names of items of a page that is not the first.
@@ -178,6 +210,30 @@ impl Shelf {
 
 fn corner(client: &Client, list: List) -> Corner {
     (client.principal().clone(), list)
+}
+
+fn are_same(one: &[Page], other: &[Page], is: impl Fn(&Page, &Page) -> bool) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is(one, other))
+}
+
+/// The pairs of neighbouring letters of a name, in order.
+fn pairs(name: &str) -> Vec<[u8; 2]> {
+    let name = name.to_ascii_lowercase();
+    let mut pairs: Vec<[u8; 2]> = name.as_bytes().windows(2).filter_map(|pair| pair.try_into().ok()).collect();
+    pairs.sort_unstable();
+    pairs
+}
+
+/// How much two names have in common, in percent of both.
+fn likeness(one: &[[u8; 2]], other: &[[u8; 2]]) -> usize {
+    let (mut rest, mut shared) = (other, 0_usize);
+    for pair in one {
+        rest = rest.get(rest.partition_point(|of| of < pair)..).unwrap_or_default();
+        if let Some((_, after)) = rest.split_first().filter(|(first, _)| *first == pair) {
+            (rest, shared) = (after, shared.saturating_add(1));
+        }
+    }
+    shared.saturating_mul(200).checked_div(one.len().saturating_add(other.len())).unwrap_or_default()
 }
 
 /// As much of what was said as a page of ours may show.

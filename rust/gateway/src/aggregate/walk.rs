@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use omnimind_wire::{Reason, Refusal, error, headers::META_SERVER_INFO, json};
+use omnimind_wire::{Reason, Refusal, error};
 use tokio::time::timeout;
 
 use super::{
@@ -17,15 +17,22 @@ use super::{
     parts::{MOST_PAGES, PATIENCE, Parts, fetch, present},
     place::{self, Place},
     rests::Key,
+    told::Form,
 };
 use crate::{config::ServerSpec, relay::Client, upstream::Failure};
 
-/// The result for the page that a cursor leads to, in the modern form.
+/// The page that a cursor leads to, of at most so many items in a form, and where it goes on.
 ///
 /// # Errors
 /// The cursor's server is gone, does not know its own cursor any more, or cannot be asked.
-pub(super) async fn page(client: &Client, list: List, from: Option<Place>) -> Result<Bytes, Failure> {
-    let mut draft = Draft::new(list);
+pub(super) async fn page(
+    client: &Client,
+    list: List,
+    from: Option<Place>,
+    form: Form,
+    room: usize,
+) -> Result<(Vec<Bytes>, Option<Place>), Failure> {
+    let mut draft = Draft { list, form, room, items: Vec::new() };
     let mut servers = present(client);
     if let Some(Place { server, spot }) = from {
         let snapshot = client.caller.plane.snapshot.load();
@@ -34,15 +41,15 @@ pub(super) async fn page(client: &Client, list: List, from: Option<Place>) -> Re
         servers.retain(|view| place(&view.spec.name) >= Some(at));
         if !spot.is_start() {
             servers.retain(|view| view.spec.name != server);
-            let Some(spec) = snapshot.servers.get(at).cloned() else { return Ok(draft.finish(client, None)) };
+            let Some(spec) = snapshot.servers.get(at).cloned() else { return Ok((draft.items, None)) };
             drop(snapshot);
             let next = match go_on(client, &spec, spot, None, &mut draft).await {
                 Ok(next) => next,
-                Err((_, failure)) if draft.sent == 0 => return Err(failed(&spec, failure)),
+                Err((_, failure)) if draft.items.is_empty() => return Err(failed(&spec, failure)),
                 Err((spot, _)) => Some(spot),
             };
             if let Some(spot) = next {
-                return Ok(draft.finish(client, Some(&Place { server, spot })));
+                return Ok((draft.items, Some(Place { server, spot })));
             }
         }
     }
@@ -50,14 +57,14 @@ pub(super) async fn page(client: &Client, list: List, from: Option<Place>) -> Re
     while let Some(spec) = parts.following().cloned() {
         if draft.left() == 0 {
             let start = Place { server: spec.name.clone(), spot: Spot::default() };
-            return Ok(draft.finish(client, Some(&start)));
+            return Ok((draft.items, Some(start)));
         }
         let Some((spec, pages)) = parts.next(draft.left()).await else { break };
         if let Some(spot) = begin(client, &spec, &pages, &mut draft).await {
-            return Ok(draft.finish(client, Some(&Place { server: spec.name.clone(), spot })));
+            return Ok((draft.items, Some(Place { server: spec.name.clone(), spot })));
         }
     }
-    Ok(draft.finish(client, None))
+    Ok((draft.items, None))
 }
 
 /// Shows a server's part from its beginning; where it goes on, if this page is full.
@@ -84,7 +91,7 @@ async fn go_on(
     patience: Option<Duration>,
     draft: &mut Draft,
 ) -> Result<Option<Spot>, (Spot, Failure)> {
-    let (list, before) = (draft.list, draft.sent);
+    let (list, before) = (draft.list, draft.items.len());
     for _ in 0..MOST_PAGES {
         if draft.left() == 0 {
             return Ok(Some(spot));
@@ -113,7 +120,7 @@ async fn go_on(
         spot = next;
     }
     // A server whose pages are all empty has nothing to show.
-    Ok((draft.sent > before).then_some(spot))
+    Ok((draft.items.len() > before).then_some(spot))
 }
 
 async fn asked(
@@ -153,49 +160,24 @@ fn failed(spec: &ServerSpec, failure: Failure) -> Failure {
 /// A page that is being made.
 struct Draft {
     list: List,
-    text: Vec<u8>,
-    sent: usize,
+    form: Form,
+    room: usize,
+    items: Vec<Bytes>,
 }
 
 impl Draft {
-    fn new(list: List) -> Self {
-        let mut text = Vec::with_capacity(4_096);
-        text.extend_from_slice(b"{\"resultType\":\"complete\",\"");
-        text.extend_from_slice(list.member().as_bytes());
-        text.extend_from_slice(b"\":[");
-        Self { list, text, sent: 0 }
-    }
-
     /// How many more items it takes.
     fn left(&self) -> usize {
-        self.list.room().saturating_sub(self.sent)
+        self.room.saturating_sub(self.items.len())
     }
 
     /// Takes items after the first `had` of a server's page; where that server's list goes on.
     fn take(&mut self, spec: &ServerSpec, page: &Page, mut had: usize) -> Option<Spot> {
-        for raw in page.items(had).take(self.left()) {
+        for (raw, told) in page.told(self.form, had).take(self.left()) {
             had = had.saturating_add(1);
             // An item without a name cannot be asked for.
-            let Some(shown) = self.list.shown(&spec.name, raw) else { continue };
-            if self.sent > 0 {
-                self.text.push(b',');
-            }
-            self.text.extend_from_slice(&shown);
-            self.sent = self.sent.saturating_add(1);
+            self.items.extend(self.list.shown(&spec.name, raw, told, self.form));
         }
         page.after(had)
-    }
-
-    fn finish(mut self, client: &Client, next: Option<&Place>) -> Bytes {
-        self.text.push(b']');
-        if let Some(next) = next {
-            self.text.extend_from_slice(b",\"nextCursor\":");
-            json::push_quoted(&mut self.text, &next.seal(client, self.list));
-        }
-        let meta = serde_json::json!({META_SERVER_INFO: super::server_info(client)}).to_string();
-        self.text.extend_from_slice(b",\"ttlMs\":0,\"cacheScope\":\"private\",\"_meta\":");
-        self.text.extend_from_slice(meta.as_bytes());
-        self.text.push(b'}');
-        self.text.into()
     }
 }

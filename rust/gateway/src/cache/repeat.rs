@@ -34,7 +34,11 @@ use omnimind_wire::{
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Hit, Memory, Shelf, entry::Head, key::Keys, path::Asked};
-use crate::{config::ServerSpec, principal::Principal, relay::Target};
+use crate::{
+    config::{ServerSpec, ToolList},
+    principal::Principal,
+    relay::Target,
+};
 
 /// Requests that are remembered.
 const SLOTS: usize = 512;
@@ -273,6 +277,8 @@ fn may_be_remembered(asked: &Asked<'_>, request: &Request) -> bool {
     let caller = &asked.client.caller;
     let here = matches!(&caller.target, Target::One(spec) if Arc::ptr_eq(spec, asked.spec));
     here && asked.client.era == Era::Modern
+        // What it means depends on the list that its client was told.
+        && caller.tools == ToolList::Whole
         && caller.body.len() <= LONGEST
         && !asked.continues
         && !request.has_own_meta()

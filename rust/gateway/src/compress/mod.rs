@@ -1,7 +1,8 @@
-//! Results in fewer tokens, and the way back to what was left out.
+//! Results and lists of tools in fewer tokens, and the way back to what was left out of results.
 //!
 //! [`wanted`] decides whose results are shortened and to how much, [`result`] does it, [`read`] answers
-//! `resources/read` of `omnimind://context/…`, [`originals`] opens the store. The rules: what was left out is in the
+//! `resources/read` of `omnimind://context/…`, [`originals`] opens the store; [`tools`] answers what is asked of tools where
+//! clients are not told their whole list. The rules: what was left out is in the
 //! store, committed, before the answer that names it leaves, else nothing is left out; what one principal had kept no
 //! other can read; an answer is never late for this: past its time it goes out as it came.
 
@@ -9,6 +10,7 @@ mod originals;
 mod read;
 mod report;
 mod result;
+mod tools;
 mod wanted;
 
 use std::{
@@ -27,6 +29,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use self::{originals::Originals, result::Pressed};
 pub(crate) use self::{
     read::{is_ours, read},
+    tools::{Told, tells, told},
     wanted::{Wanted, may_be, wanted},
 };
 use crate::{config::Snapshot, metrics, relay::Client};

@@ -1,4 +1,4 @@
-//! What is told in fewer tokens. Nothing is, unless the file names it.
+//! What is told in fewer tokens: results, where the file says so, and lists of tools.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +47,50 @@ pub struct ServerCompress {
     pub press: Option<Press>,
     /// Of single tools; `None`: they stay as they are, whoever asks.
     pub tools: BTreeMap<String, Option<Press>>,
+    /// How its own endpoints tell its list of tools.
+    pub tool_list: ToolList,
+}
+
+/// How `tools/list` is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolList {
+    /// As the servers say it.
+    #[default]
+    Whole,
+    /// In the protocol's form, without what no call needs.
+    Pruned,
+    /// As one tool that calls the others, which its description tells in a line each.
+    Signatures,
+    /// As one tool that finds others and one that calls them.
+    Search,
+}
+
+impl ToolList {
+    /// All, with their names.
+    pub const ALL: [(&'static str, Self); 4] =
+        [("whole", Self::Whole), ("pruned", Self::Pruned), ("signatures", Self::Signatures), ("search", Self::Search)];
+
+    /// The list does not have the tools themselves.
+    pub fn hides_tools(self) -> bool {
+        matches!(self, Self::Signatures | Self::Search)
+    }
+}
+
+/// How lists of tools are told where no server's own endpoint is asked, or to whom it does not matter which is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ToolLists {
+    /// At the endpoint of all servers.
+    pub all: ToolList,
+    /// To single principals, by their names, at every endpoint.
+    pub clients: BTreeMap<String, ToolList>,
+}
+
+impl Default for ToolLists {
+    fn default() -> Self {
+        Self { all: ToolList::Pruned, clients: BTreeMap::new() }
+    }
 }
 
 #[cfg(test)]

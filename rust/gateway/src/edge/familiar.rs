@@ -17,7 +17,7 @@ use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use super::respond::Accepts;
 use crate::{
     cache::repeat::Says,
-    config::Snapshot,
+    config::{Snapshot, ToolList},
     principal::Principal,
     relay::{Said, Target, Trail},
 };
@@ -29,6 +29,8 @@ pub(super) struct Verdict {
     pub(super) principal: Arc<Principal>,
     /// Where it goes.
     pub(super) target: Target,
+    /// How it is told of tools.
+    pub(super) tools: ToolList,
     /// What the client can read.
     pub(super) accepts: Accepts,
 }
@@ -209,7 +211,8 @@ mod tests {
             let principal =
                 Principal { name: "ann".into(), tenant: "ann".into(), class: Class::Normal, role: Role::User };
             let accepts = Accepts { json: true, stream: true, zstd: false, coding: None };
-            let verdict = Verdict { principal: Arc::new(principal), target: Target::All, accepts };
+            let verdict =
+                Verdict { principal: Arc::new(principal), target: Target::All, tools: ToolList::Pruned, accepts };
             let (applied, snapshot) = (met.plane.applied.load(Relaxed), met.plane.snapshot.load_full());
             met.familiar.keep(&Head::new(&parts(Method::POST, "/mcp", &HEAD), applied, snapshot, verdict));
             met

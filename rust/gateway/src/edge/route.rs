@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
+use omnimind_wire::{Reason, Refusal};
+
 use crate::{
-    config::{ServerSpec, Snapshot},
+    config::{ServerSpec, Snapshot, ToolList},
     relay::Target,
 };
 
@@ -49,6 +51,22 @@ pub(crate) fn find(snapshot: &Snapshot, door: &Door, path: &str) -> Place {
             _ => Place::Nowhere,
         },
         _ => Place::Nowhere,
+    }
+}
+
+/// How an address wants tools to be told: `?tools=search`. None says nothing of it.
+///
+/// # Errors
+/// It names a form that there is not.
+pub(crate) fn tool_list(query: Option<&str>) -> Result<Option<ToolList>, Refusal> {
+    let mut pairs = query.unwrap_or_default().split('&');
+    let Some(wanted) = pairs.find_map(|pair| pair.strip_prefix("tools=")) else { return Ok(None) };
+    match ToolList::ALL.into_iter().find(|(name, _)| *name == wanted) {
+        Some((_, list)) => Ok(Some(list)),
+        None => {
+            let detail = "`?tools=` in the address is one of whole, pruned, signatures and search";
+            Err(Refusal::new(Reason::BadRequest, "request", detail))
+        }
     }
 }
 

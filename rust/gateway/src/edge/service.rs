@@ -31,7 +31,7 @@ use super::{
     route::{self, Place},
 };
 use crate::{
-    config::{Edge, Role, Snapshot},
+    config::{Edge, Role, Snapshot, ToolList},
     plane::Plane,
     principal::Principal,
     relay::{self, Caller, Said, Target},
@@ -95,7 +95,7 @@ async fn answer(
         Some(known) => known,
         None => match place_of(plane, entrance, parts)? {
             (snapshot, Place::Mcp(target)) => {
-                let verdict = checked(target, &plane.tokens.load(), parts)?;
+                let verdict = checked(target, &snapshot, &plane.tokens.load(), parts)?;
                 let head = Head::new(parts, applied, snapshot, verdict);
                 familiar.keep(&head);
                 (head, Said::of(&parts.headers))
@@ -103,11 +103,13 @@ async fn answer(
             (_, other) => return other_places(plane, other, parts),
         },
     };
-    let Head { snapshot, trail, verdict: Verdict { principal, target, accepts }, .. } = &*head;
+    let Head { snapshot, trail, verdict: Verdict { principal, target, tools, accepts }, .. } = &*head;
+    let said = said.filter(|_| *tools == ToolList::Whole);
     let caller = |headers, body| Caller {
         plane: plane.clone(),
         principal: principal.clone(),
         target: target.clone(),
+        tools: *tools,
         headers,
         body,
     };
@@ -144,13 +146,14 @@ fn place_of(plane: &Plane, entrance: &Entrance, parts: &Parts) -> Result<(Arc<Sn
 }
 
 /// The rest of the checks on the head of a request to an MCP endpoint.
-fn checked(target: Target, tokens: &Tokens, parts: &Parts) -> Result<Verdict, Refusal> {
+fn checked(target: Target, snapshot: &Snapshot, tokens: &Tokens, parts: &Parts) -> Result<Verdict, Refusal> {
     let principal = tokens.authenticate(&parts.headers)?;
+    let tools = route::tool_list(parts.uri.query())?.unwrap_or_else(|| target.tool_list(snapshot, &principal.name));
     let accepts = Accepts::of(&parts.headers);
     if parts.method == Method::POST {
         check_media(&parts.headers, accepts)?;
     }
-    Ok(Verdict { principal, target, accepts })
+    Ok(Verdict { principal, target, tools, accepts })
 }
 
 /// The endpoints that are not MCP.

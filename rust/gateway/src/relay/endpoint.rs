@@ -10,7 +10,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Client, Route, Source, Target, ask, listen::Filter};
 use crate::{
-    aggregate, compress,
+    aggregate,
+    compress::{self, Told},
     upstream::{Failure, Note},
 };
 
@@ -30,16 +31,25 @@ pub async fn resolve(client: &Client, request: &Request) -> Result<Resolved, Fai
     if let Some(uri) = compress::is_ours(request) {
         return Box::pin(compress::read(client, &uri)).await.map(Resolved::Answer);
     }
+    let params = request.params.clone().unwrap_or_default();
+    let params = if compress::tells(client, &request.method) {
+        match Box::pin(compress::told(client, &request.method, params)).await? {
+            Told::Answer(result) => return Ok(Resolved::Answer(result)),
+            Told::Params(params) => params,
+        }
+    } else {
+        params
+    };
     match &client.caller.target {
         Target::One(spec) => {
             let source = Source { spec: spec.clone(), rename: None };
-            Ok(Resolved::Forward(Route { source, params: request.params.clone().unwrap_or_default() }))
+            Ok(Resolved::Forward(Route { source, params }))
         }
         Target::All => {
             if request.method.ends_with("/list") {
                 client.caller.plane.admission.admit_to_all(client)?;
             }
-            Box::pin(aggregate::resolve(client, &request.method, request.params.clone().unwrap_or_default())).await
+            Box::pin(aggregate::resolve(client, &request.method, params)).await
         }
     }
 }

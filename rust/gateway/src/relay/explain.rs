@@ -32,7 +32,9 @@ pub(crate) async fn explain(
         Ok(_) => return json!({"error": "the message is no request: it needs an id, a method and params"}),
         Err(malformed) => return json!({"error": malformed.rpc_error().message}),
     };
-    let caller = Caller { plane: Arc::clone(plane), principal, target, headers: HeaderMap::new(), body: Bytes::new() };
+    let tools = target.tool_list(&plane.snapshot.load(), &principal.name);
+    let (plane, headers, body) = (Arc::clone(plane), HeaderMap::new(), Bytes::new());
+    let caller = Caller { plane: Arc::clone(&plane), principal, target, tools, headers, body };
     let client = Client::modern(caller, &request);
     match endpoint::resolve(&client, &request).await {
         Ok(Resolved::Forward(route)) => plane.memory.explain(&client, &route, &request).await,

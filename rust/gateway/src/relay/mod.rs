@@ -52,7 +52,7 @@ pub(crate) use schemas::{Schemas, Word, heard_word, known_word};
 pub(crate) use tries::only_reads;
 
 use crate::{
-    config::ServerSpec,
+    config::{ServerSpec, Snapshot, ToolList},
     plane::Plane,
     principal::Principal,
     reply::{Outgoing, Reply, Whole},
@@ -68,6 +68,8 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// Which endpoint.
     pub target: Target,
+    /// How it is told of tools.
+    pub tools: ToolList,
     /// The request's headers.
     pub headers: HeaderMap,
     /// The request's body; empty where it does not matter.
@@ -90,6 +92,15 @@ impl Target {
             Self::One(spec) => &spec.name,
             Self::All => "*",
         }
+    }
+
+    /// How a principal is told of tools here, if it says nothing of it itself.
+    pub(crate) fn tool_list(&self, snapshot: &Snapshot, principal: &str) -> ToolList {
+        let of_client = snapshot.tool_lists.clients.get(principal).copied();
+        of_client.unwrap_or(match self {
+            Self::One(spec) => spec.compress.tool_list,
+            Self::All => snapshot.tool_lists.all,
+        })
     }
 }
 

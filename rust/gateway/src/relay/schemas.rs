@@ -184,13 +184,15 @@ pub(crate) async fn headers(
     }
     let spec = &source.spec;
     let over_http = spec.kind == Kind::Http && lease.negotiated().era == Era::Modern;
+    let silent = is_silent(client);
     match (client.era, over_http) {
-        (Era::Modern, true) => Ok(forwarded(client, source)),
+        (Era::Modern, true) if !silent => Ok(forwarded(client, source)),
         (Era::Legacy, false) => Ok(Vec::new()),
+        (Era::Modern, false) if silent => Ok(Vec::new()),
         (era, _) => {
             let Some(expected) = expected(client, spec, lease, params).await else { return Ok(Vec::new()) };
             let arguments = find(params, &["arguments"]).ok().flatten();
-            if era == Era::Legacy {
+            if era == Era::Legacy || silent {
                 return Ok(mirrored(&expected, arguments));
             }
             let headers = &client.caller.headers;
@@ -198,6 +200,13 @@ pub(crate) async fn headers(
             Ok(Vec::new())
         }
     }
+}
+
+/// True if the client was not told the schemas that ask for headers, and sends none: who calls a tool of a list that hides
+/// it is in the place of a legacy client.
+fn is_silent(client: &Client) -> bool {
+    let argument = |name: &HeaderName| name.as_str().starts_with(PARAM_PREFIX);
+    client.caller.tools.hides_tools() && !client.caller.headers.keys().any(argument)
 }
 
 /// Remembers what a list of tools that passes says.
@@ -328,7 +337,7 @@ fn annotated(result: &[u8]) -> Vec<(String, Expected)> {
 /// body, where the server knows the tool by the same name.
 fn forwarded(client: &Client, source: &Source) -> Vec<(HeaderName, HeaderValue)> {
     let headers = &client.caller.headers;
-    let same_name = source.rename.is_none();
+    let same_name = source.rename.is_none() && !client.caller.tools.hides_tools();
     let repeats = |name: &HeaderName| name.as_str().starts_with(PARAM_PREFIX) || (same_name && *name == NAME_HEADER);
     let parameters = headers.iter().filter(|(name, _)| repeats(name));
     parameters.map(|(name, value)| (name.clone(), value.clone())).collect()

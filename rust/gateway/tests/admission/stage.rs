@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use omnimind_gateway::{
-    config::{Class, Role, Snapshot},
+    config::{Class, Role, Snapshot, ToolList},
     control::{CacheAsk, FromOrchestrator, Outbox},
     plane::Plane,
     principal::Principal,
@@ -107,7 +107,8 @@ impl Stage {
         let (name, tenant) = (by.tenant.into(), by.tenant.into());
         let principal = Arc::new(Principal { name, tenant, class: by.class, role: Role::User });
         let target = Target::One(self.plane.snapshot.load().servers[0].clone());
-        Caller { plane: Arc::clone(&self.plane), principal, target, headers: map, body: Bytes::new() }
+        let tools = ToolList::Whole;
+        Caller { plane: Arc::clone(&self.plane), principal, target, tools, headers: map, body: Bytes::new() }
     }
 
     /// The beginning of a modern request's answer.

@@ -18,6 +18,7 @@ mod library;
 #[allow(dead_code, reason = "the upstream's own tests use the rest")]
 mod lines;
 mod long_names;
+mod profiles;
 mod stage;
 mod unused;
 

@@ -8,7 +8,7 @@ use std::sync::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use omnimind_gateway::{
     cache::Clock,
-    config::{Class, Role, Snapshot},
+    config::{Class, Role, Snapshot, ToolList},
     control::{FromOrchestrator, Outbox},
     plane::Plane,
     principal::Principal,
@@ -273,7 +273,14 @@ impl<'s> Request<'s> {
             class: Class::Normal,
             role: self.role,
         };
-        Caller { plane: plane.clone(), principal: Arc::new(principal), target, headers, body: body.into() }
+        Caller {
+            plane: plane.clone(),
+            principal: Arc::new(principal),
+            target,
+            tools: ToolList::Whole,
+            headers,
+            body: body.into(),
+        }
     }
 
     /// The answer, to its end.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use omnimind_gateway::{
-    config::{Class, Role, Snapshot},
+    config::{Class, Role, Snapshot, ToolList},
     control::Outbox,
     plane::Plane,
     principal::Principal,
@@ -75,6 +75,7 @@ impl Host {
             plane: self.plane.clone(),
             principal: Arc::new(principal),
             target: Target::One(spec),
+            tools: ToolList::Whole,
             headers: map,
             body: bytes::Bytes::new(),
         }

@@ -9,7 +9,11 @@ use super::{
 };
 
 /// Members of a tool that a model does not need to call it.
-const TOOL: &[&str] = &["outputSchema", "annotations", "title", "icons"];
+const TOOL: &[&str] = &["outputSchema", "icons"];
+/// What annotations say that is not so without them; hosts ask their users by it. What is said of changes means nothing
+/// where there are none.
+const HINTS: &[(&str, &str)] = &[("readOnlyHint", "true"), ("openWorldHint", "false")];
+const HINTS_OF_CHANGES: &[(&str, &str)] = &[("destructiveHint", "false"), ("idempotentHint", "true")];
 /// Keywords that change neither what may be sent nor how it is understood.
 const SCHEMA: &[&str] = &["$schema", "$comment"];
 /// Keywords whose value is an object of schemas by name.
@@ -25,6 +29,13 @@ const UNBOUND: &[&str] = &["9007199254740991", "-9007199254740991"];
 pub(super) fn list(doc: &Doc<'_>, list: At) -> String {
     let mut pruner = Pruner { doc, list, out: String::with_capacity(doc.text.len() / 2) };
     pruner.around(0);
+    pruner.out
+}
+
+/// The document, which is one tool, pruned.
+pub(super) fn one(doc: &Doc<'_>) -> String {
+    let mut pruner = Pruner { doc, list: 0, out: String::with_capacity(doc.text.len() / 2) };
+    pruner.tool(0);
     pruner.out
 }
 
@@ -59,12 +70,19 @@ impl Pruner<'_, '_> {
 
     fn tool(&mut self, at: At) {
         let doc = self.doc;
+        let described = member(doc, at, "description").is_some_and(|said| !doc.raw_value(said).is_empty());
         self.out.push('{');
         for member in doc.inner(at) {
             let name = doc.raw_name(member);
             // A tool is no task unless it says so.
             let usual = name == "execution" && compact(doc, member) == r#"{"taskSupport":"forbidden"}"#;
-            if usual || TOOL.contains(&name) {
+            // A title stands in for a description, and says nothing beside one.
+            let title = name == "title" && described;
+            if usual || title || TOOL.contains(&name) {
+                continue;
+            }
+            if name == "annotations" {
+                self.hints(member);
                 continue;
             }
             self.name(member);
@@ -75,6 +93,31 @@ impl Pruner<'_, '_> {
             }
         }
         self.out.push('}');
+    }
+
+    /// Annotations, if they say anything.
+    fn hints(&mut self, at: At) {
+        let doc = self.doc;
+        let says = |name: &str, value: &str| member(doc, at, name).is_some_and(|said| doc.raw_value(said) == value);
+        let only_reads = says("readOnlyHint", "true");
+        let hints = HINTS.iter().chain(HINTS_OF_CHANGES.iter().filter(|_| !only_reads));
+        let mut open = false;
+        for (name, value) in hints.filter(|(name, value)| says(name, value)) {
+            if open {
+                self.out.push(',');
+            } else {
+                self.name(at);
+                self.out.push('{');
+            }
+            open = true;
+            self.out.push('"');
+            self.out.push_str(name);
+            self.out.push_str("\":");
+            self.out.push_str(value);
+        }
+        if open {
+            self.out.push('}');
+        }
     }
 
     fn schema(&mut self, at: At) {
