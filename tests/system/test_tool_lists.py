@@ -61,7 +61,7 @@ async def visit(
 ) -> AsyncIterator[Client]:
     """A connected client; a `mute` one cannot be asked anything."""
 
-    async def answered(_: Any, params: Any) -> types.ElicitResult:
+    async def answered(_: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
         return types.ElicitResult(action="accept", content={"name": "Ada"})
 
     async def received(message: Any) -> None:
@@ -122,23 +122,13 @@ async def test_a_pruned_list_keeps_every_name_parameter_requirement_and_choice(
         assert needs(tool.input_schema) == needs(whole[name].input_schema), name
         assert tool.description, name
         assert tool.output_schema is None, name
-        for hint in ("read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint"):
-            assert meant(tool, hint) == meant(whole[name], hint), (name, hint)
     before, after = (
         tokens.count(
             json.dumps([tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools])
         )
         for tools in (whole.values(), pruned.values())
     )
-    assert after < before * 0.6, (before, after)
-
-
-def meant(tool: types.Tool, hint: str) -> bool:
-    """What a hint says, or what is so without it; what is said of changes means nothing where there are none."""
-    said = {name: getattr(tool.annotations, name, None) for name in (hint, "read_only_hint")}
-    if said["read_only_hint"] and hint in ("destructive_hint", "idempotent_hint"):
-        return False
-    return bool(said[hint]) if said[hint] is not None else hint in ("destructive_hint", "open_world_hint")
+    assert after < before / 2, (before, after)
 
 
 async def test_what_has_a_schema_that_is_not_told_still_has_its_structure(fleet: Fleet, era: Era) -> None:
@@ -321,10 +311,14 @@ def test_an_unknown_form_is_refused_and_says_which_there_are(fleet: Fleet) -> No
 @pytest.fixture(scope="module")
 def closed() -> Iterator[Fleet]:
     """A fleet with tokens, whose file tells one client tools otherwise."""
-    servers = {"memory": {}, "thinking": {}}
+    servers: dict[str, Any] = {"memory": {}, "thinking": {}}
     told = {"tool_list": "signatures", "clients": {"searcher": {"tool_list": "search"}}}
     with Fleet(servers, auth=True, gateway={"compress": told}) as up:
         yield up
+
+
+def is_known(caller: Caller) -> bool:
+    return "result" in caller.call("server/discover")
 
 
 def test_a_client_is_told_of_tools_as_the_file_says_of_it_and_as_it_asks(closed: Fleet) -> None:
@@ -340,9 +334,7 @@ def test_a_client_is_told_of_tools_as_the_file_says_of_it_and_as_it_asks(closed:
     }
     for (token, url), wanted in expected.items():
         with closing(Caller(url, token=token)) as caller:
-            wait_until(
-                lambda caller=caller: "result" in caller.call("server/discover"), 10, "the token is known"
-            )
+            wait_until(partial(is_known, caller), 10, "the token is known")
             assert names(caller.call("tools/list")) == wanted, url
     with closing(Caller(closed.url("thinking"), token=closed.token)) as caller:
         assert names(caller.call("tools/list"))[0] not in ("find_tool", "call_tool")

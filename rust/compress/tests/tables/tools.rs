@@ -28,7 +28,7 @@ fn a_pruned_list_is_the_same_list_without_what_no_call_needs() {
     let wanted = concat!(
         r##"{"tools":[{"name":"read_file","description":"Read a file.\nLines count from 1, e.g. 3.5. More.","inputSchema":{"type":"object","properties":{"##,
         r##""path":{"type":"string","description":"Where it is"},"limit":{"type":"integer","minimum":1},"##,
-        r##""mode":{"type":"string","enum":["a","b"],"default":"a"},"title":{"type":"string"}},"required":["path"]},"annotations":{"readOnlyHint":true},"_meta":{"x":1}},"##,
+        r##""mode":{"type":"string","enum":["a","b"],"default":"a"},"title":{"type":"string"}},"required":["path"]},"_meta":{"x":1}},"##,
         r##"{"name":"move","description":"Move things","inputSchema":{"type":"object","$defs":{"Place":{"type":"object","properties":{"x":{"type":"number"},"tags":{"type":"array","items":{"type":"string"}}},"required":["x"]}},"##,
         r##""properties":{"to":{"$ref":"#/$defs/Place"},"all":{"type":["array","null"],"items":{"anyOf":[{"type":"string"},{"type":"integer"}]}},"extra":{"type":"object","additionalProperties":{"type":"string"}}},"required":["to","all"]}}],"nextCursor":"abc"}"##,
     );
@@ -57,28 +57,6 @@ fn one_tool_is_told_as_it_is_in_a_list() {
     assert!(signatures(&whole).unwrap().ends_with(&lines.join("\n")));
     for text in ["", "{}", "[]", r#"{"name":"x"}"#, r#"{"name":3,"inputSchema":{}}"#] {
         assert_eq!((prune_one(text), signature(text)), (None, None), "{text}");
-    }
-}
-
-#[test]
-fn of_annotations_stays_what_is_not_so_without_them() {
-    for (said, stays) in [
-        (r#"{"title":"T"}"#, ""),
-        (r#"{"readOnlyHint":false,"destructiveHint":true,"idempotentHint":false,"openWorldHint":true}"#, ""),
-        (r#"{"title":"T","readOnlyHint": true,"destructiveHint":false}"#, r#""annotations":{"readOnlyHint":true},"#),
-        (
-            r#"{"idempotentHint":true,"destructiveHint":false}"#,
-            r#""annotations":{"destructiveHint":false,"idempotentHint":true},"#,
-        ),
-        (
-            r#"{"openWorldHint":false,"readOnlyHint":true}"#,
-            r#""annotations":{"readOnlyHint":true,"openWorldHint":false},"#,
-        ),
-        (r#"{"readOnlyHint":"true"}"#, ""),
-        ("3", ""),
-    ] {
-        let tool = format!(r#"{{"annotations":{said},"name":"x","inputSchema":{{}}}}"#);
-        assert_eq!(prune_one(&tool).unwrap(), format!(r#"{{{stays}"name":"x","inputSchema":{{}}}}"#), "{said}");
     }
 }
 

@@ -15,10 +15,10 @@ use super::json::{
     parse::{At, Doc, Sort},
 };
 
-/// The list with pruned schemas, as compact JSON of the same form. Left out are `outputSchema`, `icons`, a `title` beside a
-/// description, annotations that say what is so without them, and in schemas `$schema`, `title`, `additionalProperties`
-/// that is no schema, and the like. All tool names, parameters, types, limits, `required`, enums, defaults and
-/// descriptions stay; white space in descriptions is normalised. `None` if the text is no list of tools.
+/// The list with pruned schemas, as compact JSON of the same form: `outputSchema`, `annotations`, a `title` beside a
+/// description, `icons`, and in schemas `$schema`, `title`, `additionalProperties` that is no schema, and the like are
+/// left out. All tool names, parameters, types, limits, `required`, enums, defaults and descriptions stay; white space in
+/// descriptions is normalised. `None` if the text is no list of tools.
 pub fn prune(text: &str) -> Option<String> {
     let doc = Doc::parse(text)?;
     let list = list(&doc)?;

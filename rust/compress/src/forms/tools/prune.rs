@@ -9,11 +9,7 @@ use super::{
 };
 
 /// Members of a tool that a model does not need to call it.
-const TOOL: &[&str] = &["outputSchema", "icons"];
-/// What annotations say that is not so without them; hosts ask their users by it. What is said of changes means nothing
-/// where there are none.
-const HINTS: &[(&str, &str)] = &[("readOnlyHint", "true"), ("openWorldHint", "false")];
-const HINTS_OF_CHANGES: &[(&str, &str)] = &[("destructiveHint", "false"), ("idempotentHint", "true")];
+const TOOL: &[&str] = &["outputSchema", "annotations", "icons"];
 /// Keywords that change neither what may be sent nor how it is understood.
 const SCHEMA: &[&str] = &["$schema", "$comment"];
 /// Keywords whose value is an object of schemas by name.
@@ -81,10 +77,6 @@ impl Pruner<'_, '_> {
             if usual || title || TOOL.contains(&name) {
                 continue;
             }
-            if name == "annotations" {
-                self.hints(member);
-                continue;
-            }
             self.name(member);
             match name {
                 "inputSchema" => self.schema(member),
@@ -93,31 +85,6 @@ impl Pruner<'_, '_> {
             }
         }
         self.out.push('}');
-    }
-
-    /// Annotations, if they say anything.
-    fn hints(&mut self, at: At) {
-        let doc = self.doc;
-        let says = |name: &str, value: &str| member(doc, at, name).is_some_and(|said| doc.raw_value(said) == value);
-        let only_reads = says("readOnlyHint", "true");
-        let hints = HINTS.iter().chain(HINTS_OF_CHANGES.iter().filter(|_| !only_reads));
-        let mut open = false;
-        for (name, value) in hints.filter(|(name, value)| says(name, value)) {
-            if open {
-                self.out.push(',');
-            } else {
-                self.name(at);
-                self.out.push('{');
-            }
-            open = true;
-            self.out.push('"');
-            self.out.push_str(name);
-            self.out.push_str("\":");
-            self.out.push_str(value);
-        }
-        if open {
-            self.out.push('}');
-        }
     }
 
     fn schema(&mut self, at: At) {
