@@ -196,7 +196,9 @@ def _mix(arguments: argparse.Namespace, url: str, token: str | None, servers: li
 
         words = json.dumps(json_object(arguments.arguments)) if arguments.arguments else "{}"
         return mix.Mix((mix.Call(arguments.tool, mix.server_of(arguments.tool, servers), words),))
-    with Client(url, token, _LIST_PATIENCE_S) as client:
+    # A fleet may list its tools without what they say of themselves; other servers read no query.
+    whole = url if "?" in url else f"{url}?tools=whole"
+    with Client(whole, token, _LIST_PATIENCE_S) as client:
         return mix.harmless(client.tools(), servers)
 
 

@@ -61,13 +61,11 @@ pub(crate) fn find(snapshot: &Snapshot, door: &Door, path: &str) -> Place {
 pub(crate) fn tool_list(query: Option<&str>) -> Result<Option<ToolList>, Refusal> {
     let mut pairs = query.unwrap_or_default().split('&');
     let Some(wanted) = pairs.find_map(|pair| pair.strip_prefix("tools=")) else { return Ok(None) };
-    match ToolList::ALL.into_iter().find(|(name, _)| *name == wanted) {
-        Some((_, list)) => Ok(Some(list)),
-        None => {
-            let detail = "`?tools=` in the address is one of whole, pruned, signatures and search";
-            Err(Refusal::new(Reason::BadRequest, "request", detail))
-        }
-    }
+    let found = ToolList::ALL.into_iter().find(|(name, _)| *name == wanted);
+    found.map(|(_, list)| Some(list)).ok_or_else(|| {
+        let detail = "`?tools=` in the address is one of whole, pruned, signatures and search";
+        Refusal::new(Reason::BadRequest, "request", detail)
+    })
 }
 
 fn one(snapshot: &Snapshot, name: &str) -> Place {
