@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from typing import Any
 from benches import load
 from benches.hits import SERVER as CACHED
 from benches.nginx import Nginx, free_port
+from benches.peers import answers
 from benches.peers.starting import Running, StartError, running
 from tests.contract import toolbox
 from tests.fleet import Fleet
@@ -243,8 +246,18 @@ def ours_stdio(place: Place) -> AbstractContextManager[Running]:
     return ours({"command": place.command[0], "args": place.command[1:]})
 
 
-def ours_hit(place: Place) -> AbstractContextManager[Running]:
-    return ours({"url": place.url, **CACHED})
+@contextmanager
+def ours_hit(place: Place) -> Iterator[Running]:
+    """With the memory on; raises StartError if the same question is not answered from it."""
+    with ours({"url": place.url, **CACHED}) as up:
+        with answers.client(up.url, up.tool) as caller:
+            for number in range(1, 4):
+                caller.echo(number, "the same")
+        metrics = up.url.split("/servers/")[0] + "/metrics"
+        with urllib.request.urlopen(metrics, timeout=10) as answer:
+            if not re.search(r'cache_hits_total\{.*level="ram"\} [1-9]', answer.read().decode()):
+                raise StartError("no call was answered from memory")
+        yield up
 
 
 SAME_QUESTION = ("--arguments", '{"text":"the same","pad":0}')

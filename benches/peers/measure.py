@@ -210,7 +210,7 @@ def measure(
                 row = Row(contender.name, contender.kind, name)
                 rows.append(row)
                 found = begin(contender, before, stack, row)
-                say(f"{name}: {row.name} {row.trouble or 'is up and answers right'}")
+                say(f"{name}: {row.name} {row.trouble or f'is up, {row.calls_checked} calls answered right'}")
                 if found:
                     up.append((contender, row, found))
             for count in in_flight:

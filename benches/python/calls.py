@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from benches import processes
 from benches.hits import CAPABILITIES_KEY, VERSION, VERSION_KEY, Fixed
 from tests.fleet import Fleet
 
@@ -60,6 +61,13 @@ class House:
 
     fleet: Fleet
     fixed: Fixed
+
+    def cpu_ns(self) -> int:
+        """CPU that the whole fleet took so far."""
+        return round(processes.cpu_s(processes.family(self.fleet.pid)) * 1e9)
+
+    def fixed_cpu_ns(self) -> int:
+        return round(processes.cpu_s([self.fixed.pid]) * 1e9)
 
     def line(self, server: str, tool: str, arguments: Any) -> Line:
         return Line(self.fleet.url(server), *call_body(tool, arguments))

@@ -1,8 +1,9 @@
 """A subject timed beside a reference, in alternating rounds.
 
 Rule: no figure stands alone. Each round times the reference and then, for about as long, the subject, so that a slow
-moment of the machine falls on both; what is kept and compared (`benches/compare.py`) is the ratio of each round. Work
-in this process is timed by the CPU its thread took, calls to others by the wall clock.
+moment of the machine falls on both; what is kept and compared (`benches/compare.py`) is the ratio of each round. A
+clock counts CPU: of this thread, or of the processes that answer, since the wall clock says on a busy machine whose
+turn it was. Where calls go to others, the ratio by the wall clock is kept too: CPU knows nothing of a wait.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ ROUNDS = 60
 WARM_UP_ROUNDS = 3
 ROUND_NS = 2_000_000
 """About so long is the subject, and the reference, called in a round."""
+LEAST_CALLS = 10
 Call = Callable[[], object]
 Clock = Callable[[], int]
 
 
 def calls_a_round(call: Call) -> int:
-    """How many calls take about `ROUND_NS`."""
+    """How many calls take about `ROUND_NS`, ten at least."""
     calls = 1
     while True:
         begun = time.perf_counter_ns()
@@ -29,7 +31,7 @@ def calls_a_round(call: Call) -> int:
             call()
         took = time.perf_counter_ns() - begun
         if took >= ROUND_NS // 2 or calls >= 1 << 20:
-            return max(1, calls * ROUND_NS // max(took, 1))
+            return max(LEAST_CALLS, calls * ROUND_NS // max(took, 1))
         calls *= 2
 
 
@@ -39,9 +41,18 @@ class Beside:
     def __init__(self, benchmark: Any) -> None:
         self._benchmark = benchmark
 
-    def __call__(self, subject: Call, reference: Call, *, wall: bool = False, rounds: int = ROUNDS) -> object:
-        clock = time.perf_counter_ns if wall else time.thread_time_ns
-        of_subject, of_reference = Timed(subject, clock), Timed(reference, clock)
+    def __call__(
+        self,
+        subject: Call,
+        reference: Call,
+        *,
+        clock: Clock = time.thread_time_ns,
+        reference_clock: Clock | None = None,
+        waits: bool = False,
+        rounds: int = ROUNDS,
+    ) -> object:
+        """With `waits` the wall clock is looked at too. Clocks count nanoseconds."""
+        of_subject, of_reference = Timed(subject, clock), Timed(reference, reference_clock or clock)
         answer = subject()
         gc.collect()
         gc.disable()
@@ -51,15 +62,15 @@ class Beside:
             )
         finally:
             gc.enable()
-        self.note(of_subject.took_ns[-rounds:], of_reference.took_ns[-rounds:])
-        self._benchmark.extra_info["calls_a_round"] = of_subject.calls
+        self.note("ratios", of_subject.took_ns[-rounds:], of_reference.took_ns[-rounds:])
+        if waits:
+            self.note("wall_ratios", of_subject.wall_ns[-rounds:], of_reference.wall_ns[-rounds:])
         return answer
 
-    def note(self, subject_ns: list[float], reference_ns: list[float]) -> None:
+    def note(self, name: str, subject_ns: list[float], reference_ns: list[float]) -> None:
         """Keeps the rounds: what one call of each took."""
-        ratios = [one / other for one, other in zip(subject_ns, reference_ns, strict=True)]
-        self._benchmark.extra_info["ratios"] = ratios
-        self._benchmark.extra_info["subject_ns"] = sorted(subject_ns)[len(subject_ns) // 2]
+        pairs = zip(subject_ns, reference_ns, strict=True)
+        self._benchmark.extra_info[name] = [one / other for one, other in pairs]
 
 
 class Timed:
@@ -68,10 +79,13 @@ class Timed:
     def __init__(self, call: Call, clock: Clock) -> None:
         self.calls = calls_a_round(call)
         self.took_ns: list[float] = []
+        self.wall_ns: list[float] = []
         self._call, self._clock = call, clock
 
     def __call__(self) -> None:
-        call, begun = self._call, self._clock()
+        call, wall, begun = self._call, time.perf_counter_ns(), self._clock()
         for _ in range(self.calls):
             call()
-        self.took_ns.append((self._clock() - begun) / self.calls)
+        took, wall = self._clock() - begun, time.perf_counter_ns() - wall
+        self.took_ns.append(took / self.calls)
+        self.wall_ns.append(wall / self.calls)

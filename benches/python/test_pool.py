@@ -6,6 +6,7 @@ Beside it stands the same request on one socket that is simply held, to the same
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_checkout(beside: Beside, house: House) -> None:
         def request() -> Response:
             return runner.run(pool.request("GET", house.fixed.url))
 
-        found = beside(request, echo, wall=True)
+        found = beside(request, echo, clock=time.process_time_ns, waits=True)
         assert isinstance(found, Response)
         assert found.status == 200
         stats = next(iter(pool.stats().values()))
