@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, str]] = {
     "config": "check the configuration, print its schema or its path",
     "list": "list the tools that the running fleet offers",
     "call": "call one tool of the running fleet",
+    "tokens": "say what lists of tools cost a model in tokens",
     "cache": "show, empty and question the gateway's cache",
     "pool": "show the connections to servers over HTTP",
     "compress": "say what is in a file in fewer tokens",

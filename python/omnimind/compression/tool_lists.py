@@ -26,6 +26,8 @@ class Costs:
     shown: int
     """Name, description and `inputSchema` of each tool alone: what a model pays if its host leaves out the rest."""
     pruned: int
+    pruned_shown: int
+    """Of the pruned form, as `shown` of the whole one."""
     signatures: int
 
 
@@ -44,12 +46,14 @@ def signatures(text: str) -> str:
 def costs(tools: Sequence[Mapping[str, Any]]) -> Costs:
     """What these tools cost in each form; all 0 for none. Raises ValueError if one is no tool."""
     if not tools:
-        return Costs(0, 0, 0, 0)
+        return Costs(0, 0, 0, 0, 0)
     text = written(tools)
+    short = pruned(text)
     return Costs(
         whole=tokens.count(text),
         shown=tokens.count(shown(tools)),
-        pruned=tokens.count(pruned(text)),
+        pruned=tokens.count(short),
+        pruned_shown=tokens.count(shown(json.loads(short)["tools"])),
         signatures=tokens.count(signatures(text)),
     )
 

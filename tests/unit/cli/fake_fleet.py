@@ -56,6 +56,7 @@ class FakeFleet:
     endpoint: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     answer: Callable[[dict[str, Any]], Any] = lambda request: (
         STATUS if request["cmd"] == "status" else {"ok": True}
     )
@@ -110,6 +111,7 @@ def handler(fake: FakeFleet) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            fake.paths.append(self.path)
             fake.requests.append(({key.lower(): value for key, value in self.headers.items()}, body))
             status, kind, content = fake.respond(body)
             self.send_response(status)
