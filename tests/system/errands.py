@@ -25,7 +25,6 @@ TOOLS: Final = {
     "sqlite": ("read_query", "export_rows"),
     "logging": ("search_logs",),
     "git": ("git_log", "git_show", "git_diff"),
-    "system_info": ("fleet_processes",),
 }
 TOWNS: Final = ("Porto", "Turku", "Gdansk", "Leiden", "Brno", "Kaunas")
 STATES: Final = ("paid", "paid", "paid", "paid", "open", "sent", "sent", "refused")
@@ -42,6 +41,8 @@ WORDS: Final = (
     "pallet",
 )
 COMMITS, ORDERS, RECORDS = 240, 3_000, 300
+FARTHEST: Final = 20
+"""Commits between two that are compared, at most."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class World:
     folder: Path
     rng: random.Random
     revisions: list[str] = field(default_factory=list)
+
+    @property
+    def repository(self) -> dict[str, Any]:
+        return {"repo_path": str(self.folder / "shop")}
 
     def servers(self) -> dict[str, Any]:
         """Each server twice: as it is, and with its results told in a quarter of the tokens."""
@@ -109,8 +114,8 @@ class World:
         for at in range(COMMITS):
             file = self.rng.choice(files)
             lines = file.read_text().splitlines(keepends=True)
-            begin = self.rng.randrange(max(1, len(lines) - 90))
-            data = "".join(lines[begin : begin + self.rng.randint(20, 90)]).encode()
+            begin = self.rng.randrange(max(1, len(lines) - 120))
+            data = "".join(lines[begin : begin + self.rng.randint(60, 160)]).encode()
             message = f"{self.rng.choice(WORDS).capitalize()}: {self.rng.choice(WORDS)} {at}\n\nSeen in {file.name}.\n"
             stream.append(
                 f"commit refs/heads/main\ncommitter Ada <ada@example.org> {1_700_000_000 + at * 977} +0000\n".encode()
@@ -125,89 +130,68 @@ class World:
 
 
 def errands(world: World, rng: random.Random) -> Iterator[Errand]:
-    """One after the other, for ever."""
-    folders = [folder for folder in sorted((ROOT / "rust").iterdir()) if (folder / "src").is_dir()]
-    texts = [file for file in sorted((ROOT / "docs").rglob("*.md")) if file.stat().st_size > 6_000]
-    texts += [file for file in sorted((ROOT / "python").rglob("*.py")) if file.stat().st_size > 9_000]
-    repository = {"repo_path": str(world.folder / "shop")}
-    while True:
-        word, town = rng.choice(WORDS), rng.choice(TOWNS)
-        skip = rng.randrange(COMMITS // 2)
-        old, new = rng.sample(range(len(world.revisions)), 2)
-        few, since = rng.randint(60, 400), rng.randrange(ORDERS // 2)
-        yield rng.choice(
-            (
-                Errand(
-                    "filesystem",
-                    "search_files",
-                    {
-                        "path": str(ROOT / rng.choice(("python", "tests", "rust"))),
-                        "pattern": f"**/*{rng.choice('abcdeilmnoprst')}*.{rng.choice(('py', 'rs'))}",
-                        "limit": few,
-                    },
-                    f"Where is the {word} handled?",
-                ),
-                Errand(
-                    "filesystem",
-                    "directory_tree",
-                    {"path": str(rng.choice(folders))},
-                    f"Where are the tests of {word}?",
-                ),
-                Errand(
-                    "filesystem",
-                    "read_text_file",
-                    {"path": str(rng.choice(texts))},
-                    f"What is said of the {word}, and what is its limit?",
-                ),
-                Errand(
-                    "sqlite",
-                    "read_query",
-                    {"query": f"SELECT * FROM orders WHERE town = '{town}' AND id > {since} LIMIT {few}"},
-                    f"Which orders of {town} were refused?",
-                ),
-                Errand(
-                    "sqlite",
-                    "export_rows",
-                    {
-                        "query": f"SELECT * FROM orders WHERE euro > {rng.randint(10, 60)} ORDER BY placed LIMIT {few}",
-                        "format": rng.choice(("csv", "json")),
-                    },
-                    "Which order cost most?",
-                ),
-                Errand(
-                    "logging",
-                    "search_logs",
-                    {
-                        "limit": rng.randint(40, 200),
-                        "sources": ["@records"],
-                        "order": rng.choice(("newest", "oldest")),
-                    },
-                    f"Which {word} failed?",
-                ),
-                Errand(
-                    "git",
-                    "git_log",
-                    {**repository, "max_count": rng.randint(20, 110), "skip": skip},
-                    f"When was the {word} changed?",
-                ),
-                Errand(
-                    "git",
-                    "git_show",
-                    {**repository, "revision": world.revisions[new]},
-                    f"What was changed of {word}?",
-                ),
-                Errand(
-                    "git",
-                    "git_diff",
-                    {
-                        **repository,
-                        "target": f"{world.revisions[max(old, new)]}..{world.revisions[min(old, new)]}",
-                    },
-                    f"What was changed of {word}?",
-                ),
-                Errand("system_info", "fleet_processes", {}, "Which process takes most memory?"),
-            )
+    """One after the other, for ever: rounds of one of each kind, in an order that is drawn."""
+    folders = [str(folder) for folder in sorted((ROOT / "rust").iterdir()) if (folder / "src").is_dir()]
+    texts = [str(file) for file in sorted((ROOT / "docs").rglob("*.md")) if file.stat().st_size > 6_000]
+    texts += [str(file) for file in sorted((ROOT / "python").rglob("*.py")) if file.stat().st_size > 9_000]
+
+    def files(word: str) -> Errand:
+        pattern = f"**/*{rng.choice('abcdeilmnoprst')}*.{rng.choice(('py', 'rs'))}"
+        where = {"path": str(ROOT / rng.choice(("python", "tests", "rust"))), "pattern": pattern}
+        return Errand(
+            "filesystem",
+            "search_files",
+            where | {"limit": rng.randint(60, 400)},
+            f"Where is the {word} handled?",
         )
+
+    def tree(word: str) -> Errand:
+        return Errand(
+            "filesystem",
+            "directory_tree",
+            {"path": rng.choice(folders)},
+            f"Where are the tests of the {word}?",
+        )
+
+    def text(word: str) -> Errand:
+        return Errand(
+            "filesystem", "read_text_file", {"path": rng.choice(texts)}, f"What limit has the {word}?"
+        )
+
+    def rows(_: str) -> Errand:
+        town, since, most = rng.choice(TOWNS), rng.randrange(ORDERS // 2), rng.randint(60, 400)
+        query = f"SELECT * FROM orders WHERE town = '{town}' AND id > {since} LIMIT {most}"
+        return Errand("sqlite", "read_query", {"query": query}, f"Which orders of {town} were refused?")
+
+    def export(_: str) -> Errand:
+        least, most = rng.randint(10, 60), rng.randint(60, 400)
+        query = f"SELECT * FROM orders WHERE euro > {least} ORDER BY placed LIMIT {most}"
+        form = rng.choice(("csv", "json"))
+        return Errand("sqlite", "export_rows", {"query": query, "format": form}, "Which order cost most?")
+
+    def log(word: str) -> Errand:
+        order, most = rng.choice(("newest", "oldest")), rng.randint(40, 200)
+        wanted = {"limit": most, "sources": ["@records"], "order": order}
+        return Errand("logging", "search_logs", wanted, f"Which {word} failed?")
+
+    def history(word: str) -> Errand:
+        page = {"max_count": rng.randint(20, 110), "skip": rng.randrange(COMMITS // 2)}
+        return Errand("git", "git_log", world.repository | page, f"When was the {word} changed?")
+
+    def commit(word: str) -> Errand:
+        one = {"revision": rng.choice(world.revisions)}
+        return Errand("git", "git_show", world.repository | one, f"What was changed of the {word}?")
+
+    def change(word: str) -> Errand:
+        new = rng.randrange(COMMITS - FARTHEST)
+        old = new + rng.randint(2, FARTHEST)
+        between = {"target": f"{world.revisions[old]}..{world.revisions[new]}"}
+        return Errand("git", "git_diff", world.repository | between, f"What was changed of the {word}?")
+
+    kinds = (files, tree, text, rows, export, log, history, commit, change)
+    while True:
+        for kind in rng.sample(kinds, len(kinds)):
+            yield kind(rng.choice(WORDS))
 
 
 def ask(fleet: Fleet, errand: Errand, suffix: str = "") -> dict[str, Any]:
