@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import pwd
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ from omnimind.monitor.histogram import Histogram
 from omnimind.monitor.kernel import MonitorError, Probe
 from omnimind.monitor.needs import Kernel
 from omnimind.monitor.program import Watch
-from omnimind.monitor.readings import Names
+from omnimind.monitor.readings import Names, group_root
 from omnimind.monitor.report import Meter, Report, Source
 from tests.fleet import ROOT, Fleet, fixture_entry
 
@@ -50,7 +52,7 @@ def kernels() -> list[Kernel | str]:
     programs = [facts.bpftrace, *sorted(map(str, (ROOT / ".tools").glob("bpftrace-*/bpftrace")))]
     found: list[Kernel | str] = []
     for program in dict.fromkeys(programs):
-        version = needs._version(program) if program else None
+        version = needs.version_of(program) if program else None
         kernel, missing = needs.examine(replace(facts, bpftrace=program, version=version))
         found.append(kernel or "; ".join(f"{one.what} ({one.fix})" for one in missing))
     watching = [one for one in found if isinstance(one, Kernel)]
@@ -314,6 +316,46 @@ def test_the_command_watches_a_fleet(kernel: Kernel, tmp_path: Path) -> None:
     gateway = next(calls for name, calls in found["places"].items() if name.startswith("gateway:"))
     assert gateway["calls"] >= 3
     assert f"bpftrace {needs.dotted(kernel.version)}" in found["what"]
+
+
+def test_the_calls_of_a_systemd_unit_are_told_by_its_control_group(kernel: Kernel) -> None:
+    """A control group is a unit's by its name; here it is made by hand."""
+    root = group_root()
+    if root is None:
+        pytest.skip("no control groups of version 2 are mounted here")
+    unit = root / f"omnimind-test-{os.getpid()}.service"
+    try:
+        unit.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    try:
+        with timed_server() as server, timed_server() as other:
+            (unit / "cgroup.procs").write_text(str(server.process.pid))
+            with Probe(Watch((server.port, other.port), interval_s=1), kernel) as probe:
+                server.call([0] * 30, 2)
+                other.call([0] * 20, 2)
+                found = report(probe, server.port)
+        assert found.all.total.calls == 50
+        assert found.units[unit.name] == 30
+    finally:
+        unit.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can stand in for sudo")
+def test_under_sudo_the_report_is_the_users(kernel: Kernel) -> None:
+    """As sudo leaves it: root's process, the caller in the environment; a folder that is the caller's alone."""
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        out = Path(folder) / "report.txt"
+        path = f"{Path(kernel.bpftrace).parent}:{os.environ['PATH']}"
+        sudo = {"PATH": path, "SUDO_UID": str(nobody.pw_uid), "SUDO_GID": str(nobody.pw_gid)}
+        command = [sys.executable, "-m", "omnimind", "monitor", "--ebpf", "--port", "9", "--duration", "1"]
+        environment = {**os.environ, **sudo, "OMNIMIND_STATE": folder}
+        done = subprocess.run([*command, "--out", out], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert (out.stat().st_uid, out.stat().st_gid) == (nobody.pw_uid, nobody.pw_gid)
+        assert out.read_text() == done.stdout
 
 
 def test_the_kprobes_load_as_far_as_this_kernel_goes(kernel: Kernel) -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
-import signal
+import queue
 import subprocess
 import tempfile
-import time
+import threading
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 from omnimind import catalog
 from omnimind.errors import OmniMindError
@@ -32,6 +31,8 @@ START_S: Final = 60.0
 """bpftrace compiles its programs first; on a busy machine that takes a while."""
 STOP_S: Final = 30.0
 _MAP_KEYS: Final = "65536"
+_PIPE_BYTES: Final = 1 << 20
+_KEPT_READINGS: Final = 4
 _NOISE: Final = ("WARNING:", "RLIMIT_MEMLOCK", "discarded", "~~~")
 
 Maps = dict[str, dict[str, Any]]
@@ -49,9 +50,12 @@ class Probe:
         ports = [catalog.GATEWAY_PORT, *(builtin.port for builtin in catalog.BUILTINS)]
         self._text = program.build(watch, kernel, min(ports), max(ports))
         self._kernel = kernel
-        self._buffer = b""
-        self._maps: Maps = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
+        self._readings: queue.Queue[Maps | None] = queue.Queue()
+        self._ready = threading.Event()
+        self._silent = False
+        self._last: Maps | None = None
         self._said: list[str] = []
 
     @property
@@ -83,79 +87,75 @@ class Probe:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 pass_fds=(text.fileno(),),
+                pipesize=_PIPE_BYTES,
                 env={**os.environ, "BPFTRACE_MAP_KEYS_MAX": _MAP_KEYS, "BPFTRACE_MAX_MAP_KEYS": _MAP_KEYS},
                 start_new_session=True,
                 preexec_fn=lambda: process.die_with_parent(parent) or os._exit(1),
             )
+        self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
+        self._listener.start()
         try:
-            if self._until("ready", START_S) is None:
-                raise self._failed("bpftrace was not ready in time")
+            if not self._ready.wait(START_S) or self._silent:
+                raise self._failed("bpftrace could not begin to watch")
         except BaseException:
             self._end()
             raise
 
     def reading(self, timeout_s: float) -> Maps | None:
-        """The next reading, or None if none came in time."""
-        return self._until(program.END_OF_READING, timeout_s)
+        """The next reading, or None if none came in time. Whoever is late misses some, and no call by that."""
+        try:
+            found = self._readings.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if found is None:
+            raise self._failed("bpftrace ended by itself")
+        return found
 
     def stop(self) -> Maps:
         """Detach, take the last, complete reading, and end bpftrace."""
         assert self._process is not None
-        self._maps = {}
-        self._process.send_signal(signal.SIGTERM)
-        end = time.monotonic() + STOP_S
-        try:
-            # Readings that were still on their way come first; each takes the place of the one before it.
-            while self._until(program.END_OF_READING, end - time.monotonic(), may_end=True) is not None:
-                continue
-            self._process.wait(max(0.1, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise self._failed("bpftrace did not end in time") from None
-        finally:
-            self._end()
-        if self._process.returncode not in (0, -signal.SIGTERM):
-            raise self._failed(f"bpftrace ended with {self._process.returncode}")
-        return self._maps
+        self._end()
+        if self._last is None:
+            raise self._failed(f"bpftrace ended with {self._process.returncode} and did not say its counts")
+        return self._last
 
-    def _until(self, mark: str, timeout_s: float, *, may_end: bool = False) -> Maps | None:
-        """Read on to a line of ours; None after the time, or, if it `may_end`, at the end of what is said."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        end = time.monotonic() + timeout_s
-        while True:
-            while b"\n" in self._buffer:
-                line, _, self._buffer = self._buffer.partition(b"\n")
-                said = take(line, self._maps)
-                if said == program.READING:
-                    self._maps = {}
-                elif said == mark:
-                    return self._maps
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
-                return None
-            piece = os.read(self._process.stdout.fileno(), 1 << 16)
-            if not piece:
-                if may_end:
-                    return None
-                raise self._failed("bpftrace ended by itself")
-            self._buffer += piece
+    def _listen(self, said: IO[bytes]) -> None:
+        """Read all that bpftrace says, at once: if its pipe were full, a signal would cost it its last words."""
+        maps: Maps = {}
+        for line in said:
+            word = take(line, maps)
+            if word == program.READING:
+                maps = {}
+            elif word == program.END_OF_READING:
+                if self._readings.qsize() >= _KEPT_READINGS:
+                    with contextlib.suppress(queue.Empty):
+                        self._readings.get_nowait()
+                self._readings.put(maps)
+            elif word == program.END_OF_LAST:
+                self._last, maps = maps, {}
+            elif word == "ready":
+                self._ready.set()
+        self._silent = True
+        self._ready.set()
+        self._readings.put(None)
 
     def _end(self) -> None:
-        if self._process is None:
+        """Let it end, or end it; then nothing of it is left here. Can be repeated."""
+        if self._process is None or self._listener is None or self._errors.closed:
             return
         if self._process.poll() is None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.communicate(timeout=STOP_S)
+                self._process.wait(STOP_S)
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        self._listener.join(STOP_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
-        if not self._errors.closed:
-            self._errors.seek(0)
-            self._said = self._errors.read().decode(errors="replace").splitlines()
-            self._errors.close()
+        self._errors.seek(0)
+        self._said = self._errors.read().decode(errors="replace").splitlines()
+        self._errors.close()
 
     def _failed(self, what: str) -> MonitorError:
         self._end()

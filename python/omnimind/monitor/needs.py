@@ -76,7 +76,7 @@ def facts() -> Facts:
         features.has_btf(),
         features.tracefs(),
         program,
-        _version(program) if program else None,
+        version_of(program) if program else None,
         _is_locked(),
     )
 
@@ -135,7 +135,8 @@ def _variant(found: Facts) -> Variant | None:
     return "kprobes" if (found.tracefs / "kprobe_events").exists() else None
 
 
-def _version(program: str) -> Version | None:
+def version_of(program: str) -> Version | None:
+    """The version that a bpftrace says it is; None if it does not run."""
     try:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=_VERSION_S)
     except (OSError, subprocess.SubprocessError):

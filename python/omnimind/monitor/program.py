@@ -14,8 +14,9 @@ from typing import Final
 from omnimind.monitor.needs import Kernel
 
 READING: Final = "reading"
-"""The line that begins what is printed at an interval; `END_OF_READING` ends it."""
+"""The line before all counts; after them END_OF_READING at an interval, END_OF_LAST when the probes are detached."""
 END_OF_READING: Final = "end of reading"
+END_OF_LAST: Final = "end of the last reading"
 MAPS: Final = ("total", "service", "wait", "slow", "groups")
 STDIO_MAPS: Final = ("stdio", "stdio_slow")
 _FILES: Final = {"tracepoints": "latency.bt", "kprobes": "latency_kprobe.bt"}
@@ -58,7 +59,7 @@ def build(watch: Watch, kernel: Kernel, low: int, high: int) -> str:
     return (
         f"{text}\ninterval:s:{watch.interval_s}\n{{\n"
         f'\tprintf("{READING}\\n");\n{prints}\tprintf("{END_OF_READING}\\n");\n}}\n'
-        f"END\n{{\n{clears}}}\n"
+        f'END\n{{\n\tprintf("{READING}\\n");\n{prints}\tprintf("{END_OF_LAST}\\n");\n{clears}}}\n'
         # Declared last and so attached last: once it speaks, all others are there.
         f'interval:ms:100\n{{\n\tif (@ready == 0) {{\n\t\t@ready = 1;\n\t\tprintf("ready\\n");\n\t}}\n}}\n'
     )

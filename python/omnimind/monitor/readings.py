@@ -65,7 +65,7 @@ class Names:
 
 def units(root: Path | None = None) -> dict[int, str]:
     """Control groups that are units of systemd, by the number that the kernel gives them (their folder's inode)."""
-    root = root or _group_root()
+    root = root or group_root()
     found: dict[int, str] = {}
     for folder, _, _ in os.walk(root) if root else ():
         name = os.path.basename(folder)
@@ -75,7 +75,7 @@ def units(root: Path | None = None) -> dict[int, str]:
     return found
 
 
-def _group_root() -> Path | None:
+def group_root() -> Path | None:
     """Where control groups of version 2 are mounted."""
     for line in _MOUNTS.read_text().splitlines():
         words = line.split()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,21 +27,22 @@ def test_who_called_sudo() -> None:
 
 
 @root_only
-def test_a_file_is_the_users_and_root_is_root_again(tmp_path: Path) -> None:
+def test_a_file_is_the_users_and_root_is_root_again() -> None:
     who = invoker.find(UNDER_SUDO)
     groups = os.getgroups()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to others
+        folder = Path(name)
         folder.chmod(0o777)
-    invoker.write(tmp_path / "new" / "report.txt", "one", who)
-    written = (tmp_path / "new" / "report.txt").stat()
-    assert (written.st_uid, written.st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
-    assert (tmp_path / "new").stat().st_uid == NOBODY.pw_uid
-    assert (os.geteuid(), os.getegid(), os.getgroups()) == (0, os.getgid(), groups)
-    tmp_path.chmod(0o755)
-    with pytest.raises(PermissionError):
-        invoker.write(tmp_path / "report.txt", "two", who)
-    assert os.geteuid() == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+        invoker.write(folder / "new" / "report.txt", "one", who)
+        written = (folder / "new" / "report.txt").stat()
+        assert (written.st_uid, written.st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
+        assert (folder / "new").stat().st_uid == NOBODY.pw_uid
+        assert (os.geteuid(), os.getegid(), os.getgroups()) == (0, os.getgid(), groups)
+        folder.chmod(0o755)
+        with pytest.raises(PermissionError):
+            invoker.write(folder / "report.txt", "two", who)
+        assert os.geteuid() == 0
+        assert [path.name for path in folder.iterdir()] == ["new"]
 
 
 def test_without_sudo_a_file_is_written_as_ever(tmp_path: Path) -> None:
