@@ -63,8 +63,10 @@ class House:
     fixed: Fixed
 
     def cpu_ns(self) -> int:
-        """CPU that the whole fleet took so far."""
-        return round(processes.cpu_s(processes.family(self.fleet.pid)) * 1e9)
+        """CPU that gateway and servers took so far; guard and orchestrator look after them whether one calls or not."""
+        all_of_them = processes.family(self.fleet.pid)
+        serving = [pid for pid in all_of_them if "omnimind.orchestrator" not in processes.command_line(pid)]
+        return round(processes.cpu_s(serving) * 1e9)
 
     def fixed_cpu_ns(self) -> int:
         return round(processes.cpu_s([self.fixed.pid]) * 1e9)

@@ -1,6 +1,6 @@
 """What one call costs, beside bytes that go there and back over loopback: a hit, a pass-through, each of the nine.
 
-A figure is the CPU of all the fleet's processes; the wall clock's ratio is kept beside it.
+A figure is the CPU of gateway and servers; the wall clock's ratio is kept beside it.
 
 The fleet of nine under a mix at 100 in flight has the one absolute floor of the suite: 500 calls a second.
 """
