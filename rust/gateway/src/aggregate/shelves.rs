@@ -252,3 +252,77 @@ fn remembered(list: List, pages: &[Page]) -> Vec<Page> {
     }
     kept
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use omnimind_wire::{Limits, Message};
+
+    use super::*;
+    use crate::{
+        aggregate::told::Form,
+        config::{Class, Role, ToolList},
+        control::Outbox,
+        plane::Plane,
+        principal::Principal,
+        relay::{Caller, Target},
+    };
+
+    fn client(principal: &str) -> Client {
+        let snapshot = serde_json::json!({
+            "version": "1", "state_dir": "/", "keys": [], "auth": {"required": true}, "servers": []
+        });
+        let plane = Plane::new(1, serde_json::from_value(snapshot).unwrap(), Arc::new(Outbox::new().unwrap()));
+        let principal =
+            Principal { name: principal.into(), tenant: principal.into(), class: Class::Normal, role: Role::User };
+        let caller = Caller {
+            plane: Arc::new(plane),
+            principal: Arc::new(principal),
+            target: Target::All,
+            tools: ToolList::Pruned,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        let request = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#);
+        let Ok(Message::Request(request)) = Message::parse(request, &Limits::default()) else { panic!("a request") };
+        Client::modern(caller, &request)
+    }
+
+    fn said(description: &str) -> Vec<Page> {
+        let text = format!(r#"{{"tools":[{{"name":"a","description":"{description}","inputSchema":{{}}}}]}}"#);
+        vec![Page::read(List::Tools, None, &text.into())]
+    }
+
+    fn pruned(pages: &[Page]) -> *const u8 {
+        pages[0].told(Form::Pruned, 0).next().unwrap().1.as_ptr()
+    }
+
+    #[tokio::test]
+    async fn what_was_made_of_a_list_stays_while_its_server_says_the_same_and_is_one_principals() {
+        let (shelves, ann, bob) = (Shelves::default(), client("ann"), client("bob"));
+        let first = pruned(&shelves.remember(&ann, List::Tools, "one", said("Does a")));
+        let again = shelves.remember(&ann, List::Tools, "one", said("Does a"));
+        assert_eq!(pruned(&again), first);
+        assert_eq!(
+            shelves.again(&ann, List::Tools, "one", &said("Does a")[0]).map(|page| pruned(&[page])),
+            Some(first)
+        );
+        assert_ne!(pruned(&shelves.remember(&bob, List::Tools, "one", said("Does a"))), first);
+        assert!(shelves.again(&bob, List::Tools, "two", &said("Does a")[0]).is_none());
+        let changed = shelves.remember(&ann, List::Tools, "one", said("Does b"));
+        assert!(changed[0].told(Form::Pruned, 0).all(|(_, told)| String::from_utf8_lossy(told).contains("Does b")));
+        assert!(shelves.again(&ann, List::Tools, "one", &said("Does a")[0]).is_none());
+        shelves.forget("one");
+        assert!(shelves.again(&ann, List::Tools, "one", &said("Does b")[0]).is_none());
+    }
+
+    #[test]
+    fn names_are_alike_by_what_they_have_in_common() {
+        let like = |one, other| likeness(&pairs(one), &pairs(other));
+        assert_eq!((like("read_file", "read_file"), like("read", "Xopy"), like("", "")), (100, 0, 0));
+        assert!(like("read_fiel", "read_file") >= LIKE && like("send", "read_file") < LIKE);
+        assert_eq!(like("aaaa", "aa"), 50, "each pair counts once");
+    }
+}
