@@ -33,6 +33,7 @@ __all__ = [
     "__version__",
     "compress",
     "count_tokens",
+    "decompress",
     "expand",
     "prune_tools",
     "tool_signatures",
@@ -56,6 +57,22 @@ _Kind: TypeAlias = Literal[
     "text",
 ]
 
+_Critical: TypeAlias = Literal[
+    "id",
+    "number",
+    "date",
+    "path",
+    "url",
+    "version",
+    "address",
+    "quoted",
+    "limit",
+    "error",
+    "exit",
+]
+
+_Form: TypeAlias = Literal["plain", "whole", "cut"]
+
 _Told: TypeAlias = tuple[PermitId | None, str | None, str | None, float]
 
 _K = TypeVar("_K", str, bytes)
@@ -74,11 +91,11 @@ _Pressed: TypeAlias = tuple[
     str,
     tuple[int, int],
     bool,
-    list[tuple[str, int, int]],
+    list[tuple[_Critical, int, int]],
     list[tuple[str, tuple[int, int], str]],
     int,
     list[tuple[tuple[int, int], tuple[int, int], int, int]],
-    list[tuple[_Kind, tuple[int, int], tuple[int, int], Literal["plain", "whole", "cut"]]],
+    list[tuple[_Kind, tuple[int, int], tuple[int, int], tuple[int, int], _Form]],
 ]
 
 def compress(text: str, budget: int | None, query: str, mime: str, name: str) -> _Pressed:
@@ -86,6 +103,12 @@ def compress(text: str, budget: int | None, query: str, mime: str, name: str) ->
 
     That is content, handle, tokens before and after, whether all was preserved; then critical values, what is missing
     and how many more, omissions and blocks. Runs without the interpreter.
+    """
+
+def decompress(content: str, blocks: list[tuple[_Kind, tuple[int, int], _Form]]) -> str:
+    """The work of `omnimind.compression.decompress`. ValueError if the blocks are not those of the content.
+
+    They are kinds, bytes of the content, and forms. Runs without the interpreter.
     """
 
 def prune_tools(text: str) -> str | None:

@@ -3,6 +3,7 @@
     compressed = omnimind.Compressor().compress(text, target_tokens=25_000, query="why did the refund fail?")
     compressed.content                   # what a model reads; never above the target
     compressed.critical_info_preserved   # or what is missing, in compressed.missing
+    decompress(compressed)               # the original, if nothing was left out
 
 Modules: `face` is the compressor, imported when it is asked for; `tokens` counts; `tool_lists` tells what tools cost.
 """
@@ -11,9 +12,9 @@ TYPE_CHECKING = False  # `typing` would cost who only counts tokens
 if TYPE_CHECKING:
     from typing import Any
 
-    from omnimind.compression.face import Block, Compressed, Compressor, Kept, Missing, Omission
+    from omnimind.compression.face import Block, Compressed, Compressor, Kept, Missing, Omission, decompress
 
-__all__ = ["Block", "Compressed", "Compressor", "Kept", "Missing", "Omission"]
+__all__ = ["Block", "Compressed", "Compressor", "Kept", "Missing", "Omission", "decompress"]
 
 
 def __getattr__(name: str) -> "Any":

@@ -31,6 +31,20 @@ Kind = Literal[
     "text",
 ]
 
+Critical = Literal[
+    "id",
+    "number",
+    "date",
+    "path",
+    "url",
+    "version",
+    "address",
+    "quoted",
+    "limit",
+    "error",
+    "exit",
+]
+
 
 class Kept(NamedTuple):
     """Of the different critical values of one kind, how many stand in the content as they stood in the original."""
@@ -68,6 +82,9 @@ class Block(NamedTuple):
 
     kind: Kind
     bytes: tuple[int, int]
+    """Of the original in UTF-8; the end is not in."""
+    printed: tuple[int, int]
+    """Of the content in UTF-8; empty if nothing of the part stands there."""
     tokens_before: int
     tokens_after: int
     form: Literal["plain", "whole", "cut"]
@@ -88,7 +105,7 @@ class Compressed:
     """The tokens are counted, not estimated."""
     critical_info_preserved: bool
     """All that had to be kept is there: errors, changed lines, signatures, rare lines, outliers, headings ..."""
-    critical: Mapping[str, Kept]
+    critical: Mapping[Critical, Kept]
     """Critical values by kind: ids, numbers with units, dates, paths, quoted words, limits ..."""
     missing: tuple[Missing, ...]
     """What had to be kept and is not; the first of them."""
@@ -145,9 +162,24 @@ class Compressor:
             handle=handle,
             omissions=tuple(Omission(*gap) for gap in omissions),
             blocks=tuple(
-                Block(kind, span, before, after, form) for kind, span, (before, after), form in blocks
+                Block(kind, span, printed, *counts, form) for kind, span, printed, counts, form in blocks
             ),
         )
+
+
+def decompress(compressed: Compressed) -> str:
+    """The original of what was compressed with nothing left out: the same text; of JSON, the same value.
+
+    Raises ValueError where a part was cut: the content does not hold it, its handle names the original.
+    """
+    if compressed.omissions or any(block.form == "cut" for block in compressed.blocks):
+        raise ValueError(
+            "parts of the original are left out of this content: compress with target_tokens=None to read all of it "
+            f"back, or expand omnimind://context/{compressed.handle} where the original is kept"
+        )
+    return _core.decompress(
+        compressed.content, [(block.kind, block.printed, block.form) for block in compressed.blocks]
+    )
 
 
 def _text(data: str | bytes | dict[Any, Any] | list[Any]) -> str:

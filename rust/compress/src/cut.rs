@@ -1,11 +1,11 @@
 //! A text that does not fit: a choice of its units, with marks where some are gone, printed and counted until it does.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use crate::{
     Gaps, Kind, forms,
     mark::{self, Handle, Mark},
-    outline::{Aim, Reserve, Unit, When},
+    outline::{Aim, Reserve, Said, Unit, When},
     policy::Policy,
     report::{Block, Form, MISSING_LISTED, Missing, Omission, Outcome},
     router::Part,
@@ -22,6 +22,8 @@ const TRIES: usize = 6;
 const FOR_WHAT_MATTERS: usize = 7;
 /// A text of fewer tokens is small.
 const SMALL: usize = 4_000;
+/// So many sentences like one that is kept are worth to be counted.
+const ALIKE: usize = 3;
 /// How many characters of what is missing are shown.
 const MISSING_SHOWN: usize = 120;
 
@@ -234,7 +236,10 @@ impl Gappy<'_> {
         let none = !kept.contains(&true);
         let mut all: Option<Omission> = None;
         let mut shortened = false;
-        let mut printed = self.source.outline.print(is_kept, |run| {
+        let sentences = matches!(self.source.kind, Kind::Prose | Kind::Html);
+        let alike = self.alike(kept);
+        let note = |unit: usize| alike.get(&unit).map(|count| format!(" (+{count} alike)"));
+        let mut printed = self.source.outline.print(is_kept, note, |run| {
             // What is said in short has no mark, and what stands side by side is one omission.
             let brief = units.get(run.end).is_some_and(|unit| unit.when == When::Instead) && is_kept(run.end);
             let short = if brief { run.end - 1..run.end } else { run.end..run.end };
@@ -246,8 +251,15 @@ impl Gappy<'_> {
                     Gaps::Marked if summed => None,
                     Gaps::Counted if summed || none => None,
                     Gaps::Silent => None,
-                    Gaps::Counted => Some(mark::few(gone.units)),
-                    Gaps::Marked => Some(self.mark(&gone, self.is_scattered(run.start..short.start, &gone))),
+                    // In a small text the mark behind all sentences says enough.
+                    Gaps::Counted if sentences && self.work.is_small() => {
+                        Some(Said { text: mark::SOME.to_owned(), inline: true })
+                    }
+                    Gaps::Counted => Some(Said { text: mark::few(gone.units), inline: true }),
+                    Gaps::Marked => {
+                        let some = self.is_scattered(run.start..short.start, &gone);
+                        Some(Said { text: self.mark(&gone, some), inline: false })
+                    }
                 };
                 omissions.push(gone);
                 shortened = false;
@@ -269,6 +281,24 @@ impl Gappy<'_> {
             printed.push_str(&self.mark(&all, !none));
         }
         printed
+    }
+
+    /// Of sentences that say nearly the same the first that is kept, and how many are gone.
+    fn alike(&self, kept: &[bool]) -> HashMap<usize, usize> {
+        let mut first: HashMap<u64, (usize, usize)> = HashMap::new();
+        if !matches!(self.source.kind, Kind::Prose | Kind::Html) {
+            return HashMap::new();
+        }
+        let units = || self.source.outline.units.iter().zip(kept).enumerate().filter(|(_, (unit, _))| unit.like != 0);
+        for (at, (unit, _)) in units().filter(|(_, (_, kept))| **kept) {
+            first.entry(unit.like).or_insert((at, 0));
+        }
+        for (_, (unit, _)) in units().filter(|(_, (_, kept))| !**kept) {
+            if let Some((_, gone)) = first.get_mut(&unit.like) {
+                *gone += 1;
+            }
+        }
+        first.into_values().filter(|(_, gone)| *gone >= ALIKE).collect()
     }
 
     /// Units left out; none if these are blank lines only.

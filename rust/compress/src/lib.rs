@@ -22,7 +22,7 @@ mod select;
 pub mod tokens;
 
 pub use policy::{Hints, Policy};
-pub use press::{compress, decode, lossless};
+pub use press::{compress, decode, decode_blocks, lossless};
 pub use report::Outcome;
 
 /// What a block of text is made of.
@@ -68,6 +68,42 @@ pub(crate) enum Gaps {
 }
 
 impl Kind {
+    /// All kinds, in their order.
+    pub const ALL: [Self; 13] = [
+        Self::Json,
+        Self::JsonLines,
+        Self::Log,
+        Self::Build,
+        Self::Trace,
+        Self::Diff,
+        Self::Code,
+        Self::Search,
+        Self::Table,
+        Self::Prose,
+        Self::Html,
+        Self::Tools,
+        Self::Text,
+    ];
+
+    /// As reports call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::JsonLines => "jsonl",
+            Self::Log => "log",
+            Self::Build => "build",
+            Self::Trace => "trace",
+            Self::Diff => "diff",
+            Self::Code => "code",
+            Self::Search => "search",
+            Self::Table => "table",
+            Self::Prose => "prose",
+            Self::Html => "html",
+            Self::Tools => "tools",
+            Self::Text => "text",
+        }
+    }
+
     /// Where a reader has to see each gap, and where it is enough to know of how many lines some are gone.
     pub(crate) fn gaps(self) -> Gaps {
         match self {

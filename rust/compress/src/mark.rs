@@ -5,9 +5,9 @@
 //! gone, its tokens stand beside: `[…L120-531 9870 tok 482]`. The first line of a cut text, the legend, names the
 //! original once and in full: a name is 40 tokens long, a mark 8.
 //!
-//! Between sentences, and in JSON, a gap is no more than `…12`: twelve are gone. It costs 3 tokens, and there are
-//! many; behind them one mark says of how many lines all these were. Where rows or lines stand for themselves (of a
-//! table, a log, a diff) that mark is all there is.
+//! Between sentences, and in JSON, a gap is no more than `…12`: twelve are gone; between the sentences of a small text,
+//! `…`. It costs 3 tokens at most, and there are many; behind them one mark says of how many lines all these were.
+//! Where rows or lines stand for themselves (of a table, a log, a diff) that mark is all there is.
 //!
 //! The number at a mark's end is drawn from the name of the original, the place and a key: a mark that somebody
 //! quotes, or makes up, says nothing to who checks. Three digits are one token; the legend, which is what a reader
@@ -59,9 +59,12 @@ impl Mark {
     }
 }
 
+/// What stands for units of which nobody is told here how many they are.
+pub(crate) const SOME: &str = "…";
+
 /// What stands for `count` units among others of their kind.
 pub(crate) fn few(count: usize) -> String {
-    format!("…{count}")
+    format!("{SOME}{count}")
 }
 
 /// The first line of a text that was cut. `short` says no more of the name than its first 16 digits, and less of the

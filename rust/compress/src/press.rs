@@ -1,5 +1,7 @@
 //! The way of a text: parts, forms, and, if it is still too long, a choice and marks, counted until it fits.
 
+use std::ops::Range;
+
 use crate::{
     Kind, critical,
     cut::Work,
@@ -46,19 +48,25 @@ pub fn lossless(text: &str) -> Outcome {
 
 /// The original of an outcome in which nothing was left out; of JSON, the same value.
 pub fn decode(outcome: &Outcome) -> Option<String> {
-    let mut text = String::new();
-    for (at, block) in outcome.blocks.iter().enumerate() {
+    decode_blocks(&outcome.text, outcome.blocks.iter().map(|block| (block.kind, block.printed.clone(), block.form)))
+}
+
+/// [`decode`] of a text whose blocks are known by their kinds, where they stand in it, and their forms; `None` if
+/// something was left out of one, or it is not what its kind and form say.
+pub fn decode_blocks(text: &str, blocks: impl Iterator<Item = (Kind, Range<usize>, Form)>) -> Option<String> {
+    let mut out = String::new();
+    for (at, (kind, printed, form)) in blocks.enumerate() {
         if at > 0 {
-            text.push('\n');
+            out.push('\n');
         }
-        let printed = outcome.text.get(block.printed.clone())?;
-        match block.form {
-            Form::Plain => text.push_str(printed),
-            Form::Whole => text.push_str(&forms::decode(block.kind, printed)?),
+        let printed = text.get(printed)?;
+        match form {
+            Form::Plain => out.push_str(printed),
+            Form::Whole => out.push_str(&forms::decode(kind, printed)?),
             Form::Cut => return None,
         }
     }
-    Some(text)
+    Some(out)
 }
 
 /// The tokens of each part with the line end behind it; their sum is that of the text.

@@ -49,6 +49,52 @@ fn what_fits_is_left_whole() {
 }
 
 #[test]
+fn sentences_that_say_nearly_the_same_become_one_with_their_number() {
+    let sentence = |at: usize| match at {
+        31 => "The north gate stays shut until the bridge has been mended. ".to_owned(),
+        _ => format!("Node {at} of the fleet answered the probe within {} ms on its first try. ", at * 7),
+    };
+    let text: String = (0..60).map(|at| sentence(at) + if at % 6 == 5 { "\n\n" } else { "" }).collect();
+    let outcome = within(tokens::count(&text) / 4, "when does the gate open?", &text);
+    assert!(outcome.text.contains("until the bridge has been mended."), "{}", outcome.text);
+    let shown = outcome.text.matches("answered the probe").count();
+    let counted = outcome.text.split("(+").nth(1).and_then(|rest| rest.split(" alike)").next()).unwrap();
+    assert_eq!(shown + counted.parse::<usize>().unwrap(), 59, "{}", outcome.text);
+    assert!(outcome.text.contains("[…"), "a mark says where they stood");
+    assert!(shown <= 12, "{}", outcome.text);
+}
+
+#[test]
+fn a_diff_whose_changes_are_there_has_lost_nothing_critical() {
+    let hunk = |at: usize| {
+        let around = "     The ledger keeps what was agreed, and work went on as it does every week.\n";
+        format!(
+            "@@ -{at}0,8 +{at}0,8 @@ def keep():\n{}-    limit_{at} = {at}5\n+    limit_{at} = {at}777\n{}",
+            around.repeat(3),
+            around.repeat(4)
+        )
+    };
+    let text: String = (1..30).map(hunk).collect();
+    let text = format!("diff --git a/a.py b/a.py\nindex 1111111..2222222 100644\n--- a/a.py\n+++ b/a.py\n{text}");
+    let outcome = within(tokens::count(&text) / 4, "", &text);
+    assert!(outcome.preserved, "{:?}", outcome.missing);
+    for at in 1..30 {
+        assert!(outcome.text.contains(&format!("{at}5\n+    limit_{at} = {at}777")), "{}", outcome.text);
+    }
+    let too_small = within(tokens::count(&text) / 20, "", &text);
+    assert!(!too_small.preserved && !too_small.missing.is_empty());
+}
+
+#[test]
+fn blank_lines_of_a_build_are_not_summed_up() {
+    let text: Vec<String> =
+        (0..60).map(|at| format!("Compiling part-{at} v1.{at}.0\n\nwarning: unused `x{at}`\n\n")).collect();
+    let text = text.concat();
+    let outcome = within(tokens::count(&text) / 4, "", &text);
+    assert!(!outcome.text.lines().any(|line| line.trim_end().ends_with('×')), "{}", outcome.text);
+}
+
+#[test]
 fn even_a_budget_of_one_token_is_met() {
     for budget in [0, 1, 2, 3, 5, 7, 8, 9, 12, 20, 33, 60, 99] {
         let outcome = within(budget, "refund", &log());

@@ -8,4 +8,5 @@
 #![forbid(unsafe_code)]
 
 pub mod checks;
+pub mod expand;
 pub mod press;

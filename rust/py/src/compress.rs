@@ -2,13 +2,14 @@
 //! makes names of them.
 
 use omnimind_compress::{
-    Hints, Kind, Outcome, Policy, compress as press, critical, forms::tools, mark, outline::Reserve, report::Form,
+    Hints, Kind, Outcome, Policy, compress as press, decode_blocks, forms::tools, mark, outline::Reserve, report::Form,
 };
-use pyo3::{IntoPyObjectExt, prelude::*};
+use pyo3::{IntoPyObjectExt, exceptions::PyValueError, prelude::*};
 
 /// Adds the functions to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(compress, module)?)?;
+    module.add_function(wrap_pyfunction!(decompress, module)?)?;
     module.add_function(wrap_pyfunction!(prune_tools, module)?)?;
     module.add_function(wrap_pyfunction!(tool_signatures, module)?)
 }
@@ -37,7 +38,24 @@ fn compress<'py>(
     told(&outcome).into_bound_py_any(py)
 }
 
+/// What was compressed without loss, from its content and the kind, place and form of each block.
+#[pyfunction]
+fn decompress(py: Python<'_>, content: &str, blocks: Vec<(String, Span, String)>) -> PyResult<String> {
+    let read = |(kind, (start, end), form): (String, Span, String)| {
+        let kind = Kind::ALL.into_iter().find(|known| known.name() == kind)?;
+        let form = FORMS.into_iter().find(|known| form_name(*known) == form)?;
+        Some((kind, start..end, form))
+    };
+    let text = py.detach(|| {
+        let blocks: Vec<_> = blocks.into_iter().map(read).collect::<Option<_>>()?;
+        decode_blocks(content, blocks.into_iter())
+    });
+    text.ok_or_else(|| PyValueError::new_err("these blocks do not describe this content, or part of it is left out"))
+}
+
 type Lines = (usize, usize);
+/// Bytes, the end not in.
+type Span = (usize, usize);
 
 /// What crosses, in the order of `_core.pyi`.
 #[derive(IntoPyObject)]
@@ -49,8 +67,8 @@ struct Told<'a>(
     Vec<(&'static str, usize, usize)>,
     Vec<(&'static str, Lines, &'a str)>,
     usize,
-    Vec<(Lines, (usize, usize), usize, usize)>,
-    Vec<(&'static str, (usize, usize), Lines, &'static str)>,
+    Vec<(Lines, Span, usize, usize)>,
+    Vec<(&'static str, Span, Span, (usize, usize), &'static str)>,
 );
 
 fn told(outcome: &Outcome) -> Told<'_> {
@@ -61,7 +79,7 @@ fn told(outcome: &Outcome) -> Told<'_> {
         mark::hex(&outcome.handle),
         (outcome.tokens_before, outcome.tokens_after),
         outcome.preserved,
-        outcome.critical.iter().map(|share| (critical_name(share.kind), share.kept, share.total)).collect(),
+        outcome.critical.iter().map(|share| (share.kind.name(), share.kept, share.total)).collect(),
         outcome.missing.iter().map(|one| (reserve_name(one.reserve), one.lines, one.text.as_str())).collect(),
         outcome.missing_more,
         omissions.iter().map(|gap| (gap.lines, (gap.bytes.start, gap.bytes.end), gap.units, gap.tokens)).collect(),
@@ -69,51 +87,21 @@ fn told(outcome: &Outcome) -> Told<'_> {
             .iter()
             .map(|block| {
                 let bytes = (block.bytes.start, block.bytes.end);
-                (kind_name(block.kind), bytes, (block.tokens_before, block.tokens_after), form_name(block.form))
+                let printed = (block.printed.start, block.printed.end);
+                let tokens = (block.tokens_before, block.tokens_after);
+                (block.kind.name(), bytes, printed, tokens, form_name(block.form))
             })
             .collect(),
     )
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Json => "json",
-        Kind::JsonLines => "jsonl",
-        Kind::Log => "log",
-        Kind::Build => "build",
-        Kind::Trace => "trace",
-        Kind::Diff => "diff",
-        Kind::Code => "code",
-        Kind::Search => "search",
-        Kind::Table => "table",
-        Kind::Prose => "prose",
-        Kind::Html => "html",
-        Kind::Tools => "tools",
-        Kind::Text => "text",
-    }
-}
+const FORMS: [Form; 3] = [Form::Plain, Form::Whole, Form::Cut];
 
 fn form_name(form: Form) -> &'static str {
     match form {
         Form::Plain => "plain",
         Form::Whole => "whole",
         Form::Cut => "cut",
-    }
-}
-
-fn critical_name(kind: critical::Kind) -> &'static str {
-    match kind {
-        critical::Kind::Id => "id",
-        critical::Kind::Number => "number",
-        critical::Kind::Date => "date",
-        critical::Kind::Path => "path",
-        critical::Kind::Url => "url",
-        critical::Kind::Version => "version",
-        critical::Kind::Address => "address",
-        critical::Kind::Quoted => "quoted",
-        critical::Kind::Limit => "limit",
-        critical::Kind::Error => "error",
-        critical::Kind::Exit => "exit",
     }
 }
 

@@ -53,6 +53,40 @@ pub enum Kind {
     Exit,
 }
 
+impl Kind {
+    /// All kinds, in their order.
+    pub const ALL: [Self; 11] = [
+        Self::Id,
+        Self::Number,
+        Self::Date,
+        Self::Path,
+        Self::Url,
+        Self::Version,
+        Self::Address,
+        Self::Quoted,
+        Self::Limit,
+        Self::Error,
+        Self::Exit,
+    ];
+
+    /// As reports call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Number => "number",
+            Self::Date => "date",
+            Self::Path => "path",
+            Self::Url => "url",
+            Self::Version => "version",
+            Self::Address => "address",
+            Self::Quoted => "quoted",
+            Self::Limit => "limit",
+            Self::Error => "error",
+            Self::Exit => "exit",
+        }
+    }
+}
+
 /// One find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {

@@ -22,6 +22,13 @@ fn are_nothing(texts: &[&str]) {
 }
 
 #[test]
+fn every_kind_has_a_name_of_its_own_and_its_place() {
+    let names: std::collections::HashSet<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), Kind::ALL.len());
+    assert!(Kind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
+}
+
+#[test]
 fn what_stands_in_a_line_is_found_in_its_order() {
     assert_eq!(
         found("quota of 250 ms on 10.0.0.1:8080, see /var/log/app.log:12 since 2026-11-22"),

@@ -22,17 +22,18 @@ pub(super) fn best(original: &str, query: &str, max_tokens: Option<usize>) -> Re
     let passages = passages(&lines);
     let ranked = ranked(&counted(&lines, &passages, &asked, original), &asked);
     let of = |at: usize| passages.get(at).cloned().unwrap_or(1..1);
-    let (mut taken, mut sum) = (Vec::new(), 0_usize);
+    let (mut taken, mut sum, mut left) = (Vec::new(), 0_usize, None);
     for at in &ranked {
         let cost = tokens::count(&printed(original, &lines, &of(*at)));
         if max_tokens.map_or(taken.len() >= USUAL, |most| sum.saturating_add(cost) > most) {
+            left = left.or(Some(*at));
             continue;
         }
         sum += cost;
         taken.push(*at);
     }
     let found = ranked.len();
-    let next = ranked.iter().find(|at| !taken.contains(at)).map(|at| Place::Lines(of(*at).start, of(*at).end - 1));
+    let place = |at: usize| Place::Lines(of(at).start, of(at).end - 1);
     loop {
         let mut order = taken.clone();
         order.sort_unstable();
@@ -41,9 +42,9 @@ pub(super) fn best(original: &str, query: &str, max_tokens: Option<usize>) -> Re
             if let (true, Some(first)) = (taken.is_empty(), ranked.first()) {
                 return begun(original, &lines, &of(*first), found, max_tokens);
             }
-            return Ok(Expanded { text, tokens, found, shown: taken.len(), next, widened: None });
+            return Ok(Expanded { text, tokens, found, shown: taken.len(), next: left.map(&place), widened: None });
         }
-        taken.pop();
+        left = left.or(taken.pop());
     }
 }
 

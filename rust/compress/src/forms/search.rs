@@ -280,8 +280,8 @@ mod tests {
         let block = "src/a.rs\n1:x\n2-y\n\nsrc/b.rs\n3:z\n4:w\n";
         assert!(outline(block, Aim::Whole).is_none());
         let outline = outline(block, Aim::Cut).unwrap();
-        assert_eq!(outline.print(|unit| outline.units[unit].text == "3:z", |_| None), "src/b.rs\n3:z");
-        let sums = outline.print(|unit| outline.units[unit].when == When::Cut, |_| None);
+        assert_eq!(outline.print(|unit| outline.units[unit].text == "3:z", |_| None, |_| None), "src/b.rs\n3:z");
+        let sums = outline.print(|unit| outline.units[unit].when == When::Cut, |_| None, |_| None);
         assert_eq!(sums, "src/b.rs\n2 hits");
     }
 }

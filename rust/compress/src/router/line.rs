@@ -15,8 +15,12 @@ pub(super) enum Look {
     Hit,
     /// A line that a compiler, a test runner or a package manager prints.
     Build,
+    /// A line of the source that a compiler shows, and what it says to it.
+    Shown,
     /// A line with a time or a level at its begin.
     Log,
+    /// `key = value`, or the name of a section.
+    Setting,
     /// A tag.
     Tag,
     /// A Markdown heading or a point of a list.
@@ -44,12 +48,16 @@ pub(super) fn look(line: &str) -> Look {
         Look::Frame
     } else if is_build(head, bare) {
         Look::Build
+    } else if is_shown(head, bare) {
+        Look::Shown
     } else if hit(head).is_some() {
         Look::Hit
     } else if is_log(head) {
         Look::Log
     } else if is_tag(bare) {
         Look::Tag
+    } else if is_setting(head) {
+        Look::Setting
     } else if is_markdown(bare) {
         Look::Markdown
     } else if is_code(head, line.trim_end()) {
@@ -127,7 +135,7 @@ fn is_frame(head: &str, bare: &str) -> bool {
 }
 
 fn is_build(head: &str, bare: &str) -> bool {
-    const STARTS: [&str; 45] = [
+    const STARTS: [&str; 53] = [
         "error[E",
         "error: ",
         "warning: ",
@@ -173,6 +181,14 @@ fn is_build(head: &str, bare: &str) -> bool {
         "BUILD ",
         "Tests run:",
         "✓ ",
+        "Setting up ",
+        "Unpacking ",
+        "Preparing to unpack ",
+        "Selecting previously ",
+        "Processing triggers for ",
+        "Removing ",
+        "Get:",
+        "Fetched ",
     ];
     if STARTS.iter().any(|start| bare.starts_with(start)) && !(bare.starts_with("-- ") && head.len() < 8) {
         return true;
@@ -188,6 +204,38 @@ fn is_build(head: &str, bare: &str) -> bool {
         return true;
     }
     hit(head).is_some() && [": error", ": warning", ": note:", " error TS"].iter().any(|word| bare.contains(word))
+}
+
+/// ` --> src/a.rs:1:2`, `12 |     let x = 1;`, `   |     ^^^`, ` = note: ...`.
+fn is_shown(head: &str, bare: &str) -> bool {
+    let rest = bare.trim_start_matches(|sign: char| sign.is_ascii_digit());
+    let numbered = rest.len() < bare.len();
+    bare.starts_with("--> ")
+        || (numbered || head.len() > bare.len()) && (rest.starts_with(" | ") || rest.trim_end() == " |")
+        || head.len() > bare.len()
+            && (bare.starts_with("| ")
+                || bare.trim_end() == "|"
+                || bare.starts_with("= note: ")
+                || bare.starts_with("= help: "))
+}
+
+/// `key = value`, `key=value` or `[section]` at the begin of a line, and nothing that code would have.
+fn is_setting(head: &str) -> bool {
+    let name = head.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte)).count();
+    let rest = head.get(name..).unwrap_or_default().trim_start_matches([' ', '\t']);
+    let section = || {
+        let inner = head.trim_end().strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+        inner.is_some_and(|inner| !inner.is_empty() && !inner.contains(['(', ')', ',']))
+    };
+    (1..48).contains(&name) && rest.starts_with('=') && !rest.starts_with("==") && !rest.starts_with("=>") || section()
+}
+
+/// The names of columns: at least three words, all of them in capitals.
+pub(super) fn is_header(line: &str) -> bool {
+    let sign = |byte: u8| byte.is_ascii_uppercase() || b" %/_-()#+.".contains(&byte);
+    line.len() < 400
+        && line.bytes().all(sign)
+        && line.split(' ').filter(|word| word.bytes().any(|byte| byte.is_ascii_uppercase())).count() > 2
 }
 
 /// `[ 53%] ` or `[12/340] `, as `CMake` and ninja count.

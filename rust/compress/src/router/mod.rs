@@ -12,6 +12,8 @@ mod spans;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use spans::is_commit;
+
 use std::ops::Range;
 
 use crate::{Kind, policy::Hints};

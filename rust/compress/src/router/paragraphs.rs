@@ -101,27 +101,40 @@ fn kind(finder: &Finder<'_>, lines: Range<usize>, looks: &[Look]) -> Kind {
     let most = |found: usize, percent: usize| found > 0 && found * 100 >= looks.len() * percent;
     let traces = count(Look::TraceHead) + count(Look::Frame);
     let (logs, words) = (count(Look::Log), count(Look::Words));
-    if most(count(Look::Hit), 60) {
+    let (builds, settings) = (count(Look::Build), count(Look::Setting));
+    let code = count(Look::Code) + settings;
+    // What has times of day in its columns is no log, if a line of names stands above them.
+    if looks.len() > 3 && line::is_header(finder.line(lines.start)) && is_table(finder, lines.clone()) {
+        Kind::Table
+    } else if most(count(Look::Hit), 60) {
         Kind::Search
     } else if most(logs, 50) {
         Kind::Log
     } else if traces > 1 && most(traces, 30) || looks.first() == Some(&Look::TraceHead) && looks.len() < 4 {
         Kind::Trace
-    } else if most(count(Look::Build), 30) {
+    } else if builds > 0 && most(builds + count(Look::Shown), 30) {
         Kind::Build
     } else if most(count(Look::Tag), 50) {
         Kind::Html
-    } else if looks.len() > 1 && is_table(finder, lines) {
+    } else if looks.len() > 1 && is_table(finder, lines.clone()) {
         Kind::Table
     } else if most(logs, 25) {
         Kind::Log
-    } else if most(count(Look::Code), 50) || looks.len() > 2 && most(count(Look::Code), 40) && !most(words, 40) {
+    } else if settings > 1 && most(settings + comments(finder, lines), 80) {
+        // Comments are no headings where settings stand under them.
+        Kind::Code
+    } else if most(code, 50) || looks.len() > 2 && most(code, 40) && !most(words, 40) {
         Kind::Code
     } else if most(words + count(Look::Markdown), 50) {
         Kind::Prose
     } else {
         Kind::Text
     }
+}
+
+/// Lines that begin with the sign of a comment.
+fn comments(finder: &Finder<'_>, lines: Range<usize>) -> usize {
+    lines.filter(|at| finder.line(*at).trim_start().starts_with(['#', ';'])).count()
 }
 
 fn is_table(finder: &Finder<'_>, lines: Range<usize>) -> bool {

@@ -5,6 +5,9 @@ use std::ops::Range;
 use super::{columns, json};
 use crate::Kind;
 
+/// Lines that the head of a commit has at most, below its name.
+const COMMIT_HEAD: usize = 12;
+
 /// Lines of a structure.
 pub(super) struct Span {
     /// What it is; none for fenced code, which is looked at again.
@@ -37,6 +40,7 @@ impl<'a> Finder<'a> {
             b'`' | b'~' => self.fence(at),
             b'd' | b'-' | b'@' | b'I' => self.diff(at),
             b'{' | b'[' => self.json(at),
+            b'c' => self.commit(at).or_else(|| self.markdown_table(at)),
             _ => self.markdown_table(at),
         }
     }
@@ -72,6 +76,26 @@ impl<'a> Finder<'a> {
         }
         let rows = (at + 2..self.lines.len()).take_while(|row| self.line(*row).contains('|')).count();
         Some(Span { kind: Some(Kind::Table), lines: at..at + 2 + rows })
+    }
+
+    /// A commit as `git log` and `git show` print it: its head, its message, which files it changed, and how.
+    fn commit(&mut self, at: usize) -> Option<Span> {
+        let names = ["Author: ", "Merge: ", "AuthorDate: ", "tree "];
+        if !is_commit(self.line(at)) || !names.iter().any(|name| self.line(at + 1).starts_with(name)) {
+            return None;
+        }
+        let is_count = |line: &str| line.starts_with(' ') && (line.contains(" | ") || line.contains(" changed, "));
+        let goes_on = |line: &str| line.trim().is_empty() || line.starts_with("    ") || is_count(line);
+        let head =
+            (at + 1..self.lines.len()).take(COMMIT_HEAD).take_while(|next| self.line(*next).contains(": ")).count();
+        let rest = (at + 1 + head..self.lines.len()).take_while(|next| goes_on(self.line(*next))).count();
+        let end = at + 1 + head + rest;
+        let changes = if is_diff_head(self.line(end)) { self.diff(end) } else { None };
+        let end = changes.map_or(end, |changes| changes.lines.end);
+        // Blank lines up to the next commit stand between the two.
+        let next = (end..self.lines.len()).find(|next| !self.line(*next).is_empty());
+        let end = next.filter(|next| is_commit(self.line(*next))).unwrap_or(end);
+        Some(Span { kind: Some(Kind::Diff), lines: at..end })
     }
 
     /// From the first head to the end of the last hunk. A hunk is as long as it says.
@@ -128,6 +152,13 @@ fn hunk_head(line: &str) -> Option<(usize, usize)> {
         None => place.parse::<usize>().ok().map(|_| 1),
     };
     Some((count(old)?, count(new)?))
+}
+
+/// `commit 1b2c...`, perhaps with the names of branches behind it.
+pub(crate) fn is_commit(line: &str) -> bool {
+    let Some(name) = line.strip_prefix("commit ") else { return false };
+    let digits = name.bytes().take_while(u8::is_ascii_hexdigit).count();
+    (7..=64).contains(&digits) && name.get(digits..).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 fn is_diff_head(line: &str) -> bool {

@@ -226,6 +226,49 @@ fn what_a_test_runner_shows_of_the_source_is_a_part_of_the_build() {
 }
 
 #[test]
+fn a_table_whose_columns_hold_times_is_no_log() {
+    let processes: Vec<String> = (0..30)
+        .map(|at| format!("root     {:5}     2  0 10:01 ?        00:00:0{} [kworker/{at}]\n", 900 + at, at % 10))
+        .collect();
+    let processes = processes.concat();
+    assert_eq!(kinds(&format!("UID        PID  PPID  C STIME TTY          TIME CMD\n{processes}")), [Table]);
+    let aligned: Vec<String> = (0..30).map(|at| format!("2026-03-01 10:00:{at:02} INFO  store   wrote\n")).collect();
+    let aligned = aligned.concat();
+    assert_eq!(kinds(&aligned), [Log]);
+}
+
+#[test]
+fn what_a_compiler_says_with_the_source_that_it_shows_is_a_build() {
+    let rust = "error[E0308]: mismatched types\n --> src/main.rs:2:24\n  |\n2 | fn f(a: &str) -> u32 { a.len() }\n  |                  ---   ^^^^^^^ expected `u32`\n  |\n  = note: expected because of return type\n\n";
+    assert_eq!(kinds(&format!("   Compiling x v0.1.0\n{}", rust.repeat(3))), [Build]);
+    let c = "t.c: In function 'f':\nt.c:2:23: error: 'b' undeclared\n    2 | int f(int a) { return b; }\n      |                       ^\nt.c:2:23: note: each is reported once\n";
+    assert_eq!(kinds(c), [Build]);
+    // Rows of a table look so, too.
+    assert_ne!(kinds(" id | name\n----+------\n  1 | ann\n  2 | bob\n  3 | eve\n"), [Build]);
+}
+
+#[test]
+fn what_installs_packages_is_a_build_and_settings_with_comments_are_code() {
+    let packages: Vec<String> =
+        (0..9).map(|at| format!("Unpacking libx{at} (1.{at}-2) ...\nSetting up libx{at} (1.{at}-2) ...\n")).collect();
+    let packages = packages.concat();
+    assert_eq!(kinds(&packages), [Build]);
+    let settings = "# Where everything is kept\n[ca]\ndir = ./demo\n# The certificate of the house\ncert\t= $dir/a.pem\nserial = $dir/serial\n";
+    assert_eq!(kinds(settings), [Code]);
+}
+
+#[test]
+fn commits_are_one_part_with_their_messages_files_and_changes() {
+    let commit = "commit b121fbd6b310204cd83d06bf3d8e725565b49bd7\nAuthor: Ann <a@b.example>\nDate:   Mon Nov 23 00:28:35 2026 +0000\n\n    The gate opens\n\n";
+    let files = " src/a.rs | 12 +++++----\n 1 file changed, 7 insertions(+), 5 deletions(-)\n\n";
+    let change = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n\n";
+    for text in [commit.repeat(4), format!("{commit}{files}").repeat(3), format!("{commit}{change}").repeat(3)] {
+        assert_eq!(kinds(&text), [Diff], "{text}");
+    }
+    assert_ne!(kinds("commit b121fbd6b310\nand then nothing else was said of it.\n"), [Diff]);
+}
+
+#[test]
 fn a_hint_settles_what_the_text_leaves_open_and_nothing_else() {
     let told = |text, name| parts(text, &Hints { name, mime: "" }).iter().map(|part| part.kind).collect::<Vec<_>>();
     assert_eq!(told("a: 1\nb: 2", "settings.yaml"), [Code]);

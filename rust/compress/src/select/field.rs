@@ -140,6 +140,7 @@ impl Field {
             Gaps::Silent => (0, MARK_OF_ALL),
         };
         let mut label: Option<usize> = None;
+        let mut line = 0;
         for unit in &source.outline.units {
             let at = self.items.len();
             let brief = unit.when == When::Instead;
@@ -148,7 +149,12 @@ impl Field {
             self.values(&unit.text);
             self.items.push(Item {
                 group: first_group + unit.group,
-                cost: cost(&unit.text),
+                // What is printed in the stead of another shares a line with others, so do sentences.
+                cost: if unit.line != 0 && (brief || unit.line == line) {
+                    follows(&unit.text)
+                } else {
+                    cost(&unit.text)
+                },
                 reserve: unit.reserve,
                 like: if unit.like == 0 { like } else { unit.like },
                 sums_up: unit.when == When::Cut,
@@ -160,6 +166,7 @@ impl Field {
                 words_end: self.words.len(),
                 values_end: self.values.len(),
             });
+            line = unit.line;
             let text = unit.text.trim_end();
             label = match text.as_bytes().last() {
                 Some(b':') if text.len() < 200 => Some(at),
@@ -282,6 +289,11 @@ impl Field {
 fn cost(text: &str) -> usize {
     // Most line ends are a token of their own.
     tokens::count(text) + 1
+}
+
+/// What a text costs behind a space.
+fn follows(text: &str) -> usize {
+    tokens::count(&format!(" {text}"))
 }
 
 /// Of a value.

@@ -94,8 +94,16 @@ impl<'a> Choice<'a> {
             .items
             .iter()
             .enumerate()
-            .filter(|(at, _)| !self.keeps(*at))
+            .filter(|(at, item)| !self.keeps(*at) && !self.is_said_otherwise(*at, item))
             .filter_map(|(at, item)| Some((at, item.reserve.filter(|reserve| *reserve != Reserve::Edge)?)))
+    }
+
+    /// What is said in full need not be said in short; nor in full, where it is enough to say it in short.
+    fn is_said_otherwise(&self, at: usize, item: &Item) -> bool {
+        if item.brief {
+            return at.checked_sub(1).is_some_and(|full| self.keeps(full));
+        }
+        self.field.brief_of(at).and_then(|brief| self.item(brief)).is_some_and(|brief| brief.reserve.is_some())
     }
 
     /// Gives up what was kept last until so many tokens are free.

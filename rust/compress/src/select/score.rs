@@ -18,20 +18,7 @@ pub(super) struct Scores {
 }
 
 /// Kinds of critical values.
-const ALL: [critical::Kind; KINDS] = [
-    critical::Kind::Id,
-    critical::Kind::Number,
-    critical::Kind::Date,
-    critical::Kind::Path,
-    critical::Kind::Url,
-    critical::Kind::Version,
-    critical::Kind::Address,
-    critical::Kind::Quoted,
-    critical::Kind::Limit,
-    critical::Kind::Error,
-    critical::Kind::Exit,
-];
-const KINDS: usize = 11;
+const KINDS: usize = critical::Kind::ALL.len();
 
 /// How fast more of the same word stops to count, and how much a long unit is held against it.
 const K1: f32 = 1.2;
@@ -89,7 +76,7 @@ fn values(field: &Field) -> Vec<[f32; KINDS]> {
     }
     let of = |(units, with): (&usize, &[usize; KINDS])| {
         let mut weights = [0.0; KINDS];
-        for kind in ALL {
+        for kind in critical::Kind::ALL {
             let share = with.get(kind as usize).map_or(0.0, |with| real(*with) / real((*units).max(1)));
             if let Some(place) = weights.get_mut(kind as usize) {
                 *place = weight(kind) * (1.0 + SELDOM * (1.0 - share) * (1.0 - share));

@@ -140,3 +140,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_number_and_its_unit_stand_beside_each_other_in_every_line() {
+    let line = |at: usize| match at % 3 {
+        0 => format!("2026-03-01 10:00:{at:02} INFO limit of shop-{at} is now {} requests, mind it\n", 5_883 + at),
+        1 => format!("2026-03-01 10:00:{at:02} INFO threshold of shop-{at} is now {at}.07 %\n"),
+        _ => format!("2026-03-01 10:00:{at:02} INFO request {at} finished in {} ms\n", 3 * at),
+    };
+    for brackets in ["", "{ x", "{} < y", "{}<> <* z"] {
+        let text = format!("{brackets}\n{}", (0..60).map(line).collect::<String>());
+        let printed = back(Kind::Log, &text).unwrap();
+        for value in ["5883 requests", "5940 requests", "1.07 %", "58.07 %", "6 ms", "177 ms"] {
+            assert!(printed.lines().any(|line| line.contains(value)), "{value}: {printed}");
+        }
+        assert!(tokens::count(&printed) * 10 < tokens::count(&text) * 8, "{printed}");
+    }
+}

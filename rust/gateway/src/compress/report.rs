@@ -13,9 +13,9 @@ pub(super) fn report<'a>(
     budget: usize,
     outcomes: impl Iterator<Item = &'a Outcome> + Clone,
 ) -> String {
-    let mut critical: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut critical: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for share in outcomes.clone().flat_map(|outcome| &outcome.critical) {
-        let sum = critical.entry(format!("{:?}", share.kind).to_lowercase()).or_default();
+        let sum = critical.entry(share.kind.name()).or_default();
         *sum = (sum.0.saturating_add(share.kept), sum.1.saturating_add(share.total));
     }
     let cut = |outcome: &&Outcome| !outcome.omissions.is_empty();
@@ -28,7 +28,7 @@ pub(super) fn report<'a>(
         "exact": true,
         "lossless": handles.is_empty(),
         "criticalInfoPreserved": outcomes.clone().all(|outcome| outcome.preserved),
-        "critical": critical.into_iter().map(|(kind, (kept, total))| (kind, json!({"kept": kept, "total": total})))
+        "critical": critical.into_iter().map(|(kind, (kept, total))| (kind.to_owned(), json!({"kept": kept, "total": total})))
             .collect::<serde_json::Map<_, _>>(),
         "handles": handles,
     });

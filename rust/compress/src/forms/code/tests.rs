@@ -10,7 +10,7 @@ fn read(block: &str) -> Outline<'_> {
 /// What is printed if only signatures are kept.
 fn signatures(block: &str) -> String {
     let outline = read(block);
-    outline.print(|unit| outline.units[unit].reserve == Some(Reserve::Signature), |_| None)
+    outline.print(|unit| outline.units[unit].reserve == Some(Reserve::Signature), |_| None, |_| None)
 }
 
 #[test]
@@ -50,11 +50,11 @@ fn a_line_of_a_configuration_stands_under_its_keys() {
     let yaml = "db:\n  main:\n    host: a.example\n    port: 5432\n  spare:\n    host: b.example\ncache:\n  size: 3\n";
     let outline = read(yaml);
     let at = outline.units.iter().position(|unit| unit.text.contains("5432")).unwrap();
-    assert_eq!(outline.print(|unit| unit == at, |_| None), "db:\n  main:\n    port: 5432");
+    assert_eq!(outline.print(|unit| unit == at, |_| None, |_| None), "db:\n  main:\n    port: 5432");
     let toml = "name = \"a\"\n\n[deps.one]\nversion = \"1.2\"\n\n[deps.two]\nversion = \"3.4\"\n";
     let outline = read(toml);
     let at = outline.units.iter().position(|unit| unit.text.contains("3.4")).unwrap();
-    assert_eq!(outline.print(|unit| unit == at, |_| None), "[deps.two]\nversion = \"3.4\"");
+    assert_eq!(outline.print(|unit| unit == at, |_| None, |_| None), "[deps.two]\nversion = \"3.4\"");
 }
 
 #[test]

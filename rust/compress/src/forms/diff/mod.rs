@@ -16,7 +16,10 @@ mod cut;
 
 use std::{borrow::Cow, ops::Range};
 
-use crate::outline::{Aim, Group, Outline, Unit};
+use crate::{
+    outline::{Aim, Group, Outline, Unit},
+    router::is_commit,
+};
 
 /// What one of our heads begins with: the first of these that no line of the block begins with.
 const MARKS: [&str; 3] = ["* ", "** ", "file "];
@@ -36,10 +39,11 @@ enum What {
     Changed,
 }
 
-/// A diff by files and hunks; `None` if it has no hunk.
+/// A diff by files and hunks, with the commits that it is of; `None` if it has neither hunk nor commit.
 pub(super) fn outline(block: &str, aim: Aim) -> Option<Outline<'_>> {
     let lines = read(block);
-    if !lines.iter().any(|(_, what)| *what == What::Hunk) {
+    let is_commit = |range: &Range<usize>| block.get(range.clone()).is_some_and(is_commit);
+    if !lines.iter().any(|(range, what)| *what == What::Hunk || *what == What::Other && is_commit(range)) {
         return None;
     }
     match aim {
@@ -172,7 +176,7 @@ pub(super) fn decode(printed: &str) -> Option<String> {
 #[allow(clippy::unwrap_used, reason = "a test may")]
 mod tests {
     use super::*;
-    use crate::outline::Reserve;
+    use crate::outline::{Reserve, When};
 
     const DIFF: &str = "\
 diff --git a/src/a.rs b/src/a.rs
@@ -205,8 +209,35 @@ index 1111111..2222222 100644
         let outline = outline(DIFF, Aim::Cut).unwrap();
         let reserved = outline.units.iter().filter(|unit| unit.reserve == Some(Reserve::Changed));
         assert_eq!(reserved.map(|unit| unit.text.as_ref()).collect::<Vec<_>>(), ["--- two", "+++ three"]);
-        let printed = outline.print(|unit| outline.units[unit].text == "+++ three", |_| None);
+        let printed = outline.print(|unit| outline.units[unit].text == "+++ three", |_| None, |_| None);
         assert_eq!(printed, "diff src/a.rs\n@@ +1 @@ fn a\n+++ three");
+    }
+
+    #[test]
+    fn of_an_old_line_what_the_new_one_has_otherwise_is_enough() {
+        let block = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,3 +1,3 @@\n     The plan has not changed.\n-    timeout = 30 # seconds\n+    timeout = 4500 # seconds\n-old words\n+other things\n";
+        let outline = outline(block, Aim::Cut).unwrap();
+        let of = |reserve| outline.units.iter().filter(move |unit| unit.reserve == Some(reserve));
+        let changed: Vec<&str> = of(Reserve::Changed).map(|unit| unit.text.as_ref()).collect();
+        assert_eq!(changed, ["+    timeout = 4500 # seconds", "-old words", "+other things"]);
+        let said: Vec<_> = of(Reserve::Outlier).map(|unit| (unit.text.as_ref(), unit.when)).collect();
+        assert_eq!(said, [("-    timeout = 30 # seconds", When::Always), ("-…30…", When::Instead)]);
+    }
+
+    #[test]
+    fn a_commit_is_said_in_full_or_by_the_first_line_of_its_message() {
+        let commit = |at: usize| {
+            format!(
+                "commit b121fbd6b310204cd83d06bf3d8e72556{at:04}\nAuthor: Ann <a@b.example>\nDate:   Mon Nov 23 00:28:35 2026 +0000\n\n    Gate {at} opens\n\n"
+            )
+        };
+        let block: String = (0..3).map(commit).collect();
+        let outline = outline(&block, Aim::Cut).unwrap();
+        let full = outline.print(|unit| outline.units[unit].when == When::Always, |_| None, |_| None);
+        assert!(full.starts_with("commit b121fbd6b310204cd83d06bf3d8e725560000\nAuthor: Ann <a@b.example> Mon Nov 23 00:28:35 2026 +0000\n    Gate 0 opens\n"), "{full}");
+        assert_eq!(full.matches("Author").count(), 1);
+        let brief = outline.print(|unit| outline.units[unit].when == When::Instead, |_| None, |_| None);
+        assert_eq!(brief, "    Gate 0 opens\n    Gate 1 opens\n    Gate 2 opens");
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Printed {
             let unit = Unit { reserve, like, ..Unit::new(group, text.into(), row.source.clone()) };
             outline.units.push(unit);
             if let Some(text) = briefs.next().filter(|_| row.odd.is_none()) {
-                let unit = Unit { when: When::Instead, ..Unit::new(group, text.into(), row.source.clone()) };
+                let unit = Unit { when: When::Instead, line: 1, ..Unit::new(group, text.into(), row.source.clone()) };
                 outline.units.push(unit);
             }
         }
@@ -109,7 +109,7 @@ fn head(grid: &Grid<'_>, fills: &[Fill], keys: &[usize], split: char, noun: &str
         let names: Vec<&str> = keys.iter().filter_map(|at| grid.names.get(*at)).map(String::as_str).collect();
         head.push_str("cut rows: ");
         head.push_str(&names.join(split.encode_utf8(&mut [0; 4])));
-        head.push_str(" only; ");
+        head.push_str(" only, several after …; ");
     }
     if fills.iter().any(|fill| matches!(fill, Fill::All(_))) {
         head.push_str("(x=y): y in every row, not repeated; ");

@@ -242,6 +242,8 @@ impl<'a> Page<'a> {
         let group = self.sections.last();
         let text = buffer.text();
         let is_point = !sign.is_empty() && text.len() <= POINT;
+        let is_quote = sign.starts_with("> ");
+        self.sections.paragraph();
         let mut one = |part: Range<usize>| {
             let source = buffer.source(part.clone());
             let shown = text.get(part).unwrap_or_default();
@@ -249,8 +251,12 @@ impl<'a> Page<'a> {
                 Some(same) if sign.is_empty() && same == shown => Cow::Borrowed(same),
                 _ => Cow::Owned(format!("{sign}{shown}")),
             };
-            self.sections.unit(group, unit, source);
-            sign.truncate(if sign.starts_with("> ") { 2 } else { 0 });
+            if is_quote {
+                self.sections.unit(group, unit, source);
+            } else {
+                self.sections.sentence(group, unit, source);
+            }
+            sign.truncate(if is_quote { 2 } else { 0 });
         };
         if is_point {
             one(text.len() - text.trim_start().len()..text.trim_end().len());

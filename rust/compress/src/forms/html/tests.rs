@@ -22,7 +22,7 @@ fn a_page_is_what_a_reader_sees_of_it() {
         <blockquote>He said so.</blockquote><input type=hidden name=t value=1><input name=mail placeholder='you@a.example'><img src=a.png alt='a boat'>";
     assert_eq!(
         printed(page),
-        "# Notes\nOne | Two | Three\n# Limits & rates\nA call waits.\nIt is refused at < 5 ms.\n\
+        "# Notes\nOne | Two | Three\n# Limits & rates\nA call waits. It is refused at < 5 ms.\n\
          See the page (https://a.example/x?y=1&z=2).\n- rope\n- lamp\n  - oil\nfn a() {\n    b();\n}\nday | calls\nmon | 3\n | 4\n\
          > He said so.\n[field mail: you@a.example][image: a boat]"
     );

@@ -38,7 +38,10 @@ pub(super) fn outline<'a>(log: &Log<'a>, of: Of) -> Outline<'a> {
     let roomy = log.block.len() >= heads.iter().filter(|heads| !heads.is_empty()).count().saturating_mul(ROOMY);
     let summed: Vec<bool> = {
         let mut reserving = Reserving { log, of, records: &mut records, grades: &grades, roomy };
-        let summed = log.templates.iter().zip(&heads).map(|(template, heads)| reserving.template(template, heads));
+        // Blank lines say nothing.
+        let is_blank = |template: &Template| log.model(template).is_none_or(|line| log.text(line).trim().is_empty());
+        let each = log.templates.iter().zip(&heads);
+        let summed = each.map(|(template, heads)| !is_blank(template) && reserving.template(template, heads));
         let summed: Vec<bool> = summed.collect();
         reserving.traces();
         reserving.titles();

@@ -78,11 +78,20 @@ impl<'a> Front<'a> {
         let text = log.text(line);
         match self.range(log, line).zip(line.stamp.as_ref()) {
             Some((range, stamp)) => {
-                let parts = [text.get(..range.start), text.get(stamp.clock.clone()), text.get(range.end..)];
-                out.extend(parts.into_iter().flatten());
+                out.push_str(text.get(..range.start).unwrap_or_default());
+                apart(out);
+                out.push_str(text.get(stamp.clock.clone()).unwrap_or_default());
+                out.push_str(text.get(range.end..).unwrap_or_default());
             }
             None => out.push_str(text),
         }
+    }
+}
+
+/// Where a date is left out between a level of one letter and the time, as klog writes them, a space stands for it.
+pub(super) fn apart(out: &mut String) {
+    if out.ends_with(|last: char| last.is_ascii_alphabetic()) {
+        out.push(' ');
     }
 }
 
@@ -136,6 +145,14 @@ mod tests {
             let (said, shown) = shown(&block.join("\n"));
             assert_eq!((said.as_str(), shown.as_str()), (head, rest));
         }
+    }
+
+    #[test]
+    fn a_level_of_one_letter_stands_apart_from_the_time() {
+        let line = |at: usize| format!("{}0102 01:02:0{at}.123456    7 main.go:12] x{at}", ["I", "W"][at % 2]);
+        let block: Vec<String> = (0..6).map(line).collect();
+        let (said, first) = shown(&block.join("\n"));
+        assert_eq!((said.as_str(), first.as_str()), ("0102 <time>", "I 01:02:00.123456    7 main.go:12] x0"));
     }
 
     #[test]

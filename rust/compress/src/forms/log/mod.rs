@@ -16,6 +16,7 @@ mod reserve;
 mod shape;
 mod stamp;
 mod summary;
+mod units;
 mod whole;
 
 use std::borrow::Cow;

@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    front::Front,
+    front::{Front, apart},
     outlier,
     pieces::What,
     shape::{Log, Sums, Template, sum_of},
@@ -61,6 +61,9 @@ impl<'a> Maker<'_, 'a> {
             if let Some(time) = time.as_ref().filter(|time| time.start <= start && end <= time.end) {
                 if at <= time.start {
                     summary.text.push_str(text.get(at..time.start).unwrap_or_default());
+                    if common.is_some() {
+                        apart(&mut summary.text);
+                    }
                     self.time(lines, common.is_some(), &mut summary.text);
                     at = time.end + usize::from(summary.text.ends_with(' '));
                 }

@@ -20,10 +20,12 @@ use super::{
     alarm::{self, Grade},
     pieces::{What, closing},
     shape::{Line, Log, Template},
+    units::{Units, unit_begin, unit_mark},
 };
 use crate::tokens;
 
-/// What stands for a value and for a time in a template: the first pair that the block does not have.
+/// What stands for a value and for a time in a template: the first pair that the block does not have. A unit goes into
+/// the sign for its value: `{ ms}`.
 const MARKS: [[&str; 2]; 4] = [["{}", "{t}"], ["<>", "<t>"], ["<*>", "<time>"], ["⟨⟩", "⟨t⟩"]];
 
 /// A line that begins like one of ours, but is none.
@@ -36,13 +38,17 @@ fn head(marks: [&str; 2], templates: usize) -> String {
     let [value, time] = marks;
     format!(
         "{templates} templates of lines; below, a line is its time {time} (none: that of the line above; dates after \
-         #), its template, what stands for each {value}; other lines are as they were"
+         #), its template, what stands for each {value} or {}; other lines are as they were",
+        unit_mark(value, " unit")
     )
 }
 
 /// The block by templates; `None` if no template would save anything.
 pub(super) fn encode(log: &Log<'_>) -> Option<String> {
-    let marks = *MARKS.iter().find(|marks| !marks.iter().any(|mark| log.block.contains(mark)))?;
+    let free = |marks: &&[&'static str; 2]| {
+        !marks.iter().any(|mark| log.block.contains(mark)) && !log.block.contains(&unit_begin(marks[0]))
+    };
+    let marks = *MARKS.iter().find(free)?;
     let uses: Vec<Option<Use>> = chosen(log, marks);
     let count = uses.iter().flatten().count();
     if count == 0 {
@@ -93,8 +99,8 @@ pub(super) fn decode(printed: &str) -> Option<String> {
 struct Use {
     name: String,
     printed: String,
-    /// Which pieces are printed in each line.
-    places: Vec<usize>,
+    /// Which pieces are printed in each line, each with the unit behind it.
+    places: Vec<(usize, String)>,
 }
 
 fn chosen(log: &Log<'_>, marks: [&str; 2]) -> Vec<Option<Use>> {
@@ -145,21 +151,28 @@ impl Use {
         let mut printed = String::new();
         let mut filled = String::new();
         let mut kept = Vec::new();
+        let units = Units::of(text, value);
         let mut at = 0;
         for (place, piece) in log.pieces(model).iter().enumerate() {
-            let mark = match piece.what {
-                What::Time => time,
-                _ if places.binary_search(&place).is_ok() => value,
-                _ => continue,
-            };
-            printed.push_str(text.get(at..piece.start as usize)?);
-            printed.push_str(mark);
-            at = piece.end as usize;
-            if piece.what != What::Time {
-                kept.push(place);
-                filled.push(' ');
-                filled.push_str(piece.of(text));
+            let (start, end) = (piece.start as usize, piece.end as usize);
+            if piece.what != What::Time && places.binary_search(&place).is_err() {
+                continue;
             }
+            printed.push_str(text.get(at..start)?);
+            at = end;
+            if piece.what == What::Time {
+                printed.push_str(time);
+                continue;
+            }
+            // Up to the next value.
+            let next = places.get(places.partition_point(|other| *other <= place));
+            let bound =
+                next.and_then(|next| log.pieces(model).get(*next)).map_or(text.len(), |next| next.start as usize);
+            let unit = units.behind(end, bound).to_owned();
+            printed.push_str(&unit_mark(value, &unit));
+            at += unit.len();
+            filled.extend([" ", piece.of(text), &unit]);
+            kept.push((place, unit));
         }
         printed.push_str(text.get(at..)?);
         let clock = model.stamp.as_ref().and_then(|stamp| text.get(stamp.clock.clone())).unwrap_or_default();
@@ -203,9 +216,8 @@ impl Writer<'_, '_> {
             self.out.push(' ');
         }
         self.out.push_str(&used.name);
-        for place in &used.places {
-            self.out.push(' ');
-            self.out.push_str(self.log.value(line, *place));
+        for (place, unit) in &used.places {
+            self.out.extend([" ", self.log.value(line, *place), unit]);
         }
         self.line.clear();
         let printed = self.out.get(from + 1..).unwrap_or_default();
@@ -245,18 +257,31 @@ impl Writer<'_, '_> {
 
 enum Part {
     Text(String),
-    Value,
+    /// With its unit.
+    Value(String),
     Time,
 }
 
 /// A template as it is printed, taken apart at its marks.
 fn parts(printed: &str, marks: [&str; 2]) -> Vec<Part> {
     let mut parts = Vec::new();
+    let [value, time] = marks;
+    let begin = unit_begin(value);
+    let closing = value.chars().next_back().unwrap_or_default();
     let mut rest = printed;
     loop {
-        let next = marks.iter().zip([Part::Value, Part::Time]);
-        let next = next.filter_map(|(mark, part)| rest.find(mark).map(|at| (at, mark.len(), part)));
-        let Some((at, length, part)) = next.min_by_key(|(at, ..)| *at) else { break };
+        let unit = |at: usize| {
+            let from = at + begin.len() - 1;
+            let unit = rest.get(from..)?.split_once(closing)?.0;
+            Some((at, begin.len() - 1 + unit.len() + closing.len_utf8(), Part::Value(unit.to_owned())))
+        };
+        let next = [
+            rest.find(value).map(|at| (at, value.len(), Part::Value(String::new()))),
+            rest.find(time).map(|at| (at, time.len(), Part::Time)),
+            rest.find(&begin).and_then(unit),
+        ];
+        let next = next.into_iter().flatten().min_by_key(|(at, ..)| *at);
+        let Some((at, length, part)) = next else { break };
         parts.push(Part::Text(rest.get(..at).unwrap_or_default().to_owned()));
         parts.push(part);
         rest = rest.get(at + length..).unwrap_or_default();
@@ -320,10 +345,16 @@ impl Reader {
                     out.push_str(clock.unwrap_or(&self.clock));
                     out.push_str(&self.behind);
                 }
-                Part::Value => {
+                Part::Value(unit) => {
                     let (value, next) = value(rest?)?;
-                    out.push_str(value);
-                    rest = next;
+                    out.extend([value, unit]);
+                    rest = match unit.strip_prefix(' ') {
+                        Some(unit) => match next?.strip_prefix(unit)? {
+                            "" => None,
+                            behind => Some(behind.strip_prefix(' ')?),
+                        },
+                        None => next,
+                    };
                 }
             }
         }

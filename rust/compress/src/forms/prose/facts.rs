@@ -15,7 +15,7 @@ const FEWEST: usize = 8;
 const COMMON: usize = 3;
 /// Of the text, at most one part in so many is kept for its values.
 const MOST: usize = 6;
-const KINDS: usize = 11;
+const KINDS: usize = Kind::ALL.len();
 
 /// Has the sentences kept that stand out by their values.
 pub(super) fn reserve(units: &mut [Unit<'_>]) {

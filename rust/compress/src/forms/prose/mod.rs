@@ -87,6 +87,7 @@ impl<'a> Reader<'a> {
         for next in more.iter().map(Some).chain([None]) {
             if next.is_none_or(|next| layout::breaks(self.block, last, next, widest)) {
                 let text = self.block.get(start..last.range.end).unwrap_or_default();
+                self.sections.paragraph();
                 sentences::split(text, |sentence| self.sentence(start + sentence.start..start + sentence.end, sign));
                 start = next.map_or(start, |next| next.range.start);
             }
@@ -96,7 +97,13 @@ impl<'a> Reader<'a> {
 
     fn sentence(&mut self, range: Range<usize>, sign: &str) {
         let text = self.block.get(range.clone()).unwrap_or_default();
-        if sign.is_empty() || text.trim_start().starts_with('>') {
+        if sign.is_empty() {
+            self.sections.sentence(
+                self.sections.last(),
+                Cow::Borrowed(text.trim_end()),
+                range.start..range.start + text.trim_end().len(),
+            );
+        } else if text.trim_start().starts_with('>') {
             self.unit(range, None);
         } else {
             self.unit(range, Some(Cow::Owned(format!("{sign}{text}"))));

@@ -13,12 +13,14 @@ pub(in crate::forms) struct Sections<'a> {
     open: Vec<(u8, usize, Range<usize>)>,
     /// Nothing has come under the last heading yet.
     unused: bool,
+    /// The number of the last paragraph.
+    paragraph: u32,
 }
 
 impl<'a> Sections<'a> {
     pub(in crate::forms) fn new() -> Self {
         let out = Outline { groups: vec![Group::default()], units: Vec::new() };
-        Self { out, likes: Likes::default(), open: Vec::new(), unused: false }
+        Self { out, likes: Likes::default(), open: Vec::new(), unused: false, paragraph: 0 }
     }
 
     pub(in crate::forms) fn heading(&mut self, level: u8, head: Cow<'a, str>, range: Range<usize>) {
@@ -49,6 +51,19 @@ impl<'a> Sections<'a> {
         let like = self.likes.of(&text);
         self.out.units.push(Unit { like, ..Unit::new(group, text, range) });
         self.unused = false;
+    }
+
+    /// Begins a paragraph.
+    pub(in crate::forms) fn paragraph(&mut self) {
+        self.paragraph = self.paragraph.saturating_add(1);
+    }
+
+    /// A sentence of the paragraph that was begun: it stands on one line with the others.
+    pub(in crate::forms) fn sentence(&mut self, group: usize, text: Cow<'a, str>, range: Range<usize>) {
+        self.unit(group, text, range);
+        if let Some(unit) = self.out.units.last_mut() {
+            unit.line = self.paragraph;
+        }
     }
 
     pub(in crate::forms) fn finish(mut self) -> Outline<'a> {

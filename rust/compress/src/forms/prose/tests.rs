@@ -41,10 +41,10 @@ fn a_heading_stands_above_what_is_kept_under_it() {
         "# Limits\n\nIntro here.\n\n## Calls\n\nA call waits. It is refused.\n\n## Empty\n\n## Rates\n\nAt most 5.\n";
     let outline = read(block);
     let at = outline.units.iter().position(|unit| unit.text == "It is refused.").unwrap();
-    assert_eq!(outline.print(|unit| unit == at, |_| None), "# Limits\n## Calls\nIt is refused.");
+    assert_eq!(outline.print(|unit| unit == at, |_| None, |_| None), "# Limits\n## Calls\nIt is refused.");
     assert!(outline.whole().contains("## Empty\n## Rates"), "{}", outline.whole());
     let titled = "Overview\n\nThis is what the text is about, said in a sentence.\n\nNotes\n=====\nAnd this is the rest of it.\n";
-    assert_eq!(read(titled).print(|unit| unit == 1, |_| None), "Notes\nAnd this is the rest of it.");
+    assert_eq!(read(titled).print(|unit| unit == 1, |_| None, |_| None), "Notes\nAnd this is the rest of it.");
 }
 
 #[test]

@@ -164,11 +164,15 @@ fn of_cells<'a>(block: &'a str, cut: &Cut<'a>, aim: Aim) -> Option<Outline<'a>> 
     if grid.rows.len() < MANY || width < 2 || odd * ODD > grid.rows.len() {
         return None;
     }
-    let mut head = cut.layout.head();
-    for (word, is) in [(RETURNS, frame.returns), (ENDED, frame.ended), (NAMELESS, frame.nameless)] {
-        head.push_str(if is { word } else { "" });
+    let mut head = String::new();
+    // Only who reads all of it back has to know how the lines were made.
+    if aim == Aim::Whole {
+        head.push_str(&cut.layout.head());
+        for (word, is) in [(RETURNS, frame.returns), (ENDED, frame.ended), (NAMELESS, frame.nameless)] {
+            head.push_str(if is { word } else { "" });
+        }
+        head.push('\n');
     }
-    head.push('\n');
     let mut outline = Outline::default();
     grid::print(&grid, "rows", aim).place(&grid, None, &head, &mut outline);
     Some(outline)
