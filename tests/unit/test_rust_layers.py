@@ -12,6 +12,7 @@ from tests.fleet import ROOT
 OURS = {
     "omnimind-wire": set(),
     "omnimind-limits": set(),
+    "omnimind-probes": set(),
     "omnimind-handles": set(),
     "omnimind-cache": set(),
     "omnimind-compress": set(),
@@ -21,6 +22,7 @@ OURS = {
         "omnimind-cache",
         "omnimind-compress",
         "omnimind-handles",
+        "omnimind-probes",
     },
     "omnimind-load": {"omnimind-wire"},
     "omnimind-py": {

@@ -15,7 +15,7 @@ mod parse;
 mod write;
 
 pub use id::Id;
-pub use write::{RESULT_END, error, notification, request, result, result_open};
+pub use write::{RESULT_END, error, is_error, notification, request, result, result_open};
 
 /// One message of either side.
 #[derive(Debug, Clone, PartialEq, Eq)]

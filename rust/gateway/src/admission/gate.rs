@@ -92,9 +92,18 @@ impl Gate {
         self.step(|state, now_ns| state.brake(share, now_ns));
     }
 
-    /// A call that held a permit has ended; true if it goes on at the server.
-    pub(super) fn end(self: &Arc<Self>, id: PermitId, kind: ToolClass, since_ns: u64, end: End) -> bool {
-        self.step(|state, now_ns| state.end(id, kind, since_ns, end, now_ns))
+    /// A call that has held a permit since then, and waited so long for it, has ended; true if it goes on at the server.
+    pub(super) fn end(
+        self: &Arc<Self>,
+        id: PermitId,
+        kind: ToolClass,
+        (since_ns, waited_ns): (u64, Option<u64>),
+        end: End,
+    ) -> bool {
+        self.step(|state, now_ns| {
+            state.waited(waited_ns, end);
+            state.end(id, kind, since_ns, end, now_ns)
+        })
     }
 
     /// What was given up has ended after all.

@@ -3,17 +3,19 @@
 use omnimind_limits::{concurrency::Outcome, queue::Reason};
 
 use super::spread::{Recent, Spread};
+use crate::metrics::Times;
 
 /// The books of one gate.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ledger {
     pub(super) started: u64,
+    /// Of all that have left, what they waited; most did not.
+    pub(super) waits: Times,
+    /// Of all that were served, what they took.
+    pub(super) services: Times,
     /// In the order of [`Reason::ALL`].
     pub(super) refused: [u64; Reason::ALL.len()],
-    /// Of all that were started; most did not wait.
-    pub(super) waited_ns: u64,
     pub(super) served: u64,
-    pub(super) served_ns: u64,
     pub(super) recent: Recent<Lately>,
 }
 
@@ -28,7 +30,6 @@ pub(super) struct Lately {
 impl Ledger {
     pub(super) fn started(&mut self, waited_ns: u64, now_ns: u64) {
         self.started = self.started.saturating_add(1);
-        self.waited_ns = self.waited_ns.saturating_add(waited_ns);
         self.recent.at(now_ns).waits.add(waited_ns);
     }
 
@@ -41,7 +42,7 @@ impl Ledger {
 
     pub(super) fn finished(&mut self, took_ns: u64, outcome: Outcome, now_ns: u64) {
         self.served = self.served.saturating_add(1);
-        self.served_ns = self.served_ns.saturating_add(took_ns);
+        self.services.add(took_ns);
         let lately = self.recent.at(now_ns);
         lately.services.add(took_ns);
         lately.dropped = lately.dropped.saturating_add(u32::from(outcome == Outcome::Dropped));

@@ -25,6 +25,7 @@ mod spread;
 mod state;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
     sync::{Arc, Weak},
@@ -32,8 +33,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use omnimind_limits::Health;
-use omnimind_wire::{Refusal, Request};
+use omnimind_limits::{Health, rate::RateRefusal};
+use omnimind_probes::limiter_reject;
+use omnimind_wire::{Reason, Refusal, Request};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -115,10 +117,10 @@ impl Admission {
         if !self.has_rates() {
             return Ok(());
         }
-        let tool = classify::tool(going.method, going.params, going.request);
+        let tool = going.tool();
         let (tenant, tool) = (&going.client.caller.principal.tenant, tool.as_deref().unwrap_or_default());
         let admitted = self.rates.admit(tenant, &going.spec.name, tool, self.origin.elapsed());
-        admitted.map_err(|refused| refuse::rate_limited(&refused, &going.spec.name, tool))
+        admitted.map_err(|refused| over_rate(&refused, &going.spec.name, tool))
     }
 
     /// Asks the rates for a request that is for no server alone.
@@ -130,7 +132,7 @@ impl Admission {
             return Ok(());
         }
         let admitted = self.rates.admit(&client.caller.principal.tenant, "", "", self.origin.elapsed());
-        admitted.map_err(|refused| refuse::rate_limited(&refused, "", ""))
+        admitted.map_err(|refused| over_rate(&refused, "", ""))
     }
 
     /// Waits for a permit at the server's gate; none for a server that is not configured any more, whose callers hear of
@@ -143,6 +145,9 @@ impl Admission {
         let comer = going.comer(&spec, deadline);
         let came = Instant::now();
         gate.enter(&comer).await.map(Some).map_err(|refused| {
+            if limiter_reject::is_on() {
+                limiter_reject::fire(refused.reason.word());
+            }
             let patience = deadline.saturating_duration_since(came);
             refuse::overloaded(refused, gate.server(), patience, came.elapsed(), chance())
         })
@@ -225,10 +230,15 @@ impl Servers {
     }
 }
 
-impl Going<'_> {
+impl<'a> Going<'a> {
+    /// The tool it calls, if it calls any.
+    pub(crate) fn tool(&self) -> Option<Cow<'a, str>> {
+        classify::tool(self.method, self.params, self.request)
+    }
+
     /// The call at the gate of its server, as that is configured now.
     fn comer(&self, spec: &ServerSpec, deadline: Instant) -> Comer {
-        let tool = classify::tool(self.method, self.params, self.request);
+        let tool = self.tool();
         let meta = self.request.filter(|request| request.has_own_meta()).and_then(|request| request.meta.as_ref());
         let principal = &self.client.caller.principal;
         let hint = classify::hint(&self.client.caller.headers, meta);
@@ -239,6 +249,13 @@ impl Going<'_> {
             deadline,
         }
     }
+}
+
+fn over_rate(refused: &RateRefusal, server: &str, tool: &str) -> Refusal {
+    if limiter_reject::is_on() {
+        limiter_reject::fire(Reason::RateLimited.as_str());
+    }
+    refuse::rate_limited(refused, server, tool)
 }
 
 /// A number from 0 to 1 that nobody foresees.

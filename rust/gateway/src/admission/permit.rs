@@ -19,7 +19,8 @@ pub(crate) struct Permit {
     id: PermitId,
     kind: ToolClass,
     since_ns: u64,
-    waited_ns: u64,
+    /// None for a call that nobody waits for.
+    waited_ns: Option<u64>,
     /// Its time says nothing of the server.
     spoilt: bool,
     ended: bool,
@@ -39,13 +40,13 @@ pub(crate) struct Spare {
 }
 
 impl Permit {
-    pub(super) fn new(gate: Arc<Gate>, id: PermitId, kind: ToolClass, since_ns: u64, waited_ns: u64) -> Self {
+    pub(super) fn new(gate: Arc<Gate>, id: PermitId, kind: ToolClass, since_ns: u64, waited_ns: Option<u64>) -> Self {
         Self { gate, id, kind, since_ns, waited_ns, spoilt: false, ended: false }
     }
 
     /// How long it was waited for.
     pub(crate) fn waited(&self) -> Duration {
-        Duration::from_nanos(self.waited_ns)
+        Duration::from_nanos(self.waited_ns.unwrap_or_default())
     }
 
     /// What the call takes from now on says nothing of the server: it waits for something else.
@@ -76,7 +77,7 @@ impl Permit {
     }
 
     fn end(&mut self, end: End) -> bool {
-        !mem::replace(&mut self.ended, true) && self.gate.end(self.id, self.kind, self.since_ns, end)
+        !mem::replace(&mut self.ended, true) && self.gate.end(self.id, self.kind, (self.since_ns, self.waited_ns), end)
     }
 }
 

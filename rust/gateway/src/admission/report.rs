@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{ledger::Ledger, state::View};
 use crate::{
     config::{ConcurrencyPolicy, RatePolicy, ServerSpec},
-    metrics::head,
+    metrics::{Times, head},
 };
 
 const CLASSES: [&str; 4] = ["system", "interactive", "normal", "background"];
@@ -66,12 +66,13 @@ impl Report {
                     writeln!(text, "omnimind_server_refused_total{{server=\"{name}\",reason=\"{reason}\"}} {count}");
             }
         });
-        self.times(text, "omnimind_queue_wait_seconds", "Time calls waited before they were started.", |ledger| {
-            (ledger.waited_ns, ledger.started)
-        });
-        self.times(text, "omnimind_service_seconds", "Time calls were in flight.", |ledger| {
-            (ledger.served_ns, ledger.served)
-        });
+        self.times(
+            text,
+            "omnimind_queue_wait_seconds",
+            "Time calls waited before they were started, of all that have left.",
+            |ledger| &ledger.waits,
+        );
+        self.times(text, "omnimind_service_seconds", "Time calls were in flight.", |ledger| &ledger.services);
         let (_, pace, refused) = &self.rates;
         head(text, "omnimind_rate_refused_total", "counter", "Calls over a rate, by whose rate it was.");
         for (scope, count) in refused {
@@ -96,17 +97,9 @@ impl Report {
         });
     }
 
-    /// A sum of times with their number.
-    fn times(&self, text: &mut String, metric: &str, help: &str, of: impl Fn(&Ledger) -> (u64, u64)) {
-        head(text, metric, "summary", help);
-        self.each(text, |text, name, view| {
-            let (ns, count) = of(&view.ledger);
-            let _ = writeln!(
-                text,
-                "{metric}_sum{{server=\"{name}\"}} {:.6}\n{metric}_count{{server=\"{name}\"}} {count}",
-                Duration::from_nanos(ns).as_secs_f64()
-            );
-        });
+    fn times(&self, text: &mut String, metric: &str, help: &str, of: impl Fn(&Ledger) -> &Times) {
+        head(text, metric, "histogram", help);
+        self.each(text, |text, name, view| of(&view.ledger).render(text, metric, &format!("server=\"{name}\"")));
     }
 }
 

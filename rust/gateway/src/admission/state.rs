@@ -100,7 +100,7 @@ impl State {
         match self.limiter.arrive(&call(comer, deadline_ns), comer.kind, (), now_ns, &mut self.events) {
             Arrived::Started(id, ()) => {
                 self.ledger.started(0, now_ns);
-                Arrival::Told(Ok(Permit::new(Arc::clone(gate), id, comer.kind, now_ns, 0)))
+                Arrival::Told(Ok(Permit::new(Arc::clone(gate), id, comer.kind, now_ns, Some(0))))
             }
             Arrived::Refused(refused, ()) => {
                 self.ledger.refused(refused.reason);
@@ -133,7 +133,7 @@ impl State {
         };
         let overtaken = Arc::new(Notify::new());
         self.spares.push((id, Arc::clone(&overtaken)));
-        Some(Spare { permit: Permit::new(Arc::clone(gate), id, comer.kind, now_ns, 0), overtaken })
+        Some(Spare { permit: Permit::new(Arc::clone(gate), id, comer.kind, now_ns, None), overtaken })
     }
 
     /// Takes the permits of all that is only guessed.
@@ -152,6 +152,13 @@ impl State {
         let needed = live.stretch.map_or(0.0, |stretch| if stretch < SLOWED { 1.0 } else { 1.0 / stretch });
         let left = share.max(least).max(needed).min(1.0);
         self.limiter.set_brake(left, now_ns, &mut self.events);
+    }
+
+    /// Counts what a call waited, once it is known that it was its last wait: what a scraper has seen is not taken back.
+    pub(super) fn waited(&mut self, waited_ns: Option<u64>, end: End) {
+        if let (Some(ns), true) = (waited_ns, end != End::Unused) {
+            self.ledger.waits.add(ns);
+        }
     }
 
     pub(super) fn end(&mut self, id: PermitId, kind: ToolClass, since_ns: u64, end: End, now_ns: u64) -> bool {
@@ -218,7 +225,7 @@ impl State {
                     self.ledger.started(waited_ns, now_ns);
                     let seat = self.waiting.remove(&id);
                     let kind = seat.as_ref().map_or_else(ToolClass::default, |seat| seat.kind);
-                    due.push((seat, Ok(Permit::new(Arc::clone(gate), permit, kind, now_ns, waited_ns))));
+                    due.push((seat, Ok(Permit::new(Arc::clone(gate), permit, kind, now_ns, Some(waited_ns)))));
                 }
                 Event::Gone(gone) => {
                     self.ledger.refused(gone.refused.reason);

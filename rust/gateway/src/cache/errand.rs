@@ -13,6 +13,7 @@ use omnimind_cache::{
     Entry, Key, Life,
     flight::{Landed, Leader, Waiter},
 };
+use omnimind_probes::cache_hit;
 use omnimind_wire::{
     Era, Reason,
     error::INVALID_PARAMS,
@@ -31,7 +32,11 @@ use super::{
     policy::{self, Kind, Plan},
     report::How,
 };
-use crate::upstream::{Failure, Lease};
+use crate::{
+    metrics::Ending,
+    upstream::{Failure, Lease},
+};
+
 /// What took so long to make goes to the disk at once.
 const DEAR: Duration = Duration::from_millis(20);
 
@@ -230,6 +235,9 @@ impl Waiting {
         match waiter.await {
             Landed::Shared(brought) => {
                 keeping.shelf.counts.shared.fetch_add(1, Relaxed);
+                if cache_hit::is_on() {
+                    cache_hit::fire(Ending::Shared.cache());
+                }
                 Waited::Brought(brought)
             }
             Landed::Lead(leader) => {

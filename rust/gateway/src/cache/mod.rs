@@ -54,6 +54,7 @@ use omnimind_cache::{
     generation::Generation,
     levels::{self, Found, Level, LevelLimits, Levels},
 };
+use omnimind_probes::cache_hit;
 use omnimind_wire::Era;
 use parking_lot::RwLock;
 use tokio::sync::Notify;
@@ -62,6 +63,7 @@ use self::{ahead::Ahead, changes::Changes, entry::Head, key::Keys, meaning::Mean
 pub use self::{clock::Clock, meaning::EncoderFiles};
 use crate::{
     config::{Cache, ServerSpec, Snapshot},
+    metrics::Ending,
     relay::Schemas,
     session::Sessions,
     upstream::{Change, Failure, Watch},
@@ -256,6 +258,9 @@ impl Shelf {
     fn count(&self, hit: &Hit) {
         let counter = if hit.left_ms > 0 { &self.counts.hits[hit.level as usize] } else { &self.counts.stale };
         counter.fetch_add(1, Relaxed);
+        if cache_hit::is_on() {
+            cache_hit::fire(Ending::of(hit).cache());
+        }
     }
 
     /// True for a method or tool whose last answer could not be kept: nobody waits for another's then.

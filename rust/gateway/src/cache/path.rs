@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use omnimind_cache::flight::{Joined, Landed};
+use omnimind_probes::cache_hit;
 use omnimind_wire::{
     Request,
     json::{as_str, find_checked, span_in},
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     compress,
     config::ServerSpec,
+    metrics::Ending,
     relay::{Client, Word, heard_word, known_word, only_reads},
 };
 
@@ -169,7 +171,12 @@ impl Miss<'_> {
             _ => Meant::Nothing,
         };
         let question = match question {
-            Meant::Hit(hit) => return Course::Hit(hit),
+            Meant::Hit(hit) => {
+                if cache_hit::is_on() {
+                    cache_hit::fire(Ending::of(&hit).cache());
+                }
+                return Course::Hit(hit);
+            }
             Meant::Ask(question) => Some(question),
             Meant::Nothing => None,
         };

@@ -26,6 +26,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use omnimind_cache::{Entry, Freshness, levels::Level};
+use omnimind_probes::cache_hit;
 use omnimind_wire::{
     Era, Request,
     headers::{METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION},
@@ -36,6 +37,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::{Hit, Memory, Shelf, entry::Head, key::Keys, path::Asked};
 use crate::{
     config::{ServerSpec, ToolList},
+    metrics::CellId,
     principal::Principal,
     relay::Target,
 };
@@ -104,6 +106,8 @@ pub struct Kept<'r> {
     pub id: &'r [u8],
     /// The result, raw.
     pub result: Bytes,
+    /// Where such requests are counted.
+    pub cell: CellId,
 }
 
 /// Where the last of a client's requests was found: the next one is looked for there first, since clients that ask the
@@ -130,6 +134,7 @@ struct Repeat {
     known: Known,
     /// It is learned from, as long as anybody has time to learn.
     teaches: bool,
+    cell: CellId,
 }
 
 /// What a judgement rests on beside the request: another number wherever that may have changed.
@@ -205,6 +210,7 @@ impl Memory {
             keys,
             known,
             teaches: self.settings.load().predict,
+            cell: caller.operation.proven(),
         };
         slot.store(Some(Arc::new(repeat)));
     }
@@ -246,7 +252,10 @@ impl Memory {
             return None;
         };
         repeat.shelf.counts.hits[Level::Ram as usize].fetch_add(1, Relaxed);
-        Some(Kept { id: body.get(id)?, result })
+        if cache_hit::is_on() {
+            cache_hit::fire(Level::Ram.name());
+        }
+        Some(Kept { id: body.get(id)?, result, cell: repeat.cell })
     }
 
     /// The result, if it is still in memory as it was and can be sent as it is.

@@ -212,7 +212,7 @@ fn long_json(long: Long, flow: Outflow, headers: Vec<(HeaderName, HeaderValue)>)
 /// Renders an answer as it is kept. `headers` are those of the request, to be emptied: the room that was made for them
 /// is as good for the response, and for the next request of the connection.
 pub(crate) fn kept(kept: Kept<'_>, accepts: Accepts, edge: &Edge, mut headers: HeaderMap) -> Response<Body> {
-    let Kept { id, result } = kept;
+    let Kept { id, result, .. } = kept;
     headers.clear();
     if headers.capacity() > MOST_ROOM {
         headers = HeaderMap::new();

@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     config::{Edge, Role, Snapshot, ToolList},
+    metrics::Measured,
     plane::Plane,
     principal::Principal,
     relay::{self, Caller, Said, Target},
@@ -52,17 +53,17 @@ pub(super) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     connection.pulse.has_head();
-    let measured = connection.plane.metrics.request();
+    let mut measured = connection.plane.metrics.request();
     let (mut parts, incoming) = request.into_parts();
     let kept_alive = parts.version <= Version::HTTP_11;
     let mut incoming = Some(incoming);
-    let answered = unless_it_panics(pin!(answer(&connection, &mut parts, &mut incoming))).await;
+    let answered = unless_it_panics(pin!(answer(&connection, &mut parts, &mut incoming, &mut measured))).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
-        Ok(Err(refusal)) => refuse::render(&refusal, b""),
-        Err(_panic) => refuse::render(
+        Ok(Err(refusal)) => refused(&connection, &refusal),
+        Err(_panic) => refused(
+            &connection,
             &Refusal::new(Reason::Internal, "request", "the gateway failed on this request; other requests go on"),
-            b"",
         ),
     };
     if let Some(unread) = incoming {
@@ -73,6 +74,12 @@ pub(super) async fn handle(
     }
     measured.answered(&response);
     Ok(response)
+}
+
+/// A refusal of what nobody else has counted.
+fn refused(connection: &Connection, refusal: &Refusal) -> Response<Body> {
+    connection.plane.metrics.refused(refusal.reason);
+    refuse::render(refusal, b"")
 }
 
 /// Polls where it is: a request is answered faster the less often it is moved.
@@ -88,6 +95,7 @@ async fn answer(
     Connection { plane, entrance, familiar, .. }: &Connection,
     parts: &mut Parts,
     incoming: &mut Option<Incoming>,
+    measured: &mut Measured<'_>,
 ) -> Result<Response<Body>, Refusal> {
     // Read first: what is applied from now on makes what is kept old.
     let applied = plane.applied.load(Acquire);
@@ -105,6 +113,7 @@ async fn answer(
     };
     let Head { snapshot, trail, verdict: Verdict { principal, target, tools, accepts }, .. } = &*head;
     let said = said.filter(|_| *tools == ToolList::Whole);
+    let since = measured.since;
     let caller = |headers, body| Caller {
         plane: plane.clone(),
         principal: principal.clone(),
@@ -112,6 +121,7 @@ async fn answer(
         tools: *tools,
         headers,
         body,
+        operation: plane.metrics.operation(since),
     };
     let reply = match parts.method {
         Method::POST => {
@@ -120,6 +130,7 @@ async fn answer(
                 None => Bytes::new(),
             };
             if let Some(kept) = said.and_then(|said| relay::repeated(plane, principal, target, said, &raw, trail)) {
+                measured.repeats(kept.cell, kept.id);
                 return Ok(respond::kept(kept, *accepts, &snapshot.edge, take(&mut parts.headers)));
             }
             match Message::parse(raw.clone(), &Limits::default()) {

@@ -1,6 +1,6 @@
 //! What would become of a request, for an operator who asks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -33,8 +33,9 @@ pub(crate) async fn explain(
         Err(malformed) => return json!({"error": malformed.rpc_error().message}),
     };
     let tools = target.tool_list(&plane.snapshot.load(), &principal.name);
+    let operation = plane.metrics.operation(Instant::now());
     let (plane, headers, body) = (Arc::clone(plane), HeaderMap::new(), Bytes::new());
-    let caller = Caller { plane: Arc::clone(&plane), principal, target, tools, headers, body };
+    let caller = Caller { plane: Arc::clone(&plane), principal, target, tools, headers, body, operation };
     let client = Client::modern(caller, &request);
     match endpoint::resolve(&client, &request).await {
         Ok(Resolved::Forward(route)) => plane.memory.explain(&client, &route, &request).await,

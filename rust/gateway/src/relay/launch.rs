@@ -11,6 +11,7 @@ use omnimind_wire::{Reason, Refusal, Request, RpcError};
 use super::{
     Client, Route, Source, ask, dress,
     flight::{end, flow, refused, said},
+    known_word,
     meta::{self, Sent},
     takeoff::{Grounded, take_off},
 };
@@ -23,6 +24,7 @@ use crate::{
         report::{How, Wish},
     },
     compress::{self, Wanted},
+    metrics::Ending,
     reply::{KeptPacked, Outflow, Outgoing, Reply, Shape, answered},
     session::Ticket,
     upstream::Failure,
@@ -42,7 +44,10 @@ struct Launch {
 pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> Reply {
     let (spec, method, params) = (&route.source.spec, request.method.as_str(), &route.params);
     let going = Going { client, spec, method, params, request: Some(request) };
+    let operation = &client.caller.operation;
+    name(going);
     if let Err(refusal) = client.caller.plane.admission.admit(going) {
+        operation.refused(refusal.reason);
         return turned_away(client, request, refusal, Vec::new());
     }
     let own = request.meta.as_deref().filter(|_| request.has_own_meta());
@@ -62,10 +67,13 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
                 refresh(client, &route, request);
             }
             saw(client, &route, request, &hit.raw.result);
-            match compress::wanted(client, spec, method, params, own) {
+            let ending = Ending::of(&hit);
+            let reply = match compress::wanted(client, spec, method, params, own) {
                 None => remembered(client, &route.source, request, wish, hit),
                 Some(wanted) => Box::pin(remembered_shorter(client, &route.source, request, wish, hit, wanted)).await,
-            }
+            };
+            operation.end(ending);
+            reply
         }
         Course::Go(errand) => {
             let launch = Launch { client: client.clone(), route, request: request.clone(), wish };
@@ -77,6 +85,15 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
             Reply::Flow { flow, headers: How::Shared.headers_for(wish), shape: Shape::Call }
         }
     }
+}
+
+/// A call that goes to this server is counted as such; the name of a tool is believed where the server has said it.
+pub(crate) fn name(going: Going<'_>) {
+    let Going { client, spec, method, .. } = going;
+    let tool = going.tool();
+    let tool = tool.as_deref();
+    let is_known = || tool.is_some_and(|tool| known_word(client, spec, tool).is_some());
+    client.caller.operation.goes_to(&spec.name, method, tool, client.era, is_known);
 }
 
 /// The answer to a hit. Where its result is as it is kept, and is kept packed, the client may get it so.
@@ -156,6 +173,7 @@ impl Launch {
             Ok(flight) => Reply::Flow { flow: flow(flight), headers, shape: Shape::Call },
             Err(Grounded { stand_in: Some(hit), .. }) => self.stand_in(hit).await,
             Err(Grounded { failure: Some(Failure::Refused(refusal)), .. }) => {
+                self.client.caller.operation.refused(refusal.reason);
                 turned_away(&self.client, &self.request, refusal, headers)
             }
             Err(Grounded { failure: Some(failure), .. }) => whole(self.failed(failure), headers),
@@ -172,10 +190,12 @@ impl Launch {
     /// An old answer, in place of one that cannot be had.
     async fn stand_in(&self, hit: Hit) -> Reply {
         let (client, source) = (&self.client, &self.route.source);
-        match self.wanted() {
+        let reply = match self.wanted() {
             None => remembered(client, source, &self.request, self.wish, hit),
             Some(wanted) => remembered_shorter(client, source, &self.request, self.wish, hit, wanted).await,
-        }
+        };
+        client.caller.operation.end(Ending::Stale);
+        reply
     }
 
     /// Waits for an answer that is being fetched for another request, or fetches it in its place.
@@ -223,13 +243,21 @@ impl Launch {
 
     fn failed(&self, failure: Failure) -> Outgoing {
         match failure {
-            Failure::Rpc(error) => end(self.client.era, &self.request.id_raw, Err(error)),
-            Failure::Refused(refusal) => said(&self.client, &self.request.method, &self.request.id_raw, &refusal)
-                .unwrap_or_else(|| refused(&self.request.id_raw, &refusal)),
+            Failure::Rpc(error) => {
+                self.client.caller.operation.end(Ending::Error);
+                end(self.client.era, &self.request.id_raw, Err(error))
+            }
+            Failure::Refused(refusal) => {
+                self.client.caller.operation.refused(refusal.reason);
+                said(&self.client, &self.request.method, &self.request.id_raw, &refusal)
+                    .unwrap_or_else(|| refused(&self.request.id_raw, &refusal))
+            }
         }
     }
 
+    /// The end of one that got what another fetched.
     fn end(&self, how: How, result: Result<Bytes, RpcError>) -> Outgoing {
+        self.client.caller.operation.end(if result.is_ok() { Ending::Shared } else { Ending::Error });
         end(self.client.era, &self.request.id_raw, result.map(|result| how.told_to(self.wish, result)))
     }
 }

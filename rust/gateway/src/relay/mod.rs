@@ -53,6 +53,7 @@ pub(crate) use tries::only_reads;
 
 use crate::{
     config::{ServerSpec, Snapshot, ToolList},
+    metrics::{ALL, Operation},
     plane::Plane,
     principal::Principal,
     reply::{Outgoing, Reply, Whole},
@@ -74,6 +75,8 @@ pub struct Caller {
     pub headers: HeaderMap,
     /// The request's body; empty where it does not matter.
     pub body: Bytes,
+    /// What is counted of it.
+    pub operation: Arc<Operation>,
 }
 
 /// An MCP endpoint.
@@ -155,11 +158,31 @@ pub fn repeated<'r>(
 
 /// Answers a POST.
 pub async fn post(caller: Caller, message: Message) -> Reply {
-    match era_of_header(client::version_header(&caller.headers)) {
+    let era = era_of_header(client::version_header(&caller.headers));
+    let counted = counted(&caller, &message, era.as_ref().map_or(Era::Modern, |era| *era));
+    let reply = match era {
         Ok(Era::Modern) => modern::post(caller, message).await,
         Ok(Era::Legacy) => Box::pin(legacy::post(caller, message)).await,
         Err(unsupported) => modern::unsupported(&unsupported, &message),
+    };
+    if let Some((operation, id)) = counted {
+        operation.replied(&reply, &id);
     }
+    reply
+}
+
+/// What is counted of a message, and its id. A stream that is to stay open is no work to be timed.
+fn counted(caller: &Caller, message: &Message, era: Era) -> Option<(Arc<Operation>, Bytes)> {
+    let Message::Request(request) = message else { return None };
+    if request.method == "subscriptions/listen" {
+        return None;
+    }
+    let server = match &caller.target {
+        Target::One(spec) => &spec.name,
+        Target::All => ALL,
+    };
+    caller.operation.is_for(server, request, era);
+    Some((Arc::clone(&caller.operation), request.id_raw.clone()))
 }
 
 /// Answers a GET: a legacy session's own stream.

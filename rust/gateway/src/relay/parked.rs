@@ -21,9 +21,12 @@ use tokio::time::Instant;
 use super::{
     Client,
     flight::{self, Flight, Progress},
+    launch,
     state::{self, ParkedId, What},
 };
 use crate::{
+    admission::Going,
+    metrics::Ending,
     reply::{Outgoing, Reply, Shape},
     upstream::{Event, Question},
 };
@@ -134,6 +137,7 @@ fn set_aside(flight: Box<Flight>, questions: Vec<(String, Question)>, id: Parked
                 .unwrap_or_else(|| flight::end(client.era, &answer_to, Ok(Bytes::from_static(b"{}"))));
         }
     }
+    client.caller.operation.end(if outcome.is_ok() { Ending::Ok } else { Ending::Error });
     flight::end(client.era, &answer_to, outcome)
 }
 
@@ -207,6 +211,8 @@ fn answer(client: &Client, request: &Request, backend: &str, id: ParkedId) -> Re
     flight.id = request.id.raw();
     flight.asked = request.params.clone().unwrap_or_default();
     flight.client = client.clone();
+    let Flight { source, method, params, .. } = &*flight;
+    launch::name(Going { client, spec: &source.spec, method, params, request: None });
     let token = request
         .meta
         .as_ref()

@@ -148,6 +148,11 @@ impl Fleet {
         self.servers.load().iter().map(|server| server.tally().count(&server.spec.name)).collect()
     }
 
+    /// How often each server began anew.
+    pub fn restarts(&self) -> Vec<(String, u64)> {
+        self.servers.load().iter().map(|server| (server.spec.name.clone(), server.tally().restarts())).collect()
+    }
+
     /// Connections to servers over HTTP, by server; none for a server that nobody has asked yet.
     pub fn pools(&self) -> Vec<(String, Report)> {
         let servers = self.servers.load();

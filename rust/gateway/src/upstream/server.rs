@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use omnimind_probes::restart;
 use omnimind_wire::{Era, Reason, Refusal};
 use parking_lot::Mutex;
 use tokio::{
@@ -77,6 +78,7 @@ pub(super) struct Server {
     spoken: Mutex<Spoken>,
     complained: AtomicBool,
     left: AtomicBool,
+    was_up: AtomicBool,
     remote: Mutex<Option<Arc<Remote>>>,
     reporter: Reporter,
 }
@@ -97,6 +99,7 @@ impl Server {
     }
 
     fn with(spec: Arc<ServerSpec>, status: Status, pool: Pool, reporter: Reporter) -> Self {
+        let was_up = AtomicBool::new(is_up(status.state));
         Self {
             spec,
             status: watch::Sender::new(status),
@@ -104,6 +107,7 @@ impl Server {
             spoken: Mutex::default(),
             complained: AtomicBool::new(false),
             left: AtomicBool::new(false),
+            was_up,
             remote: Mutex::default(),
             reporter,
         }
@@ -130,6 +134,14 @@ impl Server {
         let another = after.key.is_some() && (after.key != before.key || after.path != before.path);
         let starts = after.state == State::Starting && before.state != State::Starting;
         let flipped = is_up(before.state) != is_up(after.state);
+        let replaced = another && before.key.is_some() && is_up(before.state) && is_up(after.state);
+        let again = flipped && is_up(after.state) && self.was_up.swap(true, Ordering::Relaxed);
+        if replaced || again {
+            self.tally().restarted();
+            if restart::is_on() {
+                restart::fire(&self.spec.name);
+            }
+        }
         self.complained.store(false, Ordering::Relaxed);
         self.status.send_replace(after);
         if another || starts {

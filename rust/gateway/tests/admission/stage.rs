@@ -107,8 +107,8 @@ impl Stage {
         let (name, tenant) = (by.tenant.into(), by.tenant.into());
         let principal = Arc::new(Principal { name, tenant, class: by.class, role: Role::User });
         let target = Target::One(self.plane.snapshot.load().servers[0].clone());
-        let tools = ToolList::Whole;
-        Caller { plane: Arc::clone(&self.plane), principal, target, tools, headers: map, body: Bytes::new() }
+        let (tools, operation) = (ToolList::Whole, self.plane.metrics.operation(std::time::Instant::now()));
+        Caller { plane: Arc::clone(&self.plane), principal, target, tools, headers: map, body: Bytes::new(), operation }
     }
 
     /// The beginning of a modern request's answer.

@@ -273,6 +273,7 @@ impl<'s> Request<'s> {
             class: Class::Normal,
             role: self.role,
         };
+        let operation = plane.metrics.operation(std::time::Instant::now());
         Caller {
             plane: plane.clone(),
             principal: Arc::new(principal),
@@ -280,6 +281,7 @@ impl<'s> Request<'s> {
             tools: ToolList::Whole,
             headers,
             body: body.into(),
+            operation,
         }
     }
 

@@ -78,6 +78,7 @@ impl Host {
             tools: ToolList::Whole,
             headers: map,
             body: bytes::Bytes::new(),
+            operation: self.plane.metrics.operation(std::time::Instant::now()),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::json::push_quoted;
 const OPEN: &[u8] = b"{\"jsonrpc\":\"2.0\"";
 const ID: &[u8] = b",\"id\":";
 const RESULT: &[u8] = b",\"result\":";
+const ERROR: &[u8] = b",\"error\":";
 /// What stands after a result in a response.
 pub const RESULT_END: &[u8] = b"}";
 
@@ -47,10 +48,16 @@ pub fn error(id_raw: &[u8], error: &RpcError) -> Bytes {
     let data = error.data.as_ref().map_or(0, Bytes::len);
     let mut out = Vec::with_capacity(OPEN.len() + id_raw.len() + error.message.len() + data + 64);
     push_id(&mut out, id_raw);
-    out.extend_from_slice(b",\"error\":");
+    out.extend_from_slice(ERROR);
     error.push_json(&mut out);
     out.push(b'}');
     out.into()
+}
+
+/// True for what [`error`] has made for this id.
+pub fn is_error(id_raw: &[u8], message: &[u8]) -> bool {
+    let rest = message.strip_prefix(OPEN).and_then(|rest| rest.strip_prefix(ID)?.strip_prefix(id_raw));
+    rest.is_some_and(|rest| rest.starts_with(ERROR))
 }
 
 fn call(id_raw: Option<&[u8]>, method: &str, params: Option<&[u8]>) -> Bytes {

@@ -1,18 +1,28 @@
 //! The end of a flight: what the upstream's last word means, whether the call is sent anew, and what its client hears.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::StatusCode;
-use omnimind_wire::{Era, Refusal, RpcError, error::http_status_of_modern_error, json::find_checked, message};
+use memchr::memmem::Finder;
+use omnimind_wire::{
+    Era, Refusal, RpcError,
+    error::http_status_of_modern_error,
+    json::{as_bool, find_checked},
+    message,
+};
 
 use super::{Flight, Progress};
 use crate::{
     admission::{Going, Permit, in_words, with_wait},
     cache::{Raw, Seen, report::How, without_own},
     compress::{self, Wanted},
+    metrics::Ending,
     relay::{
-        Client, dress,
+        Client, dress, launch,
         rounds::Round,
         schemas, state,
         tries::{self, Verdict},
@@ -22,6 +32,9 @@ use crate::{
     session::Ticket,
     upstream::{Failure, LOST},
 };
+
+/// What a result that is an error has somewhere in its text.
+static IS_ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"isError\""));
 
 impl Flight {
     /// The upstream's last word.
@@ -65,7 +78,10 @@ impl Flight {
                 let stand_in = self.errand.failed(era, &failure);
                 let (client, source, method) = (&self.client, &self.source, &self.method);
                 match (stand_in, dress::failure(client, source, method, &self.params, era, failure)) {
-                    (Some(hit), _) => self.end_with(hit.how(), dress::remaining(hit)).await,
+                    (Some(hit), _) => {
+                        client.caller.operation.end(Ending::Stale);
+                        self.end_with(hit.how(), dress::remaining(hit)).await;
+                    }
                     (None, Failure::Rpc(error)) => self.end(Err(error)),
                     (None, Failure::Refused(refusal)) => self.end_refused(&refusal),
                 }
@@ -135,16 +151,38 @@ impl Flight {
 
     /// The answer; nothing follows it.
     pub(crate) fn end(&mut self, outcome: Result<Bytes, RpcError>) {
+        let ending = match &outcome {
+            Ok(result) if self.method.as_ref() == "tools/call" && says_error(result) => Ending::ToolError,
+            Ok(_) => Ending::Ok,
+            Err(_) => Ending::Error,
+        };
+        self.know_tool();
+        self.client.caller.operation.end(ending);
         self.close();
         self.ready.push_back(end(self.client.era, &self.id, outcome));
     }
 
+    /// What was not known of the call's tool when it began may be known now.
+    fn know_tool(&self) {
+        if self.client.caller.operation.is_unproven() {
+            let (client, spec) = (&self.client, &self.source.spec);
+            launch::name(Going { client, spec, method: &self.method, params: &self.params, request: None });
+        }
+    }
+
     pub(crate) fn end_refused(&mut self, refusal: &Refusal) {
         self.lease.tally().failed();
+        self.know_tool();
+        self.client.caller.operation.refused(refusal.reason);
         self.close();
         let said = said(&self.client, &self.method, &self.id, refusal);
         self.ready.push_back(said.unwrap_or_else(|| refused(&self.id, refusal)));
     }
+}
+
+/// A tool's result that is an error. Most say nothing of it, or say so at their end.
+fn says_error(result: &[u8]) -> bool {
+    IS_ERROR.find(result).is_some() && find_checked(result, "isError").and_then(as_bool) == Some(true)
 }
 
 /// The last message of a flow, with the status it has if it is the only one.

@@ -18,6 +18,7 @@ use super::Flight;
 use crate::{
     cache::DEPENDS,
     compress,
+    metrics::{Ending, Operation},
     reply::{self, Outgoing},
     session::Ticket,
     upstream::{Gathered, Long, unusable},
@@ -50,6 +51,7 @@ impl Flight {
             number: long.number,
             idle: self.source.spec.idle_timeout(),
             ticket: self.ticket.take(),
+            operation: Arc::clone(&self.client.caller.operation),
             sender,
         };
         tokio::spawn(carrier.carry(long));
@@ -100,6 +102,7 @@ struct Carrier {
     number: u64,
     idle: Duration,
     ticket: Option<Ticket>,
+    operation: Arc<Operation>,
     sender: mpsc::Sender<Portion>,
 }
 
@@ -112,6 +115,7 @@ impl Carrier {
             () = Ticket::cancelled(ticket.as_ref()) => Portion::Broken("the client has cancelled the call".to_owned()),
             carried = self.all(&mut long) => carried.map_or_else(Portion::Broken, |()| Portion::Over),
         };
+        self.operation.end(if matches!(last, Portion::Over) { Ending::Ok } else { Ending::UpstreamFailed });
         // Free before anyone waits for a client.
         drop(long);
         let _ = timeout(STALLED, sender.send(last)).await;

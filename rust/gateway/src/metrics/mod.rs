@@ -1,7 +1,12 @@
 //! What the gateway counts, and how it tells: Prometheus text for scrapers, numbers for `status`.
 //!
-//! Counting costs a relaxed atomic add; nothing here locks, and labels come from the configuration or from
-//! fixed sets, never from a client.
+//! Counting costs a relaxed atomic add; nothing here locks on the way of an answer from memory. Labels come from the
+//! configuration or from fixed sets; the one that clients say, a tool's name, is bounded (see [`table`]).
+
+mod ending;
+mod histogram;
+mod operation;
+mod table;
 
 use std::{
     fmt::Write as _,
@@ -13,15 +18,24 @@ use std::{
 };
 
 use http::Response;
+use omnimind_probes::{request_done, request_start};
+use omnimind_wire::Reason;
 
+pub(crate) use self::{
+    ending::Ending,
+    histogram::Times,
+    operation::Operation,
+    table::{ALL, CellId},
+};
+use self::{
+    histogram::{Histogram, whole_ns},
+    table::{Name, Table},
+};
 use crate::{
     control::{ServerCount, State, ToOrchestrator},
     plane::Plane,
 };
 
-/// Latency buckets: 2⁶ µs to 2²³ µs (64 µs to 8.4 s), then everything slower.
-const BUCKETS: usize = 18;
-const FIRST_BUCKET: u32 = 6;
 /// Status classes 1xx to 5xx.
 const CLASSES: usize = 5;
 
@@ -36,8 +50,17 @@ struct Counters {
     connections: AtomicU64,
     in_flight: AtomicU64,
     answered: [AtomicU64; CLASSES],
-    head_buckets: [AtomicU64; BUCKETS],
-    head_sum_us: AtomicU64,
+    heads: Histogram,
+    refusals: [AtomicU64; Reason::ALL.len()],
+    operations: Table,
+}
+
+impl Counters {
+    fn refused(&self, reason: Reason) {
+        if let Some(count) = self.refusals.get(reason as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 /// Calls of one server.
@@ -45,6 +68,7 @@ struct Counters {
 pub struct Tally {
     calls: AtomicU64,
     failed: AtomicU64,
+    restarts: AtomicU64,
 }
 
 impl Tally {
@@ -60,6 +84,15 @@ impl Tally {
 
     pub(crate) fn count(&self, name: &str) -> ServerCount {
         ServerCount { name: name.to_owned(), calls: self.calls.load(Relaxed), failed: self.failed.load(Relaxed) }
+    }
+
+    /// The server has begun anew.
+    pub(crate) fn restarted(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn restarts(&self) -> u64 {
+        self.restarts.load(Relaxed)
     }
 }
 
@@ -77,7 +110,9 @@ impl Drop for Connection {
 #[derive(Debug)]
 pub(crate) struct Measured<'m> {
     counters: &'m Counters,
-    since: Instant,
+    pub(crate) since: Instant,
+    /// Where it is counted, if it was answered as one before it was.
+    repeats: Option<CellId>,
 }
 
 impl Drop for Measured<'_> {
@@ -93,12 +128,32 @@ impl Measured<'_> {
         if let Some(counter) = self.counters.answered.get(class) {
             counter.fetch_add(1, Relaxed);
         }
-        let micros = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let bucket = (u64::BITS - micros.leading_zeros()).saturating_sub(FIRST_BUCKET) as usize;
-        if let Some(counter) = self.counters.head_buckets.get(bucket.min(BUCKETS - 1)) {
-            counter.fetch_add(1, Relaxed);
+        let ns = whole_ns(self.since.elapsed());
+        match self.repeats.and_then(|cell| self.counters.operations.cell(cell)) {
+            Some(cell) => cell.repeat(ns),
+            None => self.counters.heads.add(ns),
         }
-        self.counters.head_sum_us.fetch_add(micros, Relaxed);
+    }
+
+    /// The request, whose id is this, was answered from memory as the ones in this cell were.
+    pub(crate) fn repeats(&mut self, cell: CellId, id: &[u8]) {
+        self.repeats = Some(cell);
+        if operation::is_watched() {
+            self.tell(cell, id);
+        }
+    }
+
+    /// Both ends of it for who watches.
+    #[cold]
+    fn tell(&self, cell: CellId, id: &[u8]) {
+        let Some(cell) = self.counters.operations.cell(cell) else { return };
+        let (Name { server, method, tool, .. }, outcome) = (cell.name(), Ending::Ram.outcome());
+        if request_start::is_on() {
+            request_start::fire(server, id, method);
+        }
+        if request_done::is_on() {
+            request_done::fire(server, id, method, tool, whole_ns(self.since.elapsed()) / 1_000, outcome);
+        }
     }
 }
 
@@ -110,7 +165,17 @@ impl Metrics {
 
     pub(crate) fn request(&self) -> Measured<'_> {
         self.counters.in_flight.fetch_add(1, Relaxed);
-        Measured { counters: &self.counters, since: Instant::now() }
+        Measured { counters: &self.counters, since: Instant::now(), repeats: None }
+    }
+
+    /// A request whose head came then, to be counted by who answers it and how that ends.
+    pub fn operation(&self, since: Instant) -> Arc<Operation> {
+        Arc::new(Operation::new(Arc::clone(&self.counters), since))
+    }
+
+    /// A request was refused before it was known whom it is for.
+    pub(crate) fn refused(&self, reason: Reason) {
+        self.counters.refused(reason);
     }
 
     pub(crate) fn open_connections(&self) -> u64 {
@@ -130,6 +195,7 @@ impl Metrics {
 
     /// Prometheus text format, version 0.0.4.
     pub fn render(&self, plane: &Plane) -> String {
+        const HEADS: &str = "omnimind_response_head_seconds";
         let counters = &self.counters;
         let mut text = String::with_capacity(4096);
         gauge(&mut text, "omnimind_connections", "Open downstream connections.", self.open_connections());
@@ -147,7 +213,16 @@ impl Metrics {
         for (index, counter) in counters.answered.iter().enumerate() {
             let _ = writeln!(text, "omnimind_responses_total{{class=\"{}xx\"}} {}", index + 1, counter.load(Relaxed));
         }
-        self.render_latency(&mut text);
+        head(&mut text, "omnimind_refusals_total", "counter", "Requests the gateway refused, by reason.");
+        for (reason, count) in Reason::ALL.iter().zip(&counters.refusals) {
+            let (reason, count) = (reason.as_str(), count.load(Relaxed));
+            let _ = writeln!(text, "omnimind_refusals_total{{reason=\"{reason}\"}} {count}");
+        }
+        head(&mut text, HEADS, "histogram", "Time from a request's head to its response's head.");
+        let mut heads = counters.heads.times();
+        heads.merge(&counters.operations.repeats());
+        heads.render(&mut text, HEADS, "");
+        counters.operations.render(&mut text);
         head(&mut text, "omnimind_server_ready", "gauge", "1 while the server answers.");
         for server in plane.fleet.servers() {
             let ready = u8::from(matches!(server.state, State::Ready | State::Degraded));
@@ -166,24 +241,11 @@ impl Metrics {
         for count in &counts {
             let _ = writeln!(text, "omnimind_server_calls_failed_total{{server=\"{}\"}} {}", count.name, count.failed);
         }
-        text
-    }
-
-    fn render_latency(&self, text: &mut String) {
-        const NAME: &str = "omnimind_response_head_seconds";
-        head(text, NAME, "histogram", "Time from a request's head to its response's head.");
-        let mut seen = 0;
-        for (index, counter) in self.counters.head_buckets.iter().enumerate() {
-            seen += counter.load(Relaxed);
-            if index + 1 < BUCKETS {
-                let micros = 1u64 << (FIRST_BUCKET as usize + index);
-                let _ =
-                    writeln!(text, "{NAME}_bucket{{le=\"{}.{:06}\"}} {seen}", micros / 1_000_000, micros % 1_000_000);
-            }
+        head(&mut text, "omnimind_server_restarts_total", "counter", "Times a server began anew.");
+        for (name, restarts) in plane.fleet.restarts() {
+            let _ = writeln!(text, "omnimind_server_restarts_total{{server=\"{name}\"}} {restarts}");
         }
-        let sum = self.counters.head_sum_us.load(Relaxed);
-        let _ = writeln!(text, "{NAME}_bucket{{le=\"+Inf\"}} {seen}");
-        let _ = writeln!(text, "{NAME}_sum {}.{:06}\n{NAME}_count {seen}", sum / 1_000_000, sum % 1_000_000);
+        text
     }
 }
 
