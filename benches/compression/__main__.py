@@ -1,8 +1,9 @@
-"""`python -m benches.compression [--seed N ...] [--ratio 0.25] [--peers] [--by-kind] [--json FILE] [--picture FILE]`.
+"""`python -m benches.compression [--seed N ...] [--ratio 0.25] [--peers | --embeddings] [--by-kind] [--json FILE]`.
 
 All documents of all seeds count. Tokens are o200k_base. The table is of documents that tools make, without prose;
 `--by-kind` shows prose, too, and the bars count it in all that is kept. Milliseconds are for 100,000 tokens, the median
 over the documents, in one run. Without a seed one is drawn and printed. It ends with 1 if a bar is missed.
+`--embeddings` measures ours without and with them instead, also on texts that say the same in other words.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 from benches.compression import corpus, picture
 from benches.compression.bars import missed
-from benches.compression.contenders import Contender, Whole, contenders
+from benches.compression.contenders import Contender, Ours, Whole, contenders, find_encoder
 from benches.compression.document import Document
 from benches.compression.metrics import MEASURES, Score, score
 from omnimind.compression import tokens
@@ -87,16 +88,38 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def with_and_without(seeds: Sequence[int], ratio: float) -> str:
+    """What embeddings bring and cost: each kind of document without (-) and with (+) them, in turns."""
+    find_encoder()
+    contestants = {"-": Ours(), "+": Ours(embeddings=True)}
+    rows: dict[str, dict[str, Any]] = {}
+    ordinary = [document for seed in seeds for document in corpus.documents(seed)]
+    for sign, contestant in contestants.items():
+        found = measure(contestant, ordinary, ratio)
+        rows |= {f"{kind} {sign}": found[kind].summary() for kind in ("all", "prose", "html")}
+    reworded = [document for seed in seeds for document in corpus.in_other_words(seed)]
+    for sign, contestant in contestants.items():
+        found = measure(contestant, reworded, ratio)
+        kinds = [kind for kind in found if kind not in ("all", "every")]
+        rows |= {f"{kind} {sign}": found[kind].summary() for kind in kinds}
+    return table(dict(sorted(rows.items())))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints a table, and says which bars are missed."""
     parser = argparse.ArgumentParser(prog="python -m benches.compression", description=__doc__)
     parser.add_argument("--seed", type=int, nargs="+", default=[random.randrange(1_000_000)])
     parser.add_argument("--ratio", type=float, default=RATIO)
     parser.add_argument("--peers", action="store_true", help="other packages too (installed into .tools)")
+    parser.add_argument("--embeddings", action="store_true", help="ours without and with embeddings")
     parser.add_argument("--by-kind", action="store_true", help="ours by kind of document")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--picture", type=Path, help="an SVG: tokens kept and facts kept")
     chosen = parser.parse_args(arguments)
+    if chosen.embeddings:
+        sys.stdout.write(f"seeds {chosen.seed}, ratio {chosen.ratio}; without (-) and with (+) embeddings\n")
+        sys.stdout.write(with_and_without(chosen.seed, chosen.ratio) + "\n")
+        return 0
     documents = [document for seed in chosen.seed for document in corpus.documents(seed)]
     found: dict[str, dict[str, dict[str, Any]]] = {}
     with contenders(chosen.peers) as all_of_them:

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +26,11 @@ PROCESS: Final = Path(__file__).with_name("peer_process.py")
 PEERS: Final = ("headroom", "headroom by hand", "headroom TextCrusher", "tokenfold", "logzip", "toon")
 
 
+def find_encoder() -> None:
+    """Lets the package be found that `make .tools/encoder/wordllama` lays down, unless one is installed."""
+    sys.path.append(str(toolbox.TOOLS / "encoder"))
+
+
 class Contender(Protocol):
     """Makes a text smaller."""
 
@@ -36,10 +42,9 @@ class Contender(Protocol):
 
 
 class Ours:
-    name = "omnimind"
-
-    def __init__(self) -> None:
-        self.compressor = Compressor()
+    def __init__(self, *, embeddings: bool = False) -> None:
+        self.name = "omnimind, embeddings" if embeddings else "omnimind"
+        self.compressor = Compressor(embeddings=embeddings)
 
     def compress(self, document: Document, budget: int, ratio: float) -> tuple[str, float]:
         begun = time.perf_counter()

@@ -15,6 +15,7 @@ __all__ = [
     "Body",
     "Cache",
     "ConnectionPool",
+    "Encoder",
     "Fault",
     "Gateway",
     "Inbox",
@@ -98,7 +99,16 @@ _Pressed: TypeAlias = tuple[
     list[tuple[_Kind, tuple[int, int], tuple[int, int], tuple[int, int], _Form]],
 ]
 
-def compress(text: str, budget: int | None, query: str, mime: str, name: str) -> _Pressed:
+@final
+class Encoder:
+    """A table of directions by token: what `omnimind.Compressor(embeddings=True)` reads sentences with."""
+
+    def __new__(cls, weights: str | PathLike[str], tokenizer: str | PathLike[str]) -> Self:
+        """Read the two files. Raises OSError or ValueError."""
+
+def compress(
+    text: str, budget: int | None, query: str, mime: str, name: str, encoder: Encoder | None = None
+) -> _Pressed:
     """The work of `omnimind.Compressor.compress`, which says what each part of the answer is.
 
     That is content, handle, tokens before and after, whether all was preserved; then critical values, what is missing

@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "OM0705": "an answer was lost, broke off, or cannot be read",
     "OM0706": "an answer is larger than it may be",
     "OM0801": "there is no original of this handle",
+    "OM0802": "the encoder of sentences is not there, or cannot be used",
     "OM0901": "a mix of calls for a load test cannot be used",
     "OM0902": "a load test could not be run",
     "OM0500": "something unexpected happened inside omnimind",

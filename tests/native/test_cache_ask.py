@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from omnimind.cache import MSGPACK, Cache, encoder
+from omnimind import encoder
+from omnimind.cache import MSGPACK, Cache
 
 ENOUGH = 459 + 3
 """Pairs that have to agree before an answer is given to other words, and three for the change of words itself."""

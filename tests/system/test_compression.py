@@ -37,6 +37,7 @@ def fleet() -> Iterator[Fleet]:
         "some": entry(compress={"tools": {"log": 2_000, "table": True}}),
         "none": entry(),
         "but": entry(compress={"share": 0.5, "tools": {"log": False}}),
+        "context": {},
     }
     with Fleet(
         servers, auth=True, gateway={"compress": {"clients": {"thrifty": {"budget_tokens": 3_000}}}}
@@ -47,7 +48,7 @@ def fleet() -> Iterator[Fleet]:
 @pytest.fixture(scope="module")
 def others(fleet: Fleet) -> dict[str, str]:
     """Tokens of two more principals."""
-    return {name: token(fleet, name) for name in ("thrifty", "stranger")}
+    return {name: token(fleet, name) for name in ("thrifty", "stranger", "curious")}
 
 
 def token(fleet: Fleet, name: str) -> str:
@@ -163,6 +164,49 @@ def test_a_client_that_the_file_names_gets_its_results_shorter_from_any_server(
     result = call(fleet, "none", "log", by=others["thrifty"])
     assert tokens.count(text(result)) <= 3_000
     assert text(call(fleet, "none", "log", by=others["stranger"])) == ORIGINAL
+
+
+def test_what_a_principal_looked_for_lately_is_its_question_and_nobody_else_s(
+    fleet: Fleet, others: dict[str, str]
+) -> None:
+    def shows_order(by: str, seed: int) -> bool:
+        return "order 40777 " in text(call(fleet, "all", "log", by=by, seed=seed))
+
+    assert not shows_order(others["curious"], 7), "or else this test says nothing"
+    handle = link(call(fleet, "all", "log", by=others["curious"], seed=14))
+    wanted = {"handle": handle, "query": "weight of order 40777", "max_tokens": 200}
+    with closing(Caller(fleet.aggregate, token=others["curious"], takes_kept=True)) as caller:
+        expanded = caller.call("tools/call", {"name": "context__expand", "arguments": wanted})
+    assert "order 40777 " in text(expanded["result"])
+    assert shows_order(others["curious"], 21)
+    assert not shows_order(others["stranger"], 21)
+    meta = {"omnimind/query": "weight of order 40840"}
+    told = asked(fleet.url("all"), others["curious"], "log", {"lines": LINES, "seed": 28}, meta)
+    assert "order 40840 " in text(told)
+    assert "order 40777 " not in text(told), "what is said now goes before"
+
+
+def test_prose_keeps_half_where_nobody_asked_and_nobody_named_a_number(fleet: Fleet) -> None:
+    def kept(meta: dict[str, Any] | None) -> float:
+        told = asked(fleet.url("all"), fleet.token, "essay", {"name": "shore.md"}, meta)
+        return tokens.count(text(told)) / tokens.count(reports.prose("shore.md"))
+
+    assert 0.45 < kept(None) <= 0.5
+    assert kept({"omnimind/query": "who sold the orchard?"}) <= 0.25
+    assert kept({"omnimind/budgetTokens": 600}) <= 600 / tokens.count(reports.prose("shore.md"))
+
+
+def test_the_first_line_names_the_tool_that_reads_on_where_there_is_one(fleet: Fleet) -> None:
+    arguments = {"lines": LINES, "seed": 35}
+    (first, *_) = text(asked(fleet.aggregate, fleet.token, "all__log", arguments)).splitlines()
+    assert first.endswith(", read by context__expand]")
+    handle = first.split("/context/")[1].split()[0]
+    lines = {"handle": handle, "lines": "3-4"}
+    read_on = asked(fleet.aggregate, fleet.token, "context__expand", lines)
+    assert text(read_on).startswith(reports.text(LINES, 35).splitlines()[2])
+    (first, *_) = text(asked(fleet.url("all"), fleet.token, "log", arguments)).splitlines()
+    assert f"omnimind://context/{handle} " in first
+    assert "expand" not in first
 
 
 def test_the_same_is_said_each_time_out_of_memory_too(fleet: Fleet) -> None:

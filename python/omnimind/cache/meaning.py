@@ -14,8 +14,8 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from omnimind import _core
-from omnimind.cache.encoder import NoEncoder, find_encoder
 from omnimind.cache.results import LevelStats
+from omnimind.encoder import NoEncoder, find_encoder
 
 if TYPE_CHECKING:
     from omnimind.cache.face import Cache, Codec
@@ -31,7 +31,7 @@ class Meaning:
         """Raises ImportError if there is no encoder, with what to install."""
         found = find_encoder()
         if isinstance(found, NoEncoder):
-            raise ImportError(found.reason)
+            raise ImportError(f"the semantic level is off: {found.reason}")
         self._level = _core.Semantic(found.weights, found.tokenizer)
         self._codec, self._ttl_s = codec, ttl_s
         self._chance = SystemRandom()

@@ -16,7 +16,7 @@ from omnimind import settings
 from omnimind.cli import options, terminal
 from omnimind.compression import handles, tokens
 from omnimind.compression.face import Compressed, Compressor
-from omnimind.errors import Exit, UsageError
+from omnimind.errors import Exit, OmniMindError, UsageError
 from omnimind.servers.principal import LOCAL
 
 _OMISSIONS_SHOWN = 40
@@ -28,7 +28,7 @@ def run(argv: Sequence[str]) -> int:
     text = _read(arguments.file)
     target = None if arguments.lossless else _target(arguments.budget, text)
     name = "" if arguments.file == "-" else Path(arguments.file).name
-    compressed = Compressor().compress(text, target, arguments.query, name=name)
+    compressed = _compressor(arguments.embeddings).compress(text, target, arguments.query, name=name)
     if arguments.json:
         terminal.print_json(_as_json(compressed))
     elif arguments.explain:
@@ -74,9 +74,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--explain", action="store_true", help="print what became of each part instead of the text"
     )
+    parser.add_argument(
+        "--embeddings",
+        action="store_true",
+        help="know sentences that say the same in other words (needs the extra `semantic`)",
+    )
     options.add_state(parser)
     options.add_json(parser)
     return parser
+
+
+def _compressor(embeddings: bool) -> Compressor:
+    try:
+        return Compressor(embeddings=embeddings)
+    except (ImportError, OSError, ValueError) as refused:
+        what, _, step = str(refused).partition("; ")
+        raise OmniMindError("OM0802", what, help=step or "leave --embeddings out") from refused
 
 
 def _read(file: str) -> bytes:

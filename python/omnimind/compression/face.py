@@ -120,7 +120,14 @@ class Compressed:
 class Compressor:
     """Makes texts and values shorter, for readers that pay by the token."""
 
-    __slots__ = ()
+    __slots__ = ("_encoder",)
+
+    def __init__(self, *, embeddings: bool = False) -> None:
+        """With `embeddings`, sentences and lines that say the same in other words become one, with how many it stands
+        for, and the few that are nearest to the query in meaning are looked at again. It needs the extra `semantic`:
+        ImportError says what to install, OSError and ValueError what is wrong with its files.
+        """
+        self._encoder = _encoder() if embeddings else None
 
     def compress(
         self,
@@ -147,7 +154,7 @@ class Compressor:
         """
         if target_tokens is not None and target_tokens < 0:
             raise ValueError(f"target_tokens must not be negative, got {target_tokens}")
-        told = _core.compress(_text(data), target_tokens, query or "", mime, name)
+        told = _core.compress(_text(data), target_tokens, query or "", mime, name, self._encoder)
         content, handle, counts, preserved, critical, missing, more, omissions, blocks = told
         return Compressed(
             content=content,
@@ -180,6 +187,15 @@ def decompress(compressed: Compressed) -> str:
     return _core.decompress(
         compressed.content, [(block.kind, block.printed, block.form) for block in compressed.blocks]
     )
+
+
+def _encoder() -> _core.Encoder:
+    from omnimind.encoder import NoEncoder, find_encoder
+
+    found = find_encoder()
+    if isinstance(found, NoEncoder):
+        raise ImportError(f"embeddings need an encoder: {found.reason}")
+    return _core.Encoder(found.weights, found.tokenizer)
 
 
 def _text(data: str | bytes | dict[Any, Any] | list[Any]) -> str:

@@ -11,7 +11,6 @@ from typing import Any, Final
 UNUSED: Final = (
     "no tool was configured for it when the gateway started; once one is: omnimind restart gateway"
 )
-_PREFIX: Final = "the semantic level is off: "
 
 
 def of(snapshot: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,9 +18,9 @@ def of(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     caches = (server.get("cache", {}) for server in snapshot["servers"])
     if not any(tool.get("semantic") for cache in caches for tool in cache.get("tools", {}).values()):
         return {"off": UNUSED}
-    from omnimind.cache.encoder import NoEncoder, find_encoder
+    from omnimind.encoder import NoEncoder, find_encoder
 
     found = find_encoder()
     if isinstance(found, NoEncoder):
-        return {"off": found.reason.removeprefix(_PREFIX)}
+        return {"off": found.reason}
     return {"files": {"weights": str(found.weights), "tokenizer": str(found.tokenizer)}}

@@ -5,6 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use crate::{
     Gaps, Kind, forms,
     mark::{self, Handle, Mark},
+    meaning,
     outline::{Aim, Reserve, Said, Unit, When},
     policy::Policy,
     report::{Block, Form, MISSING_LISTED, Missing, Omission, Outcome},
@@ -50,8 +51,12 @@ struct Printed {
 impl Work<'_> {
     /// What comes out, in no more tokens than the budget.
     pub(crate) fn cut(&self, budget: usize) -> Outcome {
-        let sources = self.sources();
-        let field = Field::read(&sources);
+        let mut sources = self.sources();
+        let found = self.policy.encoder.map(|encoder| meaning::read(encoder, &mut sources, self.policy.query));
+        let mut field = Field::read(&sources);
+        if let Some(found) = &found {
+            field.heed(found);
+        }
         let legend = self.legend(budget);
         let taken = legend.as_ref().map_or(0, |(_, cost)| *cost);
         let legend = legend.map(|(line, _)| line).unwrap_or_default();
@@ -131,7 +136,7 @@ impl Work<'_> {
     /// The first line and its tokens: the name in full where it costs little of the budget, else its begin, else none.
     fn legend(&self, budget: usize) -> Option<(String, usize)> {
         [false, true].into_iter().find_map(|short| {
-            let line = mark::legend(&self.handle, self.tokens_before, short, &self.policy.key);
+            let line = mark::legend(&self.handle, self.tokens_before, short, self.policy.reader, &self.policy.key);
             let cost = tokens::count(&line) + 1;
             (cost * if short { 4 } else { 20 } <= budget).then_some((line, cost))
         })

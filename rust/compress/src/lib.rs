@@ -13,6 +13,7 @@ pub mod forms;
 #[cfg(test)]
 mod linear;
 pub mod mark;
+pub mod meaning;
 pub mod outline;
 pub mod policy;
 mod press;

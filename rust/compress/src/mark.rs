@@ -18,6 +18,8 @@ use std::fmt::Write as _;
 /// BLAKE3 of an original.
 pub type Handle = [u8; 32];
 
+/// Stands before the tool that reads what is left out.
+const BY: &str = ", read by ";
 /// From how many tokens on a mark says how many.
 const WORTH_SAYING: usize = 400;
 
@@ -68,21 +70,26 @@ pub(crate) fn few(count: usize) -> String {
 }
 
 /// The first line of a text that was cut. `short` says no more of the name than its first 16 digits, and less of the
-/// rest.
-pub fn legend(handle: &Handle, tokens: usize, short: bool, key: &[u8; 32]) -> String {
+/// rest; else it names the tool that reads what is left out, if there is a `reader`.
+pub fn legend(handle: &Handle, tokens: usize, short: bool, reader: &str, key: &[u8; 32]) -> String {
     let hex = hex(handle);
     if short {
         let name = hex.get(..16).unwrap_or_default();
         return format!("[cut from omnimind://context/{name} {:06}]", named(handle, name, key) % 1_000_000);
     }
-    let check = named(handle, &format!("{tokens} {hex}"), key);
-    format!("[omnimind://context/{hex} {check:012}: {tokens} tokens; left out: …9 = 9 parts, […L3-9] = lines 3-9]")
+    let check = named(handle, &format!("{tokens} {hex}{reader}"), key);
+    let reader = if reader.is_empty() { String::new() } else { format!("{BY}{reader}") };
+    format!(
+        "[omnimind://context/{hex} {check:012}: {tokens} tokens; left out: …9 = 9 parts, […L3-9] = lines 3-9{reader}]"
+    )
 }
 
 /// Whether a line is a [`legend`] of this original, made with this key.
 pub fn verify_legend(line: &str, handle: &Handle, key: &[u8; 32]) -> bool {
     let told = || line.rsplit_once(" tokens; ")?.0.rsplit_once(' ')?.1.parse().ok();
-    line == legend(handle, 0, true, key) || told().is_some_and(|tokens| line == legend(handle, tokens, false, key))
+    let reader = || line.strip_suffix(']')?.rsplit_once(BY).map(|(_, reader)| reader);
+    line == legend(handle, 0, true, "", key)
+        || told().is_some_and(|tokens| line == legend(handle, tokens, false, reader().unwrap_or_default(), key))
 }
 
 fn named(handle: &Handle, said: &str, key: &[u8; 32]) -> u64 {
@@ -149,12 +156,16 @@ mod tests {
 
     #[test]
     fn a_legend_is_only_taken_for_its_own_text_and_key() {
-        let line = legend(&HANDLE, 12_000, false, &KEY);
+        let line = legend(&HANDLE, 12_000, false, "", &KEY);
         assert!(verify_legend(&line, &HANDLE, &KEY));
         assert!(!verify_legend(&line, &HANDLE, &[0; 32]));
         assert!(!verify_legend(&line, &[0; 32], &KEY));
         assert!(!verify_legend(&line.replace("12000", "12001"), &HANDLE, &KEY));
-        let short = legend(&HANDLE, 12_000, true, &KEY);
+        let by = legend(&HANDLE, 12_000, false, "context__expand", &KEY);
+        assert_eq!(by.strip_suffix(", read by context__expand]").map(|begin| begin.contains("12000")), Some(true));
+        assert!(verify_legend(&by, &HANDLE, &KEY) && tokens::count(&by) <= tokens::count(&line) + 6);
+        assert!(!verify_legend(&by.replace("context__", "other__"), &HANDLE, &KEY));
+        let short = legend(&HANDLE, 12_000, true, "context__expand", &KEY);
         assert!(verify_legend(&short, &HANDLE, &KEY) && !verify_legend(&short, &HANDLE, &[0; 32]));
         assert!(line.contains(&hex(&HANDLE)));
     }

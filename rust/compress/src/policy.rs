@@ -1,7 +1,9 @@
 //! What a caller wants of a text: how long it may be, what is asked of it, and what is known of where it came from.
 
+use crate::meaning::Encoder;
+
 /// What to press for. The default has no budget: nothing is left out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Policy<'a> {
     /// The tokens that what comes out may cost; none: only what loses nothing is done.
     pub budget: Option<usize>,
@@ -11,9 +13,13 @@ pub struct Policy<'a> {
     pub hints: Hints<'a>,
     /// Who cannot know this key cannot make up a mark that [`mark::verify`](crate::mark::verify) takes for ours.
     pub key: [u8; 32],
-    /// Without a query nobody knows which sentences will be asked for: let prose keep half of its tokens, whatever the
-    /// budget says. The promise is then that larger budget.
+    /// Nobody knows which sentences will be asked for: let prose keep half of its tokens, whatever the budget says. The
+    /// promise is then that larger budget.
     pub gentle: bool,
+    /// The tool by which a reader gets what was left out; empty if there is none.
+    pub reader: &'a str,
+    /// What knows sentences that say the same in other words; none: words alone are compared.
+    pub encoder: Option<&'a dyn Encoder>,
 }
 
 /// What is known of where a text came from. It settles only what the text itself leaves open.

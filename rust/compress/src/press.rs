@@ -20,8 +20,7 @@ pub fn compress(text: &str, policy: &Policy<'_>) -> Outcome {
     let parts = router::parts(text, &policy.hints);
     let before = counted(text, &parts);
     let tokens_before = before.iter().sum();
-    let budget =
-        policy.budget.map(|budget| if policy.gentle { gentled(budget, policy, &parts, &before) } else { budget });
+    let budget = policy.budget.map(|budget| if policy.gentle { gentled(budget, &parts, &before) } else { budget });
     let whole = without_loss(text, &parts, &before);
     let outcome = match budget.filter(|budget| whole.tokens > *budget) {
         Some(budget) => Work { text, handle, policy, parts: &parts, before: &before, tokens_before }.cut(budget),
@@ -100,11 +99,8 @@ fn spread(count: usize, parts: &[Part], counts: &mut Vec<usize>) {
     }
 }
 
-/// The budget that leaves prose half of its tokens, if nothing says what will be asked of it.
-fn gentled(budget: usize, policy: &Policy<'_>, parts: &[Part], before: &[usize]) -> usize {
-    if !policy.query.trim().is_empty() {
-        return budget;
-    }
+/// The budget that leaves prose half of its tokens.
+fn gentled(budget: usize, parts: &[Part], before: &[usize]) -> usize {
     let (mut prose, mut all) = (0, 0_usize);
     for (part, count) in parts.iter().zip(before) {
         all += count;

@@ -2,9 +2,12 @@
 //! makes names of them.
 
 use omnimind_compress::{
-    Hints, Kind, Outcome, Policy, compress as press, decode_blocks, forms::tools, mark, outline::Reserve, report::Form,
+    Hints, Kind, Outcome, Policy, compress as press, decode_blocks, forms::tools, mark, meaning, outline::Reserve,
+    report::Form,
 };
 use pyo3::{IntoPyObjectExt, exceptions::PyValueError, prelude::*};
+
+use crate::encoder::Encoder;
 
 /// Adds the functions to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -25,6 +28,7 @@ fn tool_signatures(py: Python<'_>, text: &str) -> Option<String> {
 }
 
 #[pyfunction]
+#[pyo3(signature = (text, budget, query, mime, name, encoder=None))]
 fn compress<'py>(
     py: Python<'py>,
     text: &str,
@@ -32,8 +36,10 @@ fn compress<'py>(
     query: &str,
     mime: &str,
     name: &str,
+    encoder: Option<&Bound<'py, Encoder>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let policy = Policy { budget, query, hints: Hints { mime, name }, ..Policy::default() };
+    let encoder = encoder.map(|encoder| encoder.get() as &dyn meaning::Encoder);
+    let policy = Policy { budget, query, hints: Hints { mime, name }, encoder, ..Policy::default() };
     let outcome = py.detach(|| press(text, &policy));
     told(&outcome).into_bound_py_any(py)
 }

@@ -6,6 +6,7 @@
 
 mod cache;
 mod compress;
+mod encoder;
 mod gateway;
 mod handles;
 mod limits;
@@ -23,6 +24,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<gateway::Gateway>()?;
     cache::register(module)?;
     compress::register(module)?;
+    encoder::register(module)?;
     handles::register(module)?;
     lines::register(module)?;
     limits::register(module)?;

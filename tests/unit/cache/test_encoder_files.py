@@ -1,4 +1,4 @@
-"""The semantic level's files are found in an installed package, or it is said why not."""
+"""The encoder's files are found in an installed package, or it is said why not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from omnimind.cache.encoder import TOKENIZER, WEIGHTS, EncoderFiles, NoEncoder, find_encoder
+from omnimind.encoder import TOKENIZER, WEIGHTS, EncoderFiles, NoEncoder, find_encoder
 
 
 def installed(folder: Path, *files: str) -> list[str]:
@@ -29,7 +29,7 @@ def test_files_are_found_without_importing_the_package(tmp_path: Path) -> None:
 def test_without_the_package_the_reason_says_how_to_get_it(tmp_path: Path) -> None:
     missing = find_encoder([str(tmp_path)])
     assert isinstance(missing, NoEncoder)
-    assert missing.reason.startswith("the semantic level is off: the package wordllama is not installed")
+    assert missing.reason.startswith("the package wordllama is not installed")
     assert missing.reason.endswith("pip install --no-deps wordllama")
 
 
@@ -41,7 +41,7 @@ def test_a_package_without_the_files_is_named_with_what_it_lacks(tmp_path: Path)
 
 def test_looking_for_it_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from omnimind.cache.encoder import find_encoder; find_encoder(); "
+        "import sys; from omnimind.encoder import find_encoder; find_encoder(); "
         "print(sorted({'numpy', 'wordllama', 'tokenizers', 'requests', 'pydantic'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

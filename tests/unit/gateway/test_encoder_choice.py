@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omnimind.cache import encoder as finding
+from omnimind import encoder as finding
 from omnimind.gateway import encoder
 
 

@@ -35,8 +35,8 @@ use std::collections::HashMap;
 use parking_lot::{Mutex, RwLock};
 
 pub use encoder::{Encoder, EncoderRefused, StaticEncoder};
-pub use guard::Veto;
 use guard::{Compared, Reading};
+pub use guard::{Slot, Veto, filler, opposed, slot};
 use index::Index;
 pub use index::PER_SCOPE;
 pub use vector::Vector;

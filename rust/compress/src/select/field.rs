@@ -5,6 +5,7 @@ use std::{collections::HashMap, hash::BuildHasherDefault};
 use super::words::{Word, words};
 use crate::{
     Gaps, Kind, critical,
+    meaning::Found,
     outline::{Outline, Reserve, When},
     tokens,
 };
@@ -59,6 +60,10 @@ pub(super) struct Item {
     pub(super) sums_up: bool,
     /// It says in short what the item before it says.
     pub(super) brief: bool,
+    /// Another item says it, and that there is more like it: it is not kept.
+    pub(super) merged: bool,
+    /// How near its meaning is to the query's, between 0 and 1.
+    pub(super) near: f32,
     /// The kind of its block.
     pub(super) kind: Option<Kind>,
     /// Its block, and what a mark costs there.
@@ -159,6 +164,8 @@ impl Field {
                 like: if unit.like == 0 { like } else { unit.like },
                 sums_up: unit.when == When::Cut,
                 brief,
+                merged: false,
+                near: 0.0,
                 kind: Some(source.kind),
                 block: self.blocks.len(),
                 mark: mark.0,
@@ -175,6 +182,13 @@ impl Field {
             };
         }
         self.blocks.push(mark.1);
+    }
+
+    /// Takes in what an encoder found of the units.
+    pub(crate) fn heed(&mut self, found: &Found) {
+        for (item, (merged, near)) in self.items.iter_mut().zip(found.merged.iter().zip(&found.near)) {
+            (item.merged, item.near) = (*merged, *near);
+        }
     }
 
     /// Takes in the words of a unit; what comes back is equal for texts that differ in numbers only.

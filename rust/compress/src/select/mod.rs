@@ -140,6 +140,11 @@ impl<'a> Choice<'a> {
         self.field.items.get(at)
     }
 
+    /// Neither kept nor said by another.
+    fn may_keep(&self, at: usize) -> bool {
+        !self.keeps(at) && self.item(at).is_some_and(|item| !item.merged)
+    }
+
     /// Keeps what is reserved, the worthiest first.
     fn reserve(&mut self, wanted: impl Fn(Reserve) -> bool, room: usize) {
         let mut all: Vec<(u32, usize)> = (0..self.kept.len())
@@ -162,7 +167,7 @@ impl<'a> Choice<'a> {
         for (_, at) in all {
             // The same again is not a second answer.
             let brief = self.item(at).is_some_and(|item| item.brief);
-            if !brief && !self.keeps(at) && self.gain(at) > QUERY_GAIN {
+            if !brief && self.may_keep(at) && self.gain(at) > QUERY_GAIN {
                 self.keep_if_it_fits(at, limit);
             }
         }
@@ -171,7 +176,7 @@ impl<'a> Choice<'a> {
     fn offer_all(&mut self) {
         self.heap.clear();
         let all: Vec<(u32, Reverse<usize>)> =
-            (0..self.kept.len()).filter(|at| !self.keeps(*at)).map(|at| (self.worth(at).0, Reverse(at))).collect();
+            (0..self.kept.len()).filter(|at| self.may_keep(*at)).map(|at| (self.worth(at).0, Reverse(at))).collect();
         self.heap = BinaryHeap::from(all);
     }
 
@@ -192,7 +197,7 @@ impl<'a> Choice<'a> {
             let room = if gain < STRONG { self.comfort } else { self.room };
             if self.keep_if_it_fits(at, room) {
                 for beside in [self.field.beside(at, false), self.field.beside(at, true)].into_iter().flatten() {
-                    if !self.keeps(beside) {
+                    if self.may_keep(beside) {
                         self.heap.push((self.worth(beside).0, Reverse(beside)));
                     }
                 }
@@ -303,7 +308,7 @@ impl<'a> Choice<'a> {
             let mut cost = 0;
             let mut next = self.field.beside(at, forward);
             while let Some(beside) = next.filter(|beside| self.is_gone(*beside)) {
-                cost += self.field.cost(beside);
+                cost += if self.may_keep(beside) { self.field.cost(beside) } else { mark + 1 };
                 gap.push(beside);
                 if cost > mark {
                     break;

@@ -28,12 +28,14 @@ const QUERY: f32 = 8.0;
 const HOP: f32 = 2.5;
 const NEAR: f32 = 1.2;
 const NOVELTY: f32 = 1.5;
+/// What nearness in meaning is worth beside the same words.
+const MEANING: f32 = 1.0;
 /// How much more a value is worth where hardly any unit has one of its kind.
 const SELDOM: f32 = 1.5;
 
 impl Scores {
     pub(super) fn of(field: &Field, query: &str) -> Self {
-        let direct = bm25(field, query);
+        let direct = nearer(field, bm25(field, query));
         let hop = two_hop(field, &direct);
         let near = neighbours(field, &direct);
         let novelty = novelty(field);
@@ -174,6 +176,16 @@ fn matches(terms: &[Term], of: &impl Fn(u32) -> f32) -> Vec<(f32, f32)> {
         .chunk_by(|one, other| one == other)
         .map(|run| (run.first().map_or(0.0, |number| of(*number)), real(run.len())))
         .collect()
+}
+
+/// How well a unit answers the query by its words and by its meaning, the best one 1.
+fn nearer(field: &Field, mut direct: Vec<f32>) -> Vec<f32> {
+    for (score, item) in direct.iter_mut().zip(&field.items) {
+        *score += MEANING * item.near;
+    }
+    let best = direct.iter().copied().fold(1.0, f32::max);
+    direct.iter_mut().for_each(|score| *score /= best);
+    direct
 }
 
 /// What the best answers name and few others do leads on: to the units that name it, too.

@@ -1,13 +1,15 @@
 //! Results and lists of tools in fewer tokens, and the way back to what was left out of results.
 //!
 //! [`wanted`] decides whose results are shortened and to how much, [`result`] does it, [`read`] answers
-//! `resources/read` of `omnimind://context/…`, [`originals`] opens the store; [`tools`] answers what is asked of tools where
+//! `resources/read` of `omnimind://context/…`, [`originals`] opens the store, [`recent`] knows what was looked for
+//! lately; [`tools`] answers what is asked of tools where
 //! clients are not told their whole list. The rules: what was left out is in the
 //! store, committed, before the answer that names it leaves, else nothing is left out; what one principal had kept no
 //! other can read; an answer is never late for this: past its time it goes out as it came.
 
 mod originals;
 mod read;
+mod recent;
 mod report;
 mod result;
 mod tools;
@@ -26,11 +28,11 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-use self::{originals::Originals, result::Pressed};
+use self::{originals::Originals, recent::Recent, result::Pressed};
 pub(crate) use self::{
     read::{is_ours, read},
     tools::{Told, tells, told},
-    wanted::{Wanted, may_be, wanted},
+    wanted::{Wanted, hear, may_be, wanted},
 };
 use crate::{config::Snapshot, metrics, relay::Client};
 
@@ -49,6 +51,7 @@ const LINKS_SINCE: &str = "2025-06-18";
 /// What is shared by all who shorten.
 pub(crate) struct Compress {
     originals: Originals,
+    recent: Recent,
     /// One may work for each processor.
     turns: Arc<Semaphore>,
     /// Room for long results.
@@ -69,6 +72,7 @@ impl Compress {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
         Self {
             originals: Originals::new(&snapshot.state_dir),
+            recent: Recent::default(),
             turns: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
             room: Semaphore::new(ROOM),
             counts: Counts::default(),

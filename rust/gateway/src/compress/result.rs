@@ -94,7 +94,15 @@ fn pressed(text: &Text<'_>, wanted: &Wanted, budget: usize, store: Option<&impl 
         return None;
     }
     let hints = Hints { mime: "", name: &wanted.tool };
-    let policy = |budget, key| Policy { budget, query: &wanted.query, hints, key, gentle: !wanted.asked };
+    let policy = |budget, key| Policy {
+        budget,
+        query: &wanted.query,
+        hints,
+        key,
+        gentle: wanted.gentle(),
+        reader: &wanted.reader,
+        encoder: None,
+    };
     let outcome = store.map(|store| (store, press::compress(&text.said, &policy(Some(budget), store.key()))));
     let kept = outcome.filter(|(store, outcome)| outcome.omissions.is_empty() || store.keep(&text.said));
     let outcome = kept.map_or_else(|| press::compress(&text.said, &policy(None, [0; 32])), |(_, outcome)| outcome);
@@ -179,6 +187,7 @@ mod tests {
             named: false,
             tool: "read_log".to_owned(),
             from: "files/read_log".to_owned(),
+            reader: "context__expand".to_owned(),
         }
     }
 

@@ -4,6 +4,9 @@
 //! (`_meta["omnimind/budgetTokens"]`), then what the file says of the server, then of the client. Without a word for
 //! this very tool or call, what a client may need to the letter stays: the answers of tools that change something, of
 //! calls that ask for a range, and whatever has a structure that was declared.
+//!
+//! What a client wants to know is what it says (`_meta["omnimind/query"]`), else what it asked the tool, if that is a
+//! question; else what its principal looked for in originals lately ([`recent`](super::recent)).
 
 use std::borrow::Cow;
 
@@ -11,11 +14,14 @@ use bytes::Bytes;
 use omnimind_wire::{
     Object,
     json::{as_str, as_u64, elements, find, find_checked},
+    names,
 };
+use tokio::time::Instant;
 
+use super::recent::words_of;
 use crate::{
     config::{Press, ServerSpec},
-    relay::{Client, known_word},
+    relay::{Client, Target, known_word},
 };
 
 const META_BUDGET: &str = "omnimind/budgetTokens";
@@ -37,8 +43,30 @@ const RANGES: [&str; 13] = [
     "last_line",
     "byte_range",
 ];
+/// Arguments that ask for something whatever they say; any other asks if it is a text of a few words.
+const QUESTIONS: [&str; 16] = [
+    "query",
+    "queries",
+    "q",
+    "question",
+    "search",
+    "search_term",
+    "term",
+    "terms",
+    "topic",
+    "pattern",
+    "regex",
+    "grep",
+    "filter",
+    "keyword",
+    "keywords",
+    "prompt",
+];
+const FEW_WORDS: usize = 3;
 /// The most that is read of a query, in bytes.
 const LONGEST_QUERY: usize = 4_096;
+/// The server and the tool that read what was left out.
+const READER: [&str; 2] = ["context", "expand"];
 
 /// How one call's result is to be told.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,13 +74,38 @@ pub(crate) struct Wanted {
     pub(super) press: Press,
     /// What the client wants to know.
     pub(super) query: String,
-    /// The client has said so itself: not only what it asked the tool.
+    /// That is known, not only guessed from where the tool looks.
     pub(super) asked: bool,
     /// This tool or this call was meant, so a declared structure keeps nobody from it.
     pub(super) named: bool,
     pub(super) tool: String,
     /// Server and tool, for the store.
     pub(super) from: String,
+    /// The tool of this endpoint that reads what is left out; empty if there is none.
+    pub(super) reader: String,
+}
+
+impl Wanted {
+    /// Prose keeps half: nobody knows what will be asked of it, and nobody named a number of tokens.
+    pub(super) fn gentle(&self) -> bool {
+        !self.asked && self.press.budget_tokens.is_none()
+    }
+}
+
+/// Hears what a principal looks for in what was left out.
+pub(crate) fn hear(client: &Client, spec: &ServerSpec, method: &str, params: &Bytes) {
+    if !spec.first_party || spec.name != READER[0] || method != "tools/call" {
+        return;
+    }
+    if find_checked(params, "name").and_then(as_str).is_none_or(|tool| tool != READER[1]) {
+        return;
+    }
+    let said = |name| find(params, &["arguments", name]).ok().flatten().and_then(as_str);
+    let recent = &client.caller.plane.compress.recent;
+    let now = Instant::now();
+    for words in [said("query"), said("grep").map(|pattern| words_of(&pattern).into())].into_iter().flatten() {
+        recent.note(client.principal(), &words, now);
+    }
 }
 
 /// Whether anything of this server may be told shorter to this client without its own word.
@@ -80,7 +133,7 @@ pub(crate) fn wanted(
     }
     let tool = find_checked(params, "name").and_then(as_str)?;
     // What was left out before is asked for here, to the letter.
-    if spec.first_party && tool == "expand" {
+    if spec.first_party && tool == READER[1] {
         return None;
     }
     let arguments = find_checked(params, "arguments");
@@ -101,9 +154,27 @@ pub(crate) fn wanted(
         }
     };
     let asked = said(META_QUERY).and_then(as_str).filter(|query| !query.trim().is_empty());
-    let query = asked.as_deref().map_or_else(|| words(arguments), |query| cut(query).to_owned());
+    let (query, asked) = match asked {
+        Some(query) => (cut(&query, LONGEST_QUERY).to_owned(), true),
+        None => match said_to_the_tool(arguments) {
+            said if said.asks => (said.words, true),
+            said => {
+                let recent = client.caller.plane.compress.recent.words(client.principal(), Instant::now());
+                (format!("{recent} {}", said.words), !recent.is_empty())
+            }
+        },
+    };
     let from = format!("{}/{tool}", spec.name);
-    Some(Wanted { press, query, asked: asked.is_some(), named, tool: tool.into_owned(), from })
+    let reader = reader(client).unwrap_or_default();
+    Some(Wanted { press, query, asked, named, tool: tool.into_owned(), from, reader })
+}
+
+/// The tool that reads what was left out, where the endpoint has one.
+fn reader(client: &Client) -> Option<String> {
+    let Target::All = client.caller.target else { return None };
+    let snapshot = client.caller.plane.snapshot.load();
+    let is_there = snapshot.servers.iter().any(|spec| spec.first_party && spec.name == READER[0]);
+    is_there.then(|| names::join(READER[0], READER[1]).to_string())
 }
 
 /// The operator's word, and the client's budget as one more bound.
@@ -116,33 +187,46 @@ fn asks_for_a_range(arguments: &[u8]) -> bool {
     Object::parse(arguments).is_ok_and(|object| RANGES.iter().any(|name| object.get(name).is_some()))
 }
 
-/// What the tool was asked, as words: the texts among its arguments.
-fn words(arguments: Option<&[u8]>) -> String {
-    let mut words = String::new();
-    if let Some(arguments) = arguments {
-        collect(arguments, &mut words);
-    }
-    words
+/// What the tool was asked.
+#[derive(Default)]
+struct Said {
+    /// The texts among its arguments.
+    words: String,
+    /// They are a question, not only the name of a place.
+    asks: bool,
 }
 
-fn collect(value: &[u8], words: &mut String) {
-    if words.len() >= LONGEST_QUERY {
-        return;
+fn said_to_the_tool(arguments: Option<&[u8]>) -> Said {
+    let mut said = Said::default();
+    if let Some(arguments) = arguments {
+        said.collect("", arguments);
     }
-    if let Some(text) = as_str(value) {
-        words.push_str(cut(&text));
-        words.push(' ');
-    } else if let Ok(object) = Object::parse(value) {
-        object.iter().for_each(|member| collect(member.value, words));
-    } else if let Ok(items) = elements(value) {
-        for item in items {
-            collect(item, words);
+    said
+}
+
+impl Said {
+    fn collect(&mut self, name: &str, value: &[u8]) {
+        if self.words.len() >= LONGEST_QUERY {
+            return;
+        }
+        if let Some(text) = as_str(value) {
+            let words = text.split_whitespace().take(FEW_WORDS).count();
+            self.asks |= words >= FEW_WORDS || words > 0 && QUESTIONS.contains(&name);
+            self.words.push_str(cut(&text, LONGEST_QUERY));
+            self.words.push(' ');
+        } else if let Ok(object) = Object::parse(value) {
+            object.iter().for_each(|member| self.collect(&member.key, member.value));
+        } else if let Ok(items) = elements(value) {
+            for item in items {
+                self.collect(name, item);
+            }
         }
     }
 }
 
-fn cut(text: &str) -> &str {
-    let end = (0..=text.len().min(LONGEST_QUERY)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+/// As much of a text as fits in so many bytes.
+pub(super) fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=text.len().min(most)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }
 
@@ -158,10 +242,37 @@ mod tests {
 
     #[test]
     fn the_query_is_made_of_the_texts_among_the_arguments() {
-        let arguments = br#"{"path":"a.log","n":3,"deep":{"words":["red","blue"]},"on":true}"#;
+        let words = |arguments: Option<&str>| said_to_the_tool(arguments.map(str::as_bytes)).words;
+        let arguments = r#"{"path":"a.log","n":3,"deep":{"words":["red","blue"]},"on":true}"#;
         assert_eq!(words(Some(arguments)), "a.log red blue ");
         assert_eq!(words(None), "");
-        assert!(words(Some(format!("[{}]", vec!["\"абв\""; 9_000].join(",")).as_bytes())).len() < LONGEST_QUERY + 10);
+        assert!(words(Some(&format!("[{}]", vec!["\"абв\""; 9_000].join(",")))).len() < LONGEST_QUERY + 10);
+    }
+
+    #[test]
+    fn a_place_is_no_question() {
+        let asks = |arguments: &str| said_to_the_tool(Some(arguments.as_bytes())).asks;
+        for place in [r#"{"path":"/var/log/a b.log"}"#, r#"{"lines":30}"#, "{}", r#"{"query":" "}"#, "[]"] {
+            assert!(!asks(place), "{place}");
+        }
+        for question in [r#"{"query":"refund"}"#, r#"{"task":{"of":["why did it fail"]}}"#, r#"{"terms":["a"]}"#] {
+            assert!(asks(question), "{question}");
+        }
+    }
+
+    #[test]
+    fn prose_is_spared_where_nobody_asked_and_nobody_named_a_number_of_tokens() {
+        let wanted = |asked, budget_tokens| Wanted {
+            press: Press { budget_tokens, ..Press::default() },
+            query: String::new(),
+            asked,
+            named: false,
+            tool: String::new(),
+            from: String::new(),
+            reader: String::new(),
+        };
+        assert!(wanted(false, None).gentle());
+        assert!(!wanted(true, None).gentle() && !wanted(false, Some(500)).gentle());
     }
 
     #[test]

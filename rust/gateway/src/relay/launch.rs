@@ -50,6 +50,7 @@ pub(crate) async fn launch(client: &Client, route: Route, request: &Request) -> 
         operation.refused(refusal.reason);
         return turned_away(client, request, refusal, Vec::new());
     }
+    compress::hear(client, spec, method, params);
     let own = request.meta.as_deref().filter(|_| request.has_own_meta());
     let wish = own.map(Wish::read).unwrap_or_default();
     let asked = Asked {

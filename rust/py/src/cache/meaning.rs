@@ -7,16 +7,15 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use omnimind_cache::Key;
-use omnimind_cache::semantic::{
-    self, Encoder, EncoderRefused, Proposal, Scope, SemanticLimits, StaticEncoder, ToolId, Vector,
-};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use omnimind_cache::semantic::{self, Encoder, Proposal, Scope, SemanticLimits, StaticEncoder, ToolId, Vector};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use super::clock::steady_ms;
 use super::store::NEVER;
 use super::{life, millis};
+use crate::encoder::opened;
 
 const TOOL: ToolId = ToolId(0);
 /// Memory for texts and their vectors.
@@ -51,15 +50,9 @@ impl Semantic {
     #[new]
     #[allow(clippy::needless_pass_by_value, reason = "Python hands over values")]
     fn new(py: Python<'_>, weights: PathBuf, tokenizer: PathBuf) -> PyResult<Self> {
-        let encoder = py.detach(|| StaticEncoder::open(&weights, &tokenizer)).map_err(|refused| match refused {
-            EncoderRefused::Unreadable(..) => PyOSError::new_err(refused.to_string()),
-            EncoderRefused::Unexpected(..) | EncoderRefused::Mismatch { .. } => {
-                PyValueError::new_err(refused.to_string())
-            }
-        })?;
         Ok(Self {
             level: semantic::Semantic::new(SemanticLimits { max_bytes: MOST_BYTES }),
-            encoder,
+            encoder: opened(py, &weights, &tokenizer)?,
             asked: AtomicU64::new(0),
             gone: AtomicU64::new(0),
             inserts: AtomicU64::new(0),

@@ -80,10 +80,9 @@ impl StaticEncoder {
     pub fn dimensions(&self) -> usize {
         self.table.dimensions()
     }
-}
 
-impl Encoder for StaticEncoder {
-    fn encode(&self, text: &str) -> Option<Vector> {
+    /// The sum of a text's rows; `None` for a text that is too long, or holds the tokenizer's own signs.
+    pub fn sum(&self, text: &str) -> Option<Vec<f32>> {
         if text.len() > LONGEST_TEXT {
             return None;
         }
@@ -91,7 +90,13 @@ impl Encoder for StaticEncoder {
         for token in self.pairs.tokenize(text)? {
             self.table.add(token, &mut sum)?;
         }
-        Vector::new(&sum)
+        Some(sum)
+    }
+}
+
+impl Encoder for StaticEncoder {
+    fn encode(&self, text: &str) -> Option<Vector> {
+        Vector::new(&self.sum(text)?)
     }
 }
 

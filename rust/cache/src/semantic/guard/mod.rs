@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub(super) use reading::Reading;
 use reading::{Kind, Token};
+pub use words::{filler, opposed, slot};
 
 use super::verify::{Digest, Seen};
 

@@ -160,7 +160,7 @@ static SLOTS: LazyLock<HashMap<&'static str, (Slot, &'static str)>> = LazyLock::
 });
 
 /// The slot of a word in small letters, singular or plural.
-pub(super) fn slot(word: &str) -> Option<(Slot, &str)> {
+pub fn slot(word: &str) -> Option<(Slot, &str)> {
     let exact = SLOTS.get(word).copied();
     let stem = word.strip_suffix('s').filter(|stem| stem.len() > 2);
     let singular = || stem.and_then(|stem| SLOTS.get(stem)).map(|(slot, _)| (*slot, word));
@@ -171,7 +171,7 @@ static WEAK: LazyLock<HashSet<&'static str>> = LazyLock::new(|| FILLERS.split_wh
 static ORDINARY: LazyLock<HashSet<&'static str>> = LazyLock::new(|| OPENERS.split_whitespace().collect());
 
 /// Whether a word may say nothing.
-pub(super) fn filler(word: &str) -> bool {
+pub fn filler(word: &str) -> bool {
     WEAK.contains(word)
 }
 
@@ -186,7 +186,7 @@ const OPPOSING: [&str; 13] =
     ["un", "in", "im", "il", "ir", "dis", "non", "mis", "de", "anti", "counter", "over", "under"];
 
 /// Whether one word is the other with its meaning turned: `likely`, `unlikely`.
-pub(super) fn opposed(one: &str, other: &str) -> bool {
+pub fn opposed(one: &str, other: &str) -> bool {
     let turned = |word: &str, from: &str| word.strip_suffix(from).is_some_and(|before| OPPOSING.contains(&before));
     let without = |word: &str| word.strip_suffix("less").map(str::to_owned);
     let with = |word: &str| word.strip_suffix("ful").map(str::to_owned);

