@@ -169,21 +169,26 @@ def test_a_client_that_the_file_names_gets_its_results_shorter_from_any_server(
 def test_what_a_principal_looked_for_lately_is_its_question_and_nobody_else_s(
     fleet: Fleet, others: dict[str, str]
 ) -> None:
-    def shows_order(by: str, seed: int) -> bool:
-        return "order 40777 " in text(call(fleet, "all", "log", by=by, seed=seed))
+    def told(by: str, seed: int, meta: dict[str, Any] | None = None) -> str:
+        return text(asked(fleet.url("all"), others[by], "log", {"lines": LINES, "seed": seed}, meta))
 
-    assert not shows_order(others["curious"], 7), "or else this test says nothing"
+    shown = told("stranger", 21)
+    orders = [
+        line.split(" order ")[1].split()[0]
+        for line in reports.text(LINES, 21).splitlines()[200:900]
+        if " order " in line
+    ]
+    order, *_, other = [one for one in orders if f"order {one} " not in shown]
     handle = link(call(fleet, "all", "log", by=others["curious"], seed=14))
-    wanted = {"handle": handle, "query": "weight of order 40777", "max_tokens": 200}
+    wanted = {"handle": handle, "grep": rf"order {order}\b", "max_tokens": 200}
     with closing(Caller(fleet.aggregate, token=others["curious"], takes_kept=True)) as caller:
         expanded = caller.call("tools/call", {"name": "context__expand", "arguments": wanted})
-    assert "order 40777 " in text(expanded["result"])
-    assert shows_order(others["curious"], 21)
-    assert not shows_order(others["stranger"], 21)
-    meta = {"omnimind/query": "weight of order 40840"}
-    told = asked(fleet.url("all"), others["curious"], "log", {"lines": LINES, "seed": 28}, meta)
-    assert "order 40840 " in text(told)
-    assert "order 40777 " not in text(told), "what is said now goes before"
+    assert f"order {order} " in text(expanded["result"])
+    assert f"order {order} " in told("curious", 21)
+    assert told("stranger", 21) == shown
+    now = told("curious", 21, {"omnimind/query": f"weight of order {other}"})
+    assert f"order {other} " in now
+    assert f"order {order} " not in now, "what is said now goes before"
 
 
 def test_prose_keeps_half_where_nobody_asked_and_nobody_named_a_number(fleet: Fleet) -> None:
@@ -191,7 +196,7 @@ def test_prose_keeps_half_where_nobody_asked_and_nobody_named_a_number(fleet: Fl
         told = asked(fleet.url("all"), fleet.token, "essay", {"name": "shore.md"}, meta)
         return tokens.count(text(told)) / tokens.count(reports.prose("shore.md"))
 
-    assert 0.45 < kept(None) <= 0.5
+    assert 0.375 < kept(None) <= 0.5
     assert kept({"omnimind/query": "who sold the orchard?"}) <= 0.25
     assert kept({"omnimind/budgetTokens": 600}) <= 600 / tokens.count(reports.prose("shore.md"))
 

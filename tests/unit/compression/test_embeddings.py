@@ -23,48 +23,40 @@ from omnimind.encoder import find_encoder as installed
 
 SAME = (
     (
-        "The staff of alpha-7 answers complaints within 30 hours.",
-        "The employees of alpha-7 respond to grievances within 30 hours.",
+        "The movie about alpha-7 was filmed in the mountains.",
+        "The film about alpha-7 was shot in the mountains.",
     ),
     (
-        "The nightly copies of alpha-7 are stored under /srv/x.tar.",
-        "The nightly snapshots of alpha-7 are saved under /srv/x.tar.",
-    ),
-    ("The medicine of alpha-7 must be stored below 40 °C.", "The drugs of alpha-7 must be kept below 40 °C."),
-    (
-        "The fire inspection of alpha-7 is planned for 2026-05-01.",
-        "The check of the fire protection at alpha-7 is scheduled for 2026-05-01.",
+        "The automobile of alpha-7 was repaired by a mechanic for $900.",
+        "The car of alpha-7 was fixed by a mechanic for $900.",
     ),
 )
 CHANGES = (
     ("alpha-7", "alpha-8"),
     ("alpha-7", "Rome"),
-    ("The ", "Not the "),
-    (" of alpha-7", " of alpha-7 never"),
-    (" of alpha-7", " of alpha-7 and beta-9"),
-    (" of alpha-7", " of alpha-7 hardly"),
-    (" of alpha-7", " of alpha-7 in two cities"),
-    (" of alpha-7", ' of the "old" alpha-7'),
-    (" of alpha-7", " of all alpha-7"),
-    (" of alpha-7", " of alpha-7 before noon"),
-    (" of alpha-7", " of alpha-7 without exception"),
-    (" of alpha-7", " of Ada at alpha-7"),
-    (" of alpha-7", " of alpha-7 at most"),
-    (" of alpha-7", " of alpha-7 v1.2.3"),
+    ("alpha-7", "alpha-7 and beta-9"),
+    ("alpha-7", "all alpha-7"),
+    ("alpha-7", "Ada at alpha-7"),
+    ("alpha-7", 'the "old" alpha-7'),
+    ("alpha-7", "alpha-7 v1.2.3"),
+    (" was ", " was not "),
+    (" was ", " was never "),
+    (" was ", " was hardly "),
+    (" was ", " must be "),
+    (" was ", " was only "),
+    (" was ", " was twice "),
+    (" was ", " was on 2026-05-01 "),
+    (" was ", " was without exception "),
+    (" was ", " was at most once "),
+    (" in the ", " outside the "),
+    (" in the ", " before the "),
+    ("$900", "$901"),
+    ("$900", "900 EUR"),
+    ("$900", "up to $900"),
+    ("$900", "$900 to $950"),
+    ("$900", "less than $900"),
 )
-"""Made to the first wording of each pair, so that it says something else than the second."""
-OWN = (
-    (" 30 hours", " 31 hours"),
-    (" 30 hours", " 30 minutes"),
-    ("/srv/x.tar", "/srv/y.tar"),
-    ("below 40", "above 40"),
-    ("40 °C", "40.5 °C"),
-    ("must be", "must not be"),
-    ("must be", "may be"),
-    ("2026-05-01", "2026-05-10"),
-    ("is planned", "is not planned"),
-    ("are stored", "are no longer stored"),
-)
+"""Each makes one of two that say the same say something else."""
 OTHERS = (
     ("The door of the archive was closed at noon.", "The door of the archive was closed at night."),
     ("The worker calls the gateway before it writes.", "The gateway calls the worker before it writes."),
@@ -80,8 +72,9 @@ OTHERS = (
 def hard_negatives() -> list[tuple[str, str]]:
     pairs = list(OTHERS)
     for one, other in SAME:
-        pairs += [(one.replace(*change), other) for change in (*CHANGES, *OWN) if change[0] in one]
-        pairs += [(one, other.replace(*change)) for change in (*CHANGES, *OWN) if change[0] in other]
+        changed = [(one.replace(*change), other) for change in CHANGES if change[0] in one]
+        changed += [(one, other.replace(*change)) for change in CHANGES if change[0] in other]
+        pairs += changed + [(second, first) for first, second in changed]
     return pairs
 
 
@@ -101,6 +94,11 @@ def filler(count: int, seed: int = 1) -> str:
 def pressed(compressor: Compressor, *sentences: str) -> str:
     text = f"# Notes\n\n{filler(40)}\n\n{' '.join(sentences)}\n\n{filler(40, 2)}\n"
     return compressor.compress(text, tokens.count(text) // 3, query=sentences[0]).content
+
+
+def is_merged(compressor: Compressor, *pair: str) -> bool:
+    content = pressed(compressor, *pair)
+    return any(f"{sentence} […" in content for sentence in pair)
 
 
 def test_the_same_in_other_words_is_told_once_with_how_often_and_every_byte_is_there(
@@ -132,7 +130,7 @@ def test_more_than_a_hundred_pairs_that_differ_in_something_that_counts_stay_two
 ) -> None:
     pairs = hard_negatives()
     assert len(pairs) >= 100
-    merged = [pair for pair in pairs if " alike]" in pressed(compressor, *pair)]
+    merged = [pair for pair in pairs if is_merged(compressor, *pair)]
     assert merged == []
 
 
