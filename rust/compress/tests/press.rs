@@ -86,6 +86,21 @@ fn a_diff_whose_changes_are_there_has_lost_nothing_critical() {
 }
 
 #[test]
+fn what_a_compiler_says_is_kept_before_the_source_that_it_shows() {
+    let error = |at: usize| {
+        let line = format!("let value_{at} = convert(input_{at}, other_{at}).await.unwrap_or_default();");
+        format!(
+            "error[E0{at}08]: wrong thing number {at}\n --> src/main.rs:{at}:4\n  |\n{at} | {line}\n  |     ^^^^ expected `u{at}`\n  |\n{at} | {line}\n\n"
+        )
+    };
+    let text: String = (1..7).map(error).collect();
+    let outcome = within(tokens::count(&text) / 3, "", &text);
+    for at in 1..7 {
+        assert!(outcome.text.contains(&format!("error[E0{at}08]: wrong thing number {at}")), "{}", outcome.text);
+    }
+}
+
+#[test]
 fn blank_lines_of_a_build_are_not_summed_up() {
     let text: Vec<String> =
         (0..60).map(|at| format!("Compiling part-{at} v1.{at}.0\n\nwarning: unused `x{at}`\n\n")).collect();

@@ -51,7 +51,7 @@ pub(super) fn outline<'a>(log: &Log<'a>, of: Of) -> Outline<'a> {
         summed.into_iter().zip(&heads).map(|(summed, heads)| summed && lacks(heads)).collect()
     };
     let front = Front::of(log);
-    let mut cut = Cut { log, front: front.as_ref(), records: &records, outline: Outline::default() };
+    let mut cut = Cut { log, of, front: front.as_ref(), records: &records, outline: Outline::default() };
     cut.group(None, head(front.as_ref(), summed.contains(&true), roomy));
     for record in records.iter().filter(|record| record.reserve.is_some()) {
         cut.record(0, record);
@@ -105,6 +105,7 @@ fn by_template(log: &Log<'_>, records: &[Record]) -> Vec<Vec<usize>> {
 /// The outline in the making.
 struct Cut<'c, 'a> {
     log: &'c Log<'a>,
+    of: Of,
     front: Option<&'c Front<'a>>,
     records: &'c [Record],
     outline: Outline<'a>,
@@ -152,7 +153,9 @@ impl<'a> Cut<'_, 'a> {
         let mut at = record.lines.start;
         let second = self.text(at + 1..at + 2).trim_start();
         let is_trace = record.lines.len() > 2 && (second.starts_with("at ") || second.starts_with("File \""));
-        if record.lines.len() <= TALL && !is_trace {
+        // What a compiler says is wanted before the source that it shows.
+        let most = if self.of == Of::Build { 1 } else { TALL };
+        if record.lines.len() <= most && !is_trace {
             return self.unit(group, record.lines.clone(), record.reserve, like);
         }
         while at < record.lines.end {
