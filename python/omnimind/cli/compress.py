@@ -140,19 +140,19 @@ def _explained(compressed: Compressed) -> str:
         ),
     ]
     if compressed.critical:
-        rows = [[kind, share.kept, share.total] for kind, share in compressed.critical.items()]
-        parts.append(terminal.table(["CRITICAL", "KEPT", "OF"], rows))
+        kinds = [[kind, share.kept, share.total] for kind, share in compressed.critical.items()]
+        parts.append(terminal.table(["CRITICAL", "KEPT", "OF"], kinds))
     if compressed.omissions:
-        rows = [
+        gaps = [
             [f"{gap.lines[0]}-{gap.lines[1]}", gap.units, gap.tokens]
             for gap in compressed.omissions[:_OMISSIONS_SHOWN]
         ]
-        parts.append(terminal.table(["LEFT OUT AT LINES", "UNITS", "TOKENS"], rows))
+        parts.append(terminal.table(["LEFT OUT AT LINES", "UNITS", "TOKENS"], gaps))
         if len(compressed.omissions) > _OMISSIONS_SHOWN:
             parts.append(f"and {len(compressed.omissions) - _OMISSIONS_SHOWN} more gaps")
     if compressed.missing:
-        rows = [[one.why, f"{one.lines[0]}-{one.lines[1]}", one.text] for one in compressed.missing]
-        parts.append(terminal.table(["MISSING", "LINES", "TEXT"], rows))
+        missing = [[one.why, f"{one.lines[0]}-{one.lines[1]}", one.text] for one in compressed.missing]
+        parts.append(terminal.table(["MISSING", "LINES", "TEXT"], missing))
         if compressed.missing_count > len(compressed.missing):
             parts.append(f"and {compressed.missing_count - len(compressed.missing)} more")
     return "\n\n".join(parts)
