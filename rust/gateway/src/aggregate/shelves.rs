@@ -275,6 +275,7 @@ mod tests {
             "version": "1", "state_dir": "/", "keys": [], "auth": {"required": true}, "servers": []
         });
         let plane = Plane::new(1, serde_json::from_value(snapshot).unwrap(), Arc::new(Outbox::new().unwrap()));
+        let operation = plane.metrics.operation(std::time::Instant::now());
         let principal =
             Principal { name: principal.into(), tenant: principal.into(), class: Class::Normal, role: Role::User };
         let caller = Caller {
@@ -284,6 +285,7 @@ mod tests {
             tools: ToolList::Pruned,
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            operation,
         };
         let request = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#);
         let Ok(Message::Request(request)) = Message::parse(request, &Limits::default()) else { panic!("a request") };
