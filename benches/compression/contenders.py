@@ -42,8 +42,11 @@ class Contender(Protocol):
 
 
 class Ours:
+    name = "omnimind"
+
     def __init__(self, *, embeddings: bool = False) -> None:
-        self.name = "omnimind, embeddings" if embeddings else "omnimind"
+        if embeddings:
+            self.name = "omnimind, embeddings"
         self.compressor = Compressor(embeddings=embeddings)
 
     def compress(self, document: Document, budget: int, ratio: float) -> tuple[str, float]:

@@ -24,6 +24,7 @@ FILES = {
     "build.log": "".join(f"[{n}/400] compiling unit_{n}.c\n" for n in range(400))
     + "error: unit_9.c:4: no such type\n",
     "rows.json": json.dumps([{"id": n, "state": "open", "owner": "ada"} for n in range(300)]),
+    "docs/gateway.md": (ROOT / "docs" / "gateway.md").read_text(),
 }
 """What pages speak of as if it were in the reader's folder."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -67,6 +68,7 @@ def pages_fleet(home: Path) -> Iterator[PagesFleet]:
     """Every available server with the entry that its page shows."""
     servers = {builtin.name: _entry(builtin.name, home) for builtin in catalog.BUILTINS}
     for name, text in FILES.items():
+        (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text(text)
     with Fleet(servers, auth=True, environment={"HOME": str(home)}) as fleet:
         yield PagesFleet(fleet, home)
