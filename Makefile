@@ -43,7 +43,7 @@ target/release/omnimind-load: $(RUST_SOURCES)
 up: $(VENV)/.extension
 	@exec $(BIN)/omnimind up $(ARGS)
 
-tools: $(VENV)/.packages
+tools: $(VENV)/.packages .tools/encoder/wordllama
 	@$(BIN)/python tests/contract/toolbox.py
 
 test: test-rust test-python

@@ -63,6 +63,9 @@ type Lines = (usize, usize);
 /// Bytes, the end not in.
 type Span = (usize, usize);
 
+/// Kind, bytes of the text, bytes of what is printed, tokens before and after, form.
+type Part = (&'static str, Span, Span, (usize, usize), &'static str);
+
 /// What crosses, in the order of `_core.pyi`.
 #[derive(IntoPyObject)]
 struct Told<'a>(
@@ -74,7 +77,7 @@ struct Told<'a>(
     Vec<(&'static str, Lines, &'a str)>,
     usize,
     Vec<(Lines, Span, usize, usize)>,
-    Vec<(&'static str, Span, Span, (usize, usize), &'static str)>,
+    Vec<Part>,
 );
 
 fn told(outcome: &Outcome) -> Told<'_> {

@@ -43,8 +43,9 @@ impl meaning::Encoder for Encoder {
     fn weigh<'a>(&self, word: &'a str) -> Weight<'a> {
         match slot(word) {
             // How a verb is bent, and how a question is put, does not change what is said.
-            Some((Slot::Question, _)) => Weight::Light,
-            Some((Slot::Tense, "was" | "were" | "did" | "had" | "been" | "being")) => Weight::Light,
+            Some((Slot::Question, _) | (Slot::Tense, "was" | "were" | "did" | "had" | "been" | "being")) => {
+                Weight::Light
+            }
             Some((Slot::Direction, _)) => Weight::Leading,
             Some((Slot::Person, spelled)) => Weight::Pointing(spelled),
             Some((_, spelled)) => Weight::Own(spelled),

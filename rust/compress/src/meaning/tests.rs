@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::{Policy, compress, tokens};
 
@@ -55,7 +57,7 @@ fn text(sentences: &[&str]) -> String {
     for (at, sentence) in sentences.iter().enumerate() {
         for other in (at * 6)..(at * 6 + 6) {
             let (one, two, three) = (noun(other), noun(other * 3 + 1), noun(other / 11 + other * 5 + 2));
-            text.push_str(&format!("The {one} by the {two} was painted again, and the {three} with it. "));
+            let _ = write!(text, "The {one} by the {two} was painted again, and the {three} with it. ");
         }
         text.push_str(sentence);
         text.push_str("\n\n");

@@ -81,7 +81,9 @@ impl<'e> Words<'e> {
         if !(length.is_finite() && length > f32::MIN_POSITIVE) {
             return Vec::new();
         }
-        sum.iter_mut().for_each(|value| *value /= length);
+        for value in &mut sum {
+            *value /= length;
+        }
         sum
     }
 

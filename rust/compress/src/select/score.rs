@@ -184,7 +184,9 @@ fn nearer(field: &Field, mut direct: Vec<f32>) -> Vec<f32> {
         *score += MEANING * item.near;
     }
     let best = direct.iter().copied().fold(1.0, f32::max);
-    direct.iter_mut().for_each(|score| *score /= best);
+    for score in &mut direct {
+        *score /= best;
+    }
     direct
 }
 

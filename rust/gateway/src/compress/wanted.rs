@@ -174,7 +174,7 @@ fn reader(client: &Client) -> Option<String> {
     let Target::All = client.caller.target else { return None };
     let snapshot = client.caller.plane.snapshot.load();
     let is_there = snapshot.servers.iter().any(|spec| spec.first_party && spec.name == READER[0]);
-    is_there.then(|| names::join(READER[0], READER[1]).to_string())
+    is_there.then(|| names::join(READER[0], READER[1]))
 }
 
 /// The operator's word, and the client's budget as one more bound.
