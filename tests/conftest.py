@@ -1,8 +1,9 @@
-"""For all tests: how patient property tests are on a machine that does other things too."""
+"""For all tests: how patient property tests are on a machine that does other things too; that Ctrl-C is heard."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -14,3 +15,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("shared machine")
+
+# A shell that begins the tests in the background has them ignore SIGINT, and so would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
