@@ -161,9 +161,14 @@ async def test_a_legacy_client_hears_of_a_modern_servers_changes(fleet: Fleet, t
     visitor = Visitor()
     async with visit(fleet.url(f"{MODERN}-{transport}"), LEGACY, visitor) as client:
         await client.subscribe_resource(WATCHED)
-        await client.call_tool("touch", {})
         wanted = {"notifications/resources/updated", "notifications/tools/list_changed"}
-        await eventually(lambda: wanted <= set(visitor.notified), f"both are told, so far {visitor.notified}")
+        # A client opens its own stream when it likes, and what is said before that is lost: then it is said again.
+        for _ in range(5):
+            await client.call_tool("touch", {})
+            with anyio.move_on_after(1):
+                await eventually(lambda: wanted <= set(visitor.notified), "both are told")
+                break
+        assert wanted <= set(visitor.notified)
         await client.unsubscribe_resource(WATCHED)
         visitor.notified.clear()
         await client.call_tool("touch", {})
