@@ -280,6 +280,7 @@ def test_the_documents_script_reports_in_its_form(kernel: Kernel) -> None:
         assert process.stdout is not None
         heard = iter(process.stdout.readline, "")
         assert any(line.startswith("Attach") for line in heard)
+        # It says that it attaches before it has, and then says nothing more that could be waited for.
         time.sleep(2)
         process.send_signal(signal.SIGTERM)
         said = process.stdout.read()
