@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benches import load
 from omnimind import catalog
-from omnimind.bench.mix import CHEAPEST
+from omnimind.stress.mix import CHEAPEST
 from tests.system.gateway_process import GatewayProcess, address, listening, snapshot
 from tests.system.worker_process import worker
 

@@ -281,7 +281,7 @@ class Gateway:
 class LoadRun:
     """A run of the load generator on threads of its own, which send until the plan's end; it holds no interpreter.
 
-    `plan` is JSON (`omnimind.bench.plan` writes it). ValueError for one that makes no sense. A run that is forgotten
+    `plan` is JSON (`omnimind.stress.plan` writes it). ValueError for one that makes no sense. A run that is forgotten
     ends by itself.
     """
 

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from omnimind.bench import mix
-from omnimind.bench.plan import PROFILES
 from omnimind.cli import stress
+from omnimind.stress import mix
+from omnimind.stress.plan import PROFILES
 from tests.docs.pages import blocks, table
 from tests.fleet import ROOT, Fleet
 

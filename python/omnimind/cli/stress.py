@@ -22,10 +22,10 @@ from omnimind.cli import options, terminal
 from omnimind.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from omnimind.bench.mix import Mix
-    from omnimind.bench.plan import Plan
-    from omnimind.bench.report import Report
-    from omnimind.bench.running import Fleet
+    from omnimind.stress.mix import Mix
+    from omnimind.stress.plan import Plan
+    from omnimind.stress.report import Report
+    from omnimind.stress.running import Fleet
 
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 _DEFAULT_S: Final = {"steady": 10.0, "ramp": 30.0, "spike": 30.0, "soak": 3600.0}
@@ -39,7 +39,7 @@ def run(argv: Sequence[str]) -> int:
     """Run one load test; exit code 1 if an answer was wrong or a limit given does not hold."""
     arguments = parser().parse_args(argv)
     _check(arguments)
-    from omnimind.bench import running
+    from omnimind.stress import running
 
     plan, fleet = _plan(arguments)
     _allow_connections()
@@ -57,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
 
 def parser() -> options.Parser:
     """The options of the command."""
-    from omnimind.bench import plan
+    from omnimind.stress import plan
 
     found = options.parser("stress", "Send many calls by the clock, and say how long they took.")
     target = found.add_argument_group("what is tested (default: the running fleet)")
@@ -137,7 +137,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _plan(arguments: argparse.Namespace) -> tuple[Plan, Fleet | None]:
     """The plan, and the fleet if it is one of this machine."""
-    from omnimind.bench.plan import Plan
+    from omnimind.stress.plan import Plan
 
     url, token, servers, fleet = _target(arguments)
     at_once = _CLOSED_AT_ONCE if arguments.closed else _OPEN_AT_ONCE
@@ -164,10 +164,10 @@ def _plan(arguments: argparse.Namespace) -> tuple[Plan, Fleet | None]:
 def _target(arguments: argparse.Namespace) -> tuple[str, str | None, list[str], Fleet | None]:
     """Endpoint, token, the names of its servers, and the fleet."""
     from omnimind import tokens
-    from omnimind.bench.mix import token_of
-    from omnimind.bench.running import Fleet
     from omnimind.cli import connection
     from omnimind.cli import fleet as control
+    from omnimind.stress.mix import token_of
+    from omnimind.stress.running import Fleet
 
     given = (
         token_of(arguments.token_file) if arguments.token_file else os.environ.get(connection.TOKEN_VARIABLE)
@@ -186,8 +186,8 @@ def _target(arguments: argparse.Namespace) -> tuple[str, str | None, list[str], 
 
 
 def _mix(arguments: argparse.Namespace, url: str, token: str | None, servers: list[str]) -> Mix:
-    from omnimind.bench import mix
     from omnimind.cli.mcp_client import Client
+    from omnimind.stress import mix
 
     if arguments.mix:
         return mix.read(arguments.mix, servers)
@@ -233,7 +233,7 @@ class Progress:
         self._last = seen
 
     def _line(self, seen: Mapping[str, Any]) -> str:
-        from omnimind.bench import text
+        from omnimind.stress import text
 
         since_s = seen["elapsed_s"] - self._last["elapsed_s"]
         rate = (seen["right"] - self._last["right"]) / since_s if since_s > 0 else 0.0
@@ -252,7 +252,7 @@ class Progress:
 
 def _write(report: Report, arguments: argparse.Namespace) -> None:
     """The report to where it was asked for; text on stdout unless that is for JSON."""
-    from omnimind.bench import page, text
+    from omnimind.stress import page, text
 
     to_stdout = arguments.json is not None and str(arguments.json) == "-"
     if to_stdout:

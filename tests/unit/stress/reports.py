@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from omnimind.bench.chaos import Kill
-from omnimind.bench.mix import Call, Mix
-from omnimind.bench.plan import Plan
-from omnimind.bench.report import Load, Report
-from omnimind.bench.usage import Use
+from omnimind.stress.chaos import Kill
+from omnimind.stress.mix import Call, Mix
+from omnimind.stress.plan import Plan
+from omnimind.stress.report import Load, Report
+from omnimind.stress.usage import Use
 
 MS = {"mean": 2.5, "p50": 2.1, "p90": 3.4, "p99": 41.25, "p99.9": 180.5, "max": 201.0}
 

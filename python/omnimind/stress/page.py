@@ -11,8 +11,8 @@ from html import escape
 from math import ceil, floor, log10
 from typing import Final
 
-from omnimind.bench import text
-from omnimind.bench.report import Latency, Moment, Part, Report
+from omnimind.stress import text
+from omnimind.stress.report import Latency, Moment, Part, Report
 
 _WIDTH: Final = 860
 _HEIGHT: Final = 260

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
 from typing import Any, Final
 
-from omnimind.bench.report import Latency, Part, Report
+from omnimind.stress.report import Latency, Part, Report
 
 _WIDTH: Final = 80
 _NAME: Final = 26

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import omnimind
 from omnimind._core import LoadRun
-from omnimind.bench.chaos import Chaos
-from omnimind.bench.plan import Plan
-from omnimind.bench.report import Load, Report
-from omnimind.bench.usage import PERIOD_S, Sampler, own_rss_bytes
 from omnimind.errors import GatewayError, OmniMindError, UsageError
+from omnimind.stress.chaos import Chaos
+from omnimind.stress.plan import Plan
+from omnimind.stress.report import Load, Report
+from omnimind.stress.usage import PERIOD_S, Sampler, own_rss_bytes
 
 _TICK_MS: Final = 100
 _SHOW_S: Final = 0.5

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from reports import found, report
 
-from omnimind.bench import page, text
-from omnimind.bench.report import Load
+from omnimind.stress import page, text
+from omnimind.stress.report import Load
 
 SHOWN = ("99.0", "100.0", "1,200", "1,190", "2.100", "3.400", "41.25", "180.5", "201.0")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from omnimind.bench.chaos import Chaos, kill_worker
-from omnimind.bench.usage import Sampler
+from omnimind.stress.chaos import Chaos, kill_worker
+from omnimind.stress.usage import Sampler
 
 BUSY = (
     "import time; end = time.process_time() + {s}\nwhile time.process_time() < end: pass\nprint(flush=True)\n"

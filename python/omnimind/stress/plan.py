@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from omnimind.bench.mix import Mix, Principal
+from omnimind.stress.mix import Mix, Principal
 
 Eras = Literal["modern", "legacy", "both"]
 Profile = Literal["steady", "ramp", "soak", "spike"]

@@ -8,8 +8,8 @@ import pytest
 from reports import plan
 
 from omnimind._core import LoadRun
-from omnimind.bench.mix import Call, Mix, Principal
-from omnimind.bench.plan import PROFILES, phases
+from omnimind.stress.mix import Call, Mix, Principal
+from omnimind.stress.plan import PROFILES, phases
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from omnimind.bench import mix
 from omnimind.errors import UsageError
+from omnimind.stress import mix
 
 SERVERS = ("memory", "git", "git__hub")
 

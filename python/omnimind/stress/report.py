@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from omnimind.bench.chaos import Kill
-from omnimind.bench.usage import Use
+from omnimind.stress.chaos import Kill
+from omnimind.stress.usage import Use
 
 
 @dataclass(frozen=True, slots=True)
