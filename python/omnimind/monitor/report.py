@@ -163,6 +163,18 @@ class Meter:
         return Report(self._source, seconds, dict(self._places), dict(self._units))
 
 
+def merged(reports: Sequence[Report]) -> Report | None:
+    """All these of one source, one after the other, as one; None without any."""
+    places: dict[str, Calls] = {}
+    units: dict[str, int] = {}
+    for report in reports:
+        for name, calls in report.places.items():
+            places[name] = places.get(name, Calls()) + calls
+        for name, count in report.units.items():
+            units[name] = units.get(name, 0) + count
+    return Report(reports[0].source, sum(one.seconds for one in reports), places, units) if reports else None
+
+
 def duration(us: float | None) -> str:
     """A latency in at most six characters; a dash if it is not known."""
     if us is None:
