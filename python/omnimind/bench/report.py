@@ -223,7 +223,15 @@ class Benchmark:
     def whole(self, clock: Literal["gateway", "kernel"]) -> Seen | None:
         """All phases by this clock; None without it."""
         reports = [phase.gateway if clock == "gateway" else phase.kernel for phase in self.phases]
-        return merged([one for one in reports if one is not None])
+        there = [one for one in reports if one is not None]
+        return merged(there) if there else None
+
+    @property
+    def ports(self) -> dict[str, Clock]:
+        """By port, what the kernel saw in the whole run; empty without it."""
+        seen = self.whole("kernel")
+        used = {name: calls for name, calls in seen.places.items() if calls.total.calls} if seen else {}
+        return {name: Clock.seen("kernel", calls) for name, calls in sorted(used.items())}
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
@@ -244,6 +252,7 @@ class Benchmark:
             "advice": list(self.advice),
             "health": _health(self.health),
             "phases": [_phase(phase) for phase in self.phases],
+            "ports": {name: asdict(clock) for name, clock in self.ports.items()},
             "whole": {name: seen.as_json() for name, seen in wholes.items() if seen},
         }
 

@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, str]] = {
     "compress": "say what is in a file in fewer tokens",
     "expand": "print the original of what was cut, or a part of it",
     "stress": "send many calls by the clock, and say how long they took",
+    "bench": "measure a fleet by three clocks, and say what follows",
     "connect-info": "print the endpoint, the token and an entry for clients",
     "doctor": "check this machine, the ports and the state folder",
     "systemd": "install, remove and show the fleet's systemd user units",

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from omnimind import catalog, settings, tokens
 from omnimind.cli import fleet, options, terminal
 from omnimind.errors import Exit, OmniMindError, UsageError
-from omnimind.monitor import gateway, invoker, needs
+from omnimind.monitor import gateway, invoker, needs, watching
 from omnimind.monitor.report import Meter, Report, Source
 
 if TYPE_CHECKING:
@@ -130,12 +129,11 @@ def _state(named: Path | None, who: invoker.Invoker | None) -> Path:
 def _target(state: Path, arguments: argparse.Namespace) -> _Target:
     record = fleet.find(state)
     servers, children = _processes(state) if record else ({}, [])
-    ports = {catalog.GATEWAY_PORT: "gateway"}
+    ports = {catalog.GATEWAY_PORT: watching.GATEWAY}
     if record is None:
         ports |= {builtin.port: builtin.name for builtin in catalog.BUILTINS}
     else:
-        urls = {"gateway": record.endpoint, **record.servers}
-        ports = {port: name for name, url in urls.items() if (port := urlsplit(url).port)}
+        ports = watching.ports(record.endpoint, record.servers)
     wanted = [port for some in arguments.port for port in some]
     if len(set(wanted)) > _MOST_PORTS:
         raise UsageError("OM0100", f"more than {_MOST_PORTS} ports", help="watch a smaller range")
@@ -171,11 +169,8 @@ def _kernel(asked: bool) -> Kernel | None:
         terminal.say(f"missing: {one.what}\n   help: {one.fix}")
     if found is None:
         terminal.say("so this is not the kernel's clock but the gateway's")
-    elif not found.fine:
-        old, promised = needs.dotted(found.version), needs.dotted(needs.PROMISED)
-        terminal.say(
-            f"note: bpftrace {old} counts by powers of two: percentiles are coarse ({promised}: 3 %)"
-        )
+    elif coarse := watching.coarse(found):
+        terminal.say(f"note: {coarse}")
     return found
 
 
@@ -187,10 +182,7 @@ def _by_kernel(arguments: argparse.Namespace, target: _Target, kernel: Kernel) -
     pids = sorted({found for pid in target.children for found in _family(pid)})
     names = Names(target.ports, lambda pid: _name(pid, target.servers))
     watch = Watch(tuple(target.ports), pids, arguments.interval)
-    places = [f"ports {', '.join(map(str, sorted(target.ports)))}"] if target.ports else []
-    places += [f"stdin and stdout of {len(target.children)} processes"] if pids else []
-    version = needs.dotted(kernel.version)
-    source = Source("kernel", f"{kernel.variant} by bpftrace {version}, {' and '.join(places)}")
+    source = watching.source(kernel, list(target.ports), len(target.children))
     terminal.say("loading the probes")
     with Probe(watch, kernel) as probe:
         began = time.monotonic()

@@ -42,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
     from omnimind.stress import running
 
     plan, fleet = _plan(arguments)
-    _allow_connections()
+    allow_connections()
     show = Progress(plan)
     report = running.run(plan, fleet=fleet, chaos_every_s=arguments.chaos, show=show)
     show.end()
@@ -107,7 +107,6 @@ def parser() -> options.Parser:
     out = found.add_argument_group("what is found")
     out.add_argument("--json", metavar="FILE", type=Path, help="everything as JSON; - is stdout")
     out.add_argument("--html", metavar="FILE", type=Path, help="a page with curves that loads nothing")
-    out.add_argument("--png", metavar="FILE", type=Path, help="one picture (needs the extra png)")
     out.add_argument("--max-p99", metavar="MS", type=_positive, help="exit code 1 if p99 is above")
     out.add_argument("--max-failed", metavar="PERCENT", type=_number, help="exit code 1 if more fails")
     return found
@@ -134,10 +133,6 @@ def _check(arguments: argparse.Namespace) -> None:
     for wrong, why in both:
         if wrong:
             raise UsageError("OM0100", why, help="see: omnimind stress --help")
-    if arguments.png:
-        from omnimind.pictures import png
-
-        png.need()
 
 
 def _plan(arguments: argparse.Namespace) -> tuple[Plan, Fleet | None]:
@@ -207,7 +202,7 @@ def _mix(arguments: argparse.Namespace, url: str, token: str | None, servers: li
         return mix.harmless(client.tools(), servers)
 
 
-def _allow_connections() -> None:
+def allow_connections() -> None:
     """As many open files as this process may have: every call in flight has a connection of its own."""
     import resource
 
@@ -218,8 +213,9 @@ def _allow_connections() -> None:
 class Progress:
     """One line on a terminal that is written over; elsewhere a line now and then."""
 
-    def __init__(self, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, plan: Plan, label: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._plan = plan
+        self._label = f"{label}  " if label else ""
         self._clock = clock
         self._on_terminal = sys.stderr.isatty()
         self._last: Mapping[str, Any] = {"elapsed_s": 0.0, "right": 0}
@@ -246,7 +242,8 @@ class Progress:
         ms = seen["latency_ms"]
         times = f"p50 {text.time(ms['p50'])} p99 {text.time(ms['p99'])} ms" if ms["max"] else "warming up"
         late = f", late {text.time(seen['lag_ms']['p99'])} ms" if seen["lag_ms"]["p99"] > 1 else ""
-        return f"{seen['elapsed_s']:.0f}/{whole_s:.0f} s  {rate:,.0f}/s  {times}  {seen['failed']:,} failed{late}"
+        far = f"{self._label}{seen['elapsed_s']:.0f}/{whole_s:.0f} s"
+        return f"{far}  {rate:,.0f}/s  {times}  {seen['failed']:,} failed{late}"
 
     def end(self) -> None:
         """Wipe the line."""
@@ -268,17 +265,12 @@ def _write(report: Report, arguments: argparse.Namespace) -> None:
             _save(arguments.json, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
     if arguments.html:
         _save(arguments.html, page.render(report))
-    if arguments.png:
-        from omnimind.pictures import png
-        from omnimind.stress import picture
-
-        _save(arguments.png, png.render(picture.render(report)))
 
 
-def _save(file: Path, what: str | bytes) -> None:
+def _save(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(what.encode() if isinstance(what, str) else what)
+        file.write_text(text)
     except OSError as error:
         raise UsageError(
             "OM0100",

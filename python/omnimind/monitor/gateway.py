@@ -47,7 +47,7 @@ def fetch(endpoint: str, token: str | None) -> str:
 
 def reading(text: str) -> Reading:
     """What the text says of each tool of each server, or of all together."""
-    found = _histograms(text, _family(text))
+    found = histograms(text, _family(text))
     high_us = _high_from_us(found)
     return Reading({name: Calls(one, high=one.at_least(high_us)) for name, one in found.items()})
 
@@ -55,7 +55,7 @@ def reading(text: str) -> Reading:
 def source(text: str, notes: tuple[str, ...] = ()) -> Source:
     """What this clock is, and from where on its calls are certainly above 50 ms."""
     family = _family(text)
-    high_us = _high_from_us(_histograms(text, family))
+    high_us = _high_from_us(histograms(text, family))
     if high_us != HIGH_US:
         notes = (
             *notes,
@@ -73,7 +73,7 @@ def _high_from_us(found: dict[str, Histogram]) -> int:
     return min(bounds, default=HIGH_US)
 
 
-def _histograms(text: str, family: str) -> dict[str, Histogram]:
+def histograms(text: str, family: str) -> dict[str, Histogram]:
     """The histograms of a family by server and tool (or method): `memory add_memory`; `gateway` without labels."""
     upto: dict[str, dict[float, int]] = {}
     for labels, value in _samples(text, f"{family}_bucket"):
@@ -83,6 +83,15 @@ def _histograms(text: str, family: str) -> dict[str, Histogram]:
         bounds = upto.setdefault(name, {})
         bounds[bound] = bounds.get(bound, 0) + int(float(value))
     return {name: _from_bounds(bounds) for name, bounds in upto.items()}
+
+
+def counts(text: str, name: str, label: str) -> dict[str, int]:
+    """The samples of a counter, added up by one of its labels."""
+    found: dict[str, int] = {}
+    for labels, value in _samples(text, name):
+        word = labels.get(label, "")
+        found[word] = found.get(word, 0) + int(float(value))
+    return found
 
 
 def _from_bounds(upto: dict[float, int]) -> Histogram:

@@ -43,12 +43,21 @@ class Histogram:
 
         It is as exact as its bucket is narrow. In the bucket without an end it is that bucket's low bound.
         """
-        wanted, seen = self.calls * percent / 100, 0
-        for (low, high), count in self._ordered():
-            if count and seen + count >= wanted:
-                return float(low) if high is None else low + (high - low) * max(0.0, wanted - seen) / count
-            seen += count
+        for (low, high), count, share in self._reached(percent):
+            return float(low) if high is None else low + (high - low) * share / count
         return None
+
+    def bucket_at(self, percent: float) -> Bucket | None:
+        """The bucket that this percentile lies in: what is certain of it."""
+        return next((bucket for bucket, _, _ in self._reached(percent)), None)
+
+    def _reached(self, percent: float) -> Iterator[tuple[Bucket, int, float]]:
+        """The buckets from the one in which so many calls are reached: each, its count, and how far into it."""
+        wanted, seen = self.calls * percent / 100, 0
+        for bucket, count in self._ordered():
+            if count and seen + count >= wanted:
+                yield bucket, count, max(0.0, wanted - seen)
+            seen += count
 
     def at_least(self, us: int) -> int:
         """Calls in the buckets that begin at `us` or later."""

@@ -37,6 +37,18 @@ class Invoker:
             os.setegid(gid)
             os.setgroups(groups)
 
+    def become(self) -> None:
+        """Be this user from now on and for good, with the user's environment; root cannot be had back."""
+        from omnimind.linux import process
+
+        os.setgroups(os.getgrouplist(self.name, self.gid))
+        os.setresgid(self.gid, self.gid, self.gid)
+        os.setresuid(self.uid, self.uid, self.uid)
+        process.hide_memory(False)  # the kernel hides a process that changed its user, from itself as well
+        kept = self.environment(os.environ)
+        os.environ.clear()
+        os.environ.update(kept)
+
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """That environment as a program of this user expects it: the user's home, not root's."""
         foreign = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")

@@ -15,6 +15,7 @@ import queue
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -33,6 +34,10 @@ STOP_S: Final = 30.0
 _MAP_KEYS: Final = "65536"
 _PIPE_BYTES: Final = 1 << 20
 _KEPT_READINGS: Final = 4
+_LATE_S: Final = 15.0
+"""How much later than its interval a reading may come: bpftrace takes its time on a busy machine."""
+_HEARD_S: Final = 0.05
+"""How much later than it was said a line may be heard."""
 _NOISE: Final = ("WARNING:", "RLIMIT_MEMLOCK", "discarded", "~~~")
 
 Maps = dict[str, dict[str, Any]]
@@ -50,9 +55,11 @@ class Probe:
         ports = [catalog.GATEWAY_PORT, *(builtin.port for builtin in catalog.BUILTINS)]
         self._text = program.build(watch, kernel, min(ports), max(ports))
         self._kernel = kernel
+        self._interval_s = watch.interval_s
         self._process: subprocess.Popen[bytes] | None = None
         self._listener: threading.Thread | None = None
-        self._readings: queue.Queue[Maps | None] = queue.Queue()
+        self._readings: queue.Queue[tuple[float, Maps] | None] = queue.Queue()
+        """Each with the moment at which it was heard to begin."""
         self._ready = threading.Event()
         self._silent = False
         self._last: Maps | None = None
@@ -109,7 +116,21 @@ class Probe:
             return None
         if found is None:
             raise self._failed("bpftrace ended by itself")
-        return found
+        return found[1]
+
+    def fresh(self) -> Maps:
+        """A reading that begins only now, so that all that happened until here is in it."""
+        asked_s = time.monotonic()
+        while True:
+            try:
+                found = self._readings.get(timeout=self._interval_s + _LATE_S)
+            except queue.Empty:
+                raise self._failed("bpftrace gave no reading in time") from None
+            if found is None:
+                raise self._failed("bpftrace ended by itself")
+            began_s, maps = found
+            if began_s >= asked_s + _HEARD_S:
+                return maps
 
     def stop(self) -> Maps:
         """Detach, take the last, complete reading, and end bpftrace."""
@@ -122,15 +143,16 @@ class Probe:
     def _listen(self, said: IO[bytes]) -> None:
         """Read all that bpftrace says, at once: if its pipe were full, a signal would cost it its last words."""
         maps: Maps = {}
+        began_s = 0.0
         for line in said:
             word = take(line, maps)
             if word == program.READING:
-                maps = {}
+                maps, began_s = {}, time.monotonic()
             elif word == program.END_OF_READING:
                 if self._readings.qsize() >= _KEPT_READINGS:
                     with contextlib.suppress(queue.Empty):
                         self._readings.get_nowait()
-                self._readings.put(maps)
+                self._readings.put((began_s, maps))
             elif word == program.END_OF_LAST:
                 self._last, maps = maps, {}
             elif word == "ready":

@@ -99,9 +99,7 @@ def examine(found: Facts) -> tuple[Kernel | None, list[Missing]]:
 
 def _missing(found: Facts) -> Iterable[Missing]:
     if not found.root:
-        yield Missing(
-            "this is not root, and only root may load eBPF programs", "sudo omnimind monitor --ebpf"
-        )
+        yield Missing("this is not root, and only root may load eBPF programs", "run it with sudo")
     if found.bpftrace is None:
         yield Missing("bpftrace is not installed", _INSTALL)
     elif found.version is None:

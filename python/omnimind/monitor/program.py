@@ -20,7 +20,7 @@ END_OF_LAST: Final = "end of the last reading"
 MAPS: Final = ("total", "service", "wait", "slow", "groups")
 STDIO_MAPS: Final = ("stdio", "stdio_slow")
 _FILES: Final = {"tracepoints": "latency.bt", "kprobes": "latency_kprobe.bt"}
-_OURS: Final = ("$port >= {low} && $port <= {high}", "args->sport >= {low} && args->sport <= {high}")
+_OURS: Final = "$port >= {low} && $port <= {high}"
 _OWN_REPORT: Final = "/* From here on:"
 _KEPT: Final = ("arrived", "read", "began", "receiving", "sending", "watched", "reading", "stdin_read")
 
@@ -67,21 +67,18 @@ def build(watch: Watch, kernel: Kernel, low: int, high: int) -> str:
 
 def _for_ports(text: str, ports: Sequence[int], low: int, high: int) -> str:
     probes = text.partition(_OWN_REPORT)[0]
-    for form in _OURS:
-        old = form.format(low=low, high=high)
-        if old not in probes:
-            raise ValueError(f"the probes do not test the ports by {old!r}")
-        word = form.split()[0]
-        probes = probes.replace(old, "(" + " || ".join(_ranges(word, ports)) + ")")
-    return probes
+    old = _OURS.format(low=low, high=high)
+    if old not in probes:
+        raise ValueError(f"the probes do not test the ports by {old!r}")
+    return probes.replace(old, "(" + " || ".join(_ranges(ports)) + ")")
 
 
-def _ranges(word: str, ports: Sequence[int]) -> list[str]:
-    """Tests that `word` is one of the ports, neighbours taken together."""
+def _ranges(ports: Sequence[int]) -> list[str]:
+    """Tests that $port is one of the ports, neighbours taken together."""
     found: list[tuple[int, int]] = []
     for port in sorted(set(ports)):
         if found and found[-1][1] == port - 1:
             found[-1] = (found[-1][0], port)
         else:
             found.append((port, port))
-    return [f"({word} >= {first} && {word} <= {last})" for first, last in found]
+    return [f"($port >= {first} && $port <= {last})" for first, last in found]

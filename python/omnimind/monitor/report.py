@@ -137,34 +137,33 @@ class Meter:
     def __init__(self, source: Source, first: Reading, at_s: float) -> None:
         self._source = source
         self._last = first
-        self._began_s = self._last_s = at_s
-        self._places: dict[str, Calls] = {}
-        self._units: dict[str, int] = {}
+        self._last_s = at_s
+        self._windows = Report(source, 0.0, {})
 
     def window(self, reading: Reading, at_s: float) -> Report:
         """What happened since the last reading."""
-        places = {
-            name: calls.since(self._last.places.get(name, Calls())) for name, calls in reading.places.items()
-        }
-        units = {
-            name: count - (before if (before := self._last.units.get(name, 0)) <= count else 0)
-            for name, count in reading.units.items()
-        }
-        for name, calls in places.items():
-            self._places[name] = self._places.get(name, Calls()) + calls
-        for name, count in units.items():
-            self._units[name] = self._units.get(name, 0) + count
-        seconds, self._last, self._last_s = at_s - self._last_s, reading, at_s
-        return Report(self._source, seconds, places, {name: count for name, count in units.items() if count})
+        found = between(self._source, self._last, reading, at_s - self._last_s)
+        self._windows = merged([self._windows, found])
+        self._last, self._last_s = reading, at_s
+        return found
 
     def whole(self) -> Report:
         """All windows merged."""
-        seconds = self._last_s - self._began_s
-        return Report(self._source, seconds, dict(self._places), dict(self._units))
+        return self._windows
 
 
-def merged(reports: Sequence[Report]) -> Report | None:
-    """All these of one source, one after the other, as one; None without any."""
+def between(source: Source, earlier: Reading, later: Reading, seconds: float) -> Report:
+    """What happened between two readings of a clock."""
+    places = {name: calls.since(earlier.places.get(name, Calls())) for name, calls in later.places.items()}
+    units = {
+        name: count - (before if (before := earlier.units.get(name, 0)) <= count else 0)
+        for name, count in later.units.items()
+    }
+    return Report(source, seconds, places, {name: count for name, count in units.items() if count})
+
+
+def merged(reports: Sequence[Report]) -> Report:
+    """All these of one source, one after the other, as one. At least one."""
     places: dict[str, Calls] = {}
     units: dict[str, int] = {}
     for report in reports:
@@ -172,7 +171,7 @@ def merged(reports: Sequence[Report]) -> Report | None:
             places[name] = places.get(name, Calls()) + calls
         for name, count in report.units.items():
             units[name] = units.get(name, 0) + count
-    return Report(reports[0].source, sum(one.seconds for one in reports), places, units) if reports else None
+    return Report(reports[0].source, sum(one.seconds for one in reports), places, units)
 
 
 def duration(us: float | None) -> str:

@@ -85,7 +85,7 @@ def test_what_the_kernels_clock_lacks_is_said_and_the_gateways_takes_over(
     assert cli.main(["monitor", "--ebpf", "--duration", "1"]) == Exit.OK
     shown = capsys.readouterr()
     assert "missing: this is not root" in shown.err
-    assert "   help: sudo omnimind monitor --ebpf" in shown.err
+    assert "   help: run it with sudo" in shown.err
     assert "missing: bpftrace is not installed" in shown.err
     assert "so this is not the kernel's clock but the gateway's" in shown.err
     assert shown.out.startswith("clock: gateway, ")

@@ -29,7 +29,7 @@ def test_with_everything_there_is_nothing_to_say(good: Facts) -> None:
 @pytest.mark.parametrize(
     ("change", "what", "fix"),
     [
-        ({"root": False}, "not root", "sudo omnimind monitor --ebpf"),
+        ({"root": False}, "not root", "run it with sudo"),
         ({"bpftrace": None, "version": None}, "not installed", "apt install bpftrace"),
         ({"version": None}, "does not say its version", "bpftrace --version"),
         ({"version": (0, 16, 9)}, "0.16.9 is older than 0.17.0", "apt install bpftrace"),

@@ -1,0 +1,324 @@
+"""`omnimind bench`: one load, three clocks side by side, and what follows from it.
+
+It starts a fleet of its own, so that figures of different machines can be compared and nothing of the user's is
+touched; `--running` takes the fleet that runs. Under sudo only what watches the kernel stays root: this process becomes
+the user who called it before it starts anything. Data goes to stdout, progress to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import omnimind
+from omnimind import settings
+from omnimind.cli import options, terminal
+from omnimind.errors import Exit, OmniMindError, UsageError
+
+if TYPE_CHECKING:
+    from omnimind.bench.report import Benchmark, Phase
+    from omnimind.bench.running import Interrupts
+    from omnimind.bench.watcher import Watcher
+    from omnimind.monitor.needs import Kernel
+    from omnimind.stress.mix import Mix
+    from omnimind.stress.plan import Plan
+
+REPORTS: Final = Path("data/test_reports")
+NAME: Final = "ebpf_mcp_latency"
+_LEAST_S, _MOST_S = 4, 86_400
+_MOST_CALLERS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The fleet that is measured, and how it is asked."""
+
+    words: str
+    url: str
+    token: str | None
+    ports: Mapping[int, str]
+    mix: Mix
+    status: Callable[[], Mapping[str, Any]]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Measure, write the reports, and say the verdict; exit code 1 if a gate is given and closed."""
+    arguments = _parse(argv)
+    from omnimind.bench.running import Interrupts
+    from omnimind.monitor import invoker
+
+    notes: list[str] = []
+    who = invoker.find()
+    with ExitStack() as ending:
+        kernel = _kernel(arguments.ebpf, notes)
+        watcher = ending.enter_context(_watcher(kernel)) if kernel else None
+        if who is not None:
+            who.become()
+        folder = _folder(arguments.out)
+        interrupts = ending.enter_context(Interrupts())
+        found = _measured(arguments, kernel, watcher, interrupts, notes)
+    code = _tell(found, arguments, folder)
+    return Exit.INTERRUPTED if found.interrupted else code
+
+
+def parser() -> options.Parser:
+    """The options of the command."""
+    from omnimind.bench.verdict import GATE_MS
+
+    found = options.parser(
+        "bench", "Measure a fleet by three clocks, client, gateway and kernel, and say what follows."
+    )
+    found.add_argument("--duration", metavar="S", type=options.count, default=60, help="seconds of load (60)")
+    found.add_argument(
+        "--concurrency", metavar="N", type=options.count, default=100, help="callers of the closed loop (100)"
+    )
+    found.add_argument("--ebpf", action="store_true", help="the kernel's clock, too (root and bpftrace)")
+    found.add_argument("--running", action="store_true", help="the fleet that runs, not one for this alone")
+    options.add_state(found)
+    found.add_argument("--mix", metavar="FILE", type=Path, help="what to call; docs/stress.md shows one")
+    found.add_argument("--seed", metavar="N", type=options.count, default=1, help="of gaps and choices (1)")
+    found.add_argument("--no-cache", action="store_true", help="ask for answers that are not from memory")
+    found.add_argument(
+        "--gate",
+        metavar="MS",
+        type=_milliseconds,
+        nargs="?",
+        const=GATE_MS,
+        help=f"exit code 1 if p99 at 70 %% is above ({GATE_MS:g}), an answer was wrong, or 1 %% failed",
+    )
+    found.add_argument("--out", metavar="DIR", type=Path, default=REPORTS, help=f"for reports ({REPORTS})")
+    options.add_json(found)
+    return found
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    arguments = parser().parse_args(argv)
+    wrongs = (
+        (
+            not _LEAST_S <= arguments.duration <= _MOST_S,
+            f"--duration is from {_LEAST_S} to {_MOST_S} seconds: it has four phases",
+        ),
+        (not 1 <= arguments.concurrency <= _MOST_CALLERS, f"--concurrency is from 1 to {_MOST_CALLERS}"),
+        (arguments.state and not arguments.running, "--state is for --running: the other fleet has its own"),
+    )
+    for wrong, why in wrongs:
+        if wrong:
+            raise UsageError("OM0100", why, help="see: omnimind bench --help")
+    return arguments
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of milliseconds above 0")
+    return value
+
+
+def _kernel(asked: bool, notes: list[str]) -> Kernel | None:
+    """What the kernel's clock needs, or None with a note of why."""
+    from omnimind.bench.watcher import TRACEFS, mount_tracefs
+    from omnimind.monitor import needs, watching
+
+    if not asked:
+        notes.append("the kernel's clock is missing: it was not asked for (--ebpf, with sudo)")
+        return None
+    if mount_tracefs():
+        terminal.say(f"mounted the kernel's tracepoints at {TRACEFS}")
+    found, missing = needs.examine(needs.facts())
+    notes += [f"the kernel's clock is missing: {one.what}; help: {one.fix}" for one in missing]
+    for note in notes:
+        terminal.say(f"note: {note}")
+    if found is not None and (coarse := watching.coarse(found)):
+        notes.append(coarse)
+    return found
+
+
+def _watcher(kernel: Kernel) -> Watcher:
+    from omnimind.bench.watcher import Watcher
+
+    return Watcher(kernel)
+
+
+def _folder(named: Path) -> Path:
+    """Where the reports go; that this can be is known before anything is measured."""
+    folder = named.expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(None, "it is not yours to write")
+    except OSError as error:
+        raise UsageError(
+            "OM0100",
+            f"reports cannot be written: {error.strerror or error}",
+            where=str(folder),
+            help="name a folder that is yours: --out DIR",
+        ) from None
+    return folder
+
+
+def _measured(
+    arguments: argparse.Namespace,
+    kernel: Kernel | None,
+    watcher: Watcher | None,
+    interrupts: Interrupts,
+    notes: list[str],
+) -> Benchmark:
+    from omnimind.bench import advice, machine, report, verdict
+
+    began_utc = datetime.now(UTC)
+    with ExitStack() as ending:
+        target = _running(arguments) if arguments.running else _thrown_away(arguments, ending)
+        gateway_pid = int(target.status()["gateway"]["pid"])
+        here = machine.describe(gateway_pid)
+        phases = _phases(arguments, target, gateway_pid, (kernel, watcher), interrupts)
+    found = report.Benchmark(
+        version=omnimind.__version__,
+        began_utc=began_utc.isoformat(timespec="seconds"),
+        machine=here,
+        fleet=target.words,
+        duration_s=arguments.duration,
+        concurrency=arguments.concurrency,
+        seed=arguments.seed,
+        no_store=arguments.no_cache,
+        phases=phases,
+        notes=tuple(notes),
+        interrupted=interrupts.pressed > 0,
+    )
+    from dataclasses import replace
+
+    judged = found.judged
+    return replace(
+        found,
+        verdict=verdict.judge(judged),
+        advice=advice.advise(phases, judged, here, found.health),
+    )
+
+
+def _running(arguments: argparse.Namespace) -> _Target:
+    from omnimind import tokens
+    from omnimind.cli import connection, fleet
+    from omnimind.cli.mcp_client import Client
+    from omnimind.monitor import watching
+    from omnimind.stress import mix
+
+    state = settings.state_dir(arguments.state)
+    record = fleet.need(state)
+    token = tokens.local_token(state) if record.token_file else None
+    url = connection.endpoint(record)
+
+    def status() -> Mapping[str, Any]:
+        return fleet.ask(state, {"cmd": "status"})
+
+    servers = [str(row["name"]) for row in status().get("servers", ()) if isinstance(row, dict)]
+    if arguments.mix:
+        calls = mix.read(arguments.mix, servers)
+    else:
+        with Client(f"{url}?tools=whole", token, 30.0) as client:
+            calls = mix.harmless(client.tools(), servers)
+    words = f"the running fleet of {len(servers)} servers, {_calls(arguments)}"
+    return _Target(words, url, token, watching.ports(record.endpoint, record.servers), calls, status)
+
+
+def _thrown_away(arguments: argparse.Namespace, ending: ExitStack) -> _Target:
+    from omnimind.bench.nine import Nine
+    from omnimind.cli import fleet
+    from omnimind.cli.mcp_client import Client
+    from omnimind.monitor import watching
+    from omnimind.stress import mix
+
+    terminal.say("starting a fleet of the nine for this")
+    nine = ending.enter_context(Nine(fleet.ask, Client, seed=arguments.seed))
+    record = fleet.need(nine.state)
+    calls = mix.read(arguments.mix, list(record.servers)) if arguments.mix else nine.mix()
+    words = f"the nine built-in servers, started for this and ended after it, {_calls(arguments)}"
+    ports = watching.ports(record.endpoint, record.servers)
+    return _Target(words, nine.url, nine.token, ports, calls, nine.status)
+
+
+def _calls(arguments: argparse.Namespace) -> str:
+    if arguments.mix:
+        return f"the calls of {arguments.mix.name}"
+    return "the cheapest call of each that only reads" if arguments.running else "the fixed mix of calls"
+
+
+def _phases(
+    arguments: argparse.Namespace,
+    target: _Target,
+    gateway_pid: int,
+    eyes: tuple[Kernel | None, Watcher | None],
+    interrupts: Interrupts,
+) -> tuple[Phase, ...]:
+    from omnimind.bench import clocks, running
+    from omnimind.cli import stress
+    from omnimind.monitor import gateway, watching
+    from omnimind.monitor.readings import Names
+    from omnimind.stress.plan import Plan
+    from omnimind.stress.running import Fleet
+
+    stress.allow_connections()
+    kernel, watcher = eyes
+    seen = None
+    if kernel and watcher:
+        terminal.say("loading the probes")
+        watcher.watch(list(target.ports))
+        source = watching.source(kernel, list(target.ports))
+        seen = clocks.Kernel(watcher, source, Names(target.ports, lambda _: None))
+
+    def show(name: str, plan: Plan) -> running.Show:
+        return stress.Progress(plan, name)
+
+    plan = Plan(
+        url=target.url,
+        token=target.token,
+        mix=target.mix,
+        rate_per_s=None,
+        concurrency=arguments.concurrency,
+        duration_s=arguments.duration,
+        warm_up_s=0.0,
+        seed=arguments.seed,
+        no_store=arguments.no_cache,
+    )
+    metrics = clocks.Clocks(lambda: gateway.fetch(target.url, target.token), gateway_pid, seen)
+    return running.Run(plan, metrics, Fleet(target.status), interrupts, show).phases()
+
+
+def _tell(found: Benchmark, arguments: argparse.Namespace, folder: Path) -> int:
+    """The reports to their files, one of them to stdout; the exit code that the gate asks for."""
+    from omnimind.bench import text, verdict
+
+    moment = datetime.fromisoformat(found.began_utc).strftime("%Y%m%dT%H%M%SZ")
+    everything = json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n"
+    shown = terminal.printable(text.render(found))
+    for ending, content in (("txt", shown), ("json", everything)):
+        _write(folder / f"{NAME}_{moment}.{ending}", content)
+    sys.stdout.write(everything if arguments.json else shown)
+    if arguments.gate is None:
+        return Exit.OK
+    breaches = verdict.breaches(found, arguments.gate)
+    for breach in breaches:
+        terminal.say(f"{terminal.paint('failed', 'red', sys.stderr)}: {breach}")
+    return Exit.FAILURE if breaches else Exit.OK
+
+
+def _write(file: Path, content: str) -> None:
+    try:
+        file.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise OmniMindError(
+            "OM0602",
+            f"the report cannot be written: {error.strerror}",
+            where=str(file),
+            help="--out elsewhere",
+        ) from None
+    terminal.say(f"written: {file}")
