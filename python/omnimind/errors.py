@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "OM0802": "the encoder of sentences is not there, or cannot be used",
     "OM0901": "a mix of calls for a load test cannot be used",
     "OM0902": "a load test could not be run",
+    "OM0903": "a picture cannot be drawn as PNG here",
     "OM0500": "something unexpected happened inside omnimind",
 }
 

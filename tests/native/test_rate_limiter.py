@@ -34,6 +34,13 @@ def test_a_second_s_worth_passes_at_once_and_then_what_comes_back() -> None:
     assert passed(limiter, now_ns=S // 2) == 50
 
 
+def test_should_allow_request_is_the_same_decision_by_its_first_name() -> None:
+    limiter = RateLimiter(max_rps=10, burst=3)
+    assert [limiter.should_allow_request("alice", now_ns=0) for _ in range(4)] == [True] * 3 + [False]
+    assert limiter.should_allow_request("alice", cost=2, now_ns=S // 5)
+    assert not limiter.try_acquire("alice", now_ns=S // 5)
+
+
 def test_each_key_has_a_bucket_of_its_own() -> None:
     limiter = RateLimiter(max_rps=10, burst=3)
     assert [passed(limiter, key) for key in ("alice", "bob", "alice")] == [3, 3, 0]

@@ -45,6 +45,7 @@ def test_a_killed_worker_is_ready_again_with_a_new_key() -> None:
         assert "capabilities" in call_worker(fleet, "filesystem")
         assert ask(fleet, {"do": "heard"})["servers"]["filesystem"]["key"] not in (key, None)
         assert row(fleet, "filesystem")["restarts"] == 1
+        assert row(fleet, "filesystem")["crashes"] == 1
         assert row(fleet, "plain")["pid"] == other
 
 

@@ -141,13 +141,18 @@ class Client:
 
 
 def envelope(number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """A request as this client sends it."""
+    """A request as this client sends it; what `params` says in its own `_meta` goes along."""
     meta = {
         _META + "protocolVersion": VERSION,
         _META + "clientCapabilities": {},
         _META + "clientInfo": {"name": "omnimind", "version": omnimind.__version__},
     }
-    return {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "_meta": meta}}
+    return {
+        "jsonrpc": "2.0",
+        "id": number,
+        "method": method,
+        "params": {**params, "_meta": {**params.get("_meta", {}), **meta}},
+    }
 
 
 def events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:

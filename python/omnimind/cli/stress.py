@@ -107,6 +107,7 @@ def parser() -> options.Parser:
     out = found.add_argument_group("what is found")
     out.add_argument("--json", metavar="FILE", type=Path, help="everything as JSON; - is stdout")
     out.add_argument("--html", metavar="FILE", type=Path, help="a page with curves that loads nothing")
+    out.add_argument("--png", metavar="FILE", type=Path, help="one picture (needs the extra png)")
     out.add_argument("--max-p99", metavar="MS", type=_positive, help="exit code 1 if p99 is above")
     out.add_argument("--max-failed", metavar="PERCENT", type=_number, help="exit code 1 if more fails")
     return found
@@ -133,6 +134,10 @@ def _check(arguments: argparse.Namespace) -> None:
     for wrong, why in both:
         if wrong:
             raise UsageError("OM0100", why, help="see: omnimind stress --help")
+    if arguments.png:
+        from omnimind.pictures import png
+
+        png.need()
 
 
 def _plan(arguments: argparse.Namespace) -> tuple[Plan, Fleet | None]:
@@ -265,12 +270,17 @@ def _write(report: Report, arguments: argparse.Namespace) -> None:
             _save(arguments.json, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
     if arguments.html:
         _save(arguments.html, page.render(report))
+    if arguments.png:
+        from omnimind.pictures import png
+        from omnimind.stress import picture
+
+        _save(arguments.png, png.render(picture.render(report)))
 
 
-def _save(file: Path, text: str) -> None:
+def _save(file: Path, what: str | bytes) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_bytes(what.encode() if isinstance(what, str) else what)
     except OSError as error:
         raise UsageError(
             "OM0100",

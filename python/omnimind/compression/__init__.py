@@ -12,9 +12,27 @@ TYPE_CHECKING = False  # `typing` would cost who only counts tokens
 if TYPE_CHECKING:
     from typing import Any
 
-    from omnimind.compression.face import Block, Compressed, Compressor, Kept, Missing, Omission, decompress
+    from omnimind.compression.face import (
+        Block,
+        Compressed,
+        Compressor,
+        Kept,
+        Missing,
+        Omission,
+        SemanticCompressor,
+        decompress,
+    )
 
-__all__ = ["Block", "Compressed", "Compressor", "Kept", "Missing", "Omission", "decompress"]
+__all__ = [
+    "Block",
+    "Compressed",
+    "Compressor",
+    "Kept",
+    "Missing",
+    "Omission",
+    "SemanticCompressor",
+    "decompress",
+]
 
 
 def __getattr__(name: str) -> "Any":

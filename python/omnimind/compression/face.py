@@ -174,6 +174,29 @@ class Compressor:
         )
 
 
+class SemanticCompressor(Compressor):
+    """A `Compressor` for a whole context: a dict in, a dict out."""
+
+    __slots__ = ()
+
+    def compress_context(
+        self, data: dict[Any, Any], target_tokens: int = 25_000, query: str | None = None
+    ) -> dict[str, Any]:
+        """What `compress` makes of it, with the account as plain data: `content`, `tokens_before`, `tokens_after`,
+        `critical_info_preserved`, `missing` (the first of what had to be kept and is not), `missing_count`, `handle`.
+        """
+        told = self.compress(data, target_tokens, query)
+        return {
+            "content": told.content,
+            "tokens_before": told.tokens_before,
+            "tokens_after": told.tokens_after,
+            "critical_info_preserved": told.critical_info_preserved,
+            "missing": [one._asdict() for one in told.missing],
+            "missing_count": told.missing_count,
+            "handle": told.handle,
+        }
+
+
 def decompress(compressed: Compressed) -> str:
     """The original of what was compressed with nothing left out: the same text; of JSON, the same value.
 

@@ -82,6 +82,9 @@ class RateLimiter(_core.RateLimiter):
     _max_wait_s: float
     _room: Room | None
 
+    should_allow_request = _core.RateLimiter.try_acquire
+    """The project's first name of `try_acquire`."""
+
     def __new__(
         cls,
         max_rps: float | None = 100,

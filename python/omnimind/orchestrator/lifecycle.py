@@ -92,6 +92,8 @@ class State:
     again: bool = False
     renewing: bool = False
     spawns: int = 0
+    crashes: int = 0
+    """Ends that nobody planned, and starts that came to nothing, since the first start."""
 
     @property
     def restarts(self) -> int:
@@ -199,7 +201,9 @@ def _kept(state: State, _: Moment) -> Step:
 def _failed(state: State, at: Moment) -> Step:
     lasted_s = 0.0 if state.ready_since_s is None else at.now_s - state.ready_since_s
     before = () if lasted_s >= at.policy.sustained_s else at.recent(_failures_before(state, at))
-    after = replace(state, failures=(*before, at.now_s), ready_since_s=None, renewing=False)
+    after = replace(
+        state, failures=(*before, at.now_s), ready_since_s=None, renewing=False, crashes=state.crashes + 1
+    )
     if state.half_open or len(after.failures) >= at.policy.max_attempts:
         return _park(after, at)
     return replace(after, phase=Phase.BACKOFF, due_s=at.now_s + _pause_s(len(after.failures), at)), ()
@@ -217,7 +221,8 @@ def _failures_before(state: State, at: Moment) -> tuple[float, ...]:
 def _hopeless(state: State, at: Moment) -> Step:
     """Trying again at once cannot help: the command is missing, the configuration wrong."""
     failures = (*at.recent(state.failures), at.now_s)
-    return _park(replace(state, failures=failures, ready_since_s=None, renewing=False), at)
+    crashed = replace(state, failures=failures, ready_since_s=None, renewing=False, crashes=state.crashes + 1)
+    return _park(crashed, at)
 
 
 def _park(state: State, at: Moment) -> Step:

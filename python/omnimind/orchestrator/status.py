@@ -26,6 +26,7 @@ def of_server(server: Server, endpoint: str | None, port: int | None, note: str 
         "endpoint": endpoint,
         "pid": server.pid,
         "restarts": server.state.restarts,
+        "crashes": server.state.crashes,
         "uptime_s": None if uptime_s is None else round(uptime_s, 3),
         "retry_after_s": None if retry_s is None else round(retry_s, 3),
         "reason": reason,
@@ -45,6 +46,7 @@ def of_disabled(settings: ServerSettings) -> dict[str, Any]:
         "endpoint": None,
         "pid": None,
         "restarts": 0,
+        "crashes": 0,
         "uptime_s": None,
         "retry_after_s": None,
         "reason": None,
@@ -60,6 +62,7 @@ def of_gateway(gateway: Gateway, endpoint: str) -> Mapping[str, Any]:
         "pid": gateway.pid,
         "epoch": gateway.epoch,
         "restarts": gateway.restarts,
+        "crashes": gateway.deaths,
         "endpoint": endpoint,
         "reason": gateway.reason,
     }

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import omnimind
-from omnimind.compression import tokens
+from omnimind.compression import SemanticCompressor, tokens
 
 COMPRESSOR = omnimind.Compressor()
 ID = "7f3a9c1e-55aa-4b1c-9d2e-000000000017"
@@ -67,6 +67,21 @@ def test_values_are_the_json_they_make_and_bytes_are_utf_8() -> None:
 def test_a_negative_target_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="target_tokens"):
         COMPRESSOR.compress("x", -1)
+
+
+def test_a_context_goes_in_as_a_dict_and_comes_out_as_one() -> None:
+    orders = [{"id": at, "state": "paid", "note": None} for at in range(6_000)]
+    orders[4_000]["note"] = "refund refused: limit of 500 EUR"
+    told = SemanticCompressor().compress_context({"orders": orders})
+    assert json.loads(json.dumps(told)) == told
+    assert told["tokens_after"] == tokens.count(told["content"]) <= 25_000 < told["tokens_before"]
+    assert told["critical_info_preserved"] is True
+    assert told["missing"] == []
+    assert "limit of 500 EUR" in told["content"]
+    short = SemanticCompressor().compress_context({"log": log().splitlines()}, 1)
+    assert short["critical_info_preserved"] is False
+    assert short["missing_count"] >= len(short["missing"]) > 0
+    assert {"why", "lines", "text"} == set(short["missing"][0])
 
 
 def test_an_outcome_cannot_be_changed() -> None:

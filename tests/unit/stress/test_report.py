@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from reports import found, report
+from reports import found, moment, report
 
-from omnimind.stress import page, text
+from omnimind.stress import page, text, timeline
 from omnimind.stress.report import Load
+from omnimind.stress.timeline import Timeline
 
 SHOWN = ("99.0", "100.0", "1,200", "1,190", "2.100", "3.400", "41.25", "180.5", "201.0")
 
@@ -72,6 +73,12 @@ def test_the_page_loads_nothing_and_has_the_numbers() -> None:
     assert "not back" in shown
 
 
+def steps(picture: ElementTree.Element, kind: str) -> list[tuple[float, float]]:
+    """The longest line of this kind: what is drawn, not its sample in the legend."""
+    lines = [line.attrib["points"].split() for line in picture.iter("polyline") if line.get("class") == kind]
+    return [(float(x), float(y)) for x, y in (point.split(",") for point in max(lines, key=len))]
+
+
 def test_the_pictures_are_well_formed_and_draw_what_was_found() -> None:
     curve, times, heat = (
         ElementTree.fromstring(picture) for picture in re.findall(r"<svg .*?</svg>", page.render(report()))
@@ -84,13 +91,36 @@ def test_the_pictures_are_well_formed_and_draw_what_was_found() -> None:
     assert len(points) == len(found()["curve"])
     assert points == sorted(points), "percentiles go to the right"
     assert [y for _, y in points] == sorted((y for _, y in points), reverse=True), "and latency upwards"
-    assert len(list(times.iter("polyline"))) == 2
-    assert [mark.findtext("title") for mark in times.iter("rect")] == ["10 calls failed"]
-    assert len(list(heat.iter("rect"))) == 3 * 4
+    p99, p50 = (steps(times, kind) for kind in ("two", "one"))
+    assert [y for _, y in p99] < [y for _, y in p50], "p99 lies above"
+    assert [x for x, _ in p50] == [x for x, _ in p99]
+    lefts = [x for x, _ in p50[::2]]
+    assert lefts == pytest.approx([lefts[0] + at * (p50[-1][0] - lefts[0]) / 3 for at in range(3)], abs=0.1)
+    failed = [mark for mark in times.iter("rect") if "10 calls" in mark.findtext("title", "")]
+    assert [float(mark.attrib["x"]) for mark in failed] == [lefts[1]]
+    cells = [cell.findtext("title", "") for cell in heat.iter("rect")]
+    assert sum(words.startswith("90 of 100 took 0.0041 to 0.00819 ms") for words in cells) == 3
+    assert sum(" of 100 took " in words for words in cells) == 3 * 4
     for picture in (curve, times, heat):
         for shape in picture.iter("rect"):
             assert float(shape.attrib["x"]) >= 0
             assert float(shape.attrib["y"]) >= 0
+
+
+def test_where_nothing_was_answered_the_lines_end() -> None:
+    silent = {**moment(1.0, failed=5), "right": 0}
+    found = timeline.percentiles(Timeline.of(report(timeline=[moment(0.0), silent, moment(2.0)]).load))
+    lines = [line for line in ElementTree.fromstring(found).iter("polyline") if line.get("class") == "one"]
+    assert [len(line.attrib["points"].split()) for line in lines] == [2, 2, 2], "two steps, and the legend"
+
+
+def test_runs_one_after_the_other_are_one_timeline() -> None:
+    load = report().load
+    joined = Timeline.joined([("closed", load), ("open 50 %", load)])
+    assert [moment.at_s for moment in joined.moments] == [0, 1, 2, 3, 4, 5]
+    assert joined.phases == [(0.0, "closed"), (3.0, "open 50 %")]
+    words = [word.text for word in ElementTree.fromstring(timeline.heat(joined)).iter("text")]
+    assert {"closed", "open 50 %", "6 s"} <= set(words)
 
 
 def test_what_others_wrote_cannot_become_a_part_of_the_page() -> None:

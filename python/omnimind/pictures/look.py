@@ -1,0 +1,81 @@
+"""How pages and pictures look: one set of colours, light and dark, and the rules that use them.
+
+Shapes and words only say what they are (`class="two"`); the colour is the style's, so that a page follows the
+reader's choice of light or dark, and a picture that leaves the page takes the light one along.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_COLORS: Final = {
+    "ink": ("#1c2733", "#e4eaf0"),
+    "soft": ("#566575", "#9fb0c0"),
+    "line": ("#d5dde5", "#33414f"),
+    "paper": ("#ffffff", "#131a21"),
+    "card": ("#f5f8fa", "#1a232c"),
+    "one": ("#1769aa", "#6cb4f0"),
+    "two": ("#b8480a", "#fb923c"),
+    "three": ("#0b7a4b", "#4ade80"),
+    "four": ("#8b2f97", "#e39bf0"),
+    "bad": ("#b3261e", "#ff8a80"),
+}
+"""Light and dark. Words in any of them can be read on paper and card: at least 4.5 to 1."""
+
+SVG: Final = """
+svg text { fill: var(--soft); font-size: 12px; font-family: system-ui, sans-serif; }
+svg .mark { fill: var(--ink); } svg .title { fill: var(--ink); font-size: 17px; } svg .figure { fill: var(--ink);
+  font-size: 20px; } svg .grid { stroke: var(--line); } svg .edge { stroke: var(--soft); stroke-dasharray: 3 3; }
+svg .one, svg .two, svg .three, svg .four { fill: none; stroke-width: 2; }
+svg .one { stroke: var(--one); } svg .two { stroke: var(--two); } svg .three { stroke: var(--three); }
+svg .four { stroke: var(--four); } svg .dot { fill: var(--one); } svg .heat { fill: var(--one);
+  shape-rendering: crispEdges; }
+svg .bad { fill: var(--bad); }
+"""
+
+_PAGE: Final = """
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 960px;
+  margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.4rem; line-height: 1.25; margin-bottom: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; } p { margin: .5rem 0; } p.kind, p.note { color: var(--soft); }
+p.kind { margin-top: .2rem; } p.warn { border-left: 4px solid var(--two); padding-left: .8rem; }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
+dl div { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .4rem .7rem; }
+dt { color: var(--soft); font-size: .8rem; } dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
+figure { margin: .5rem 0; }
+.wide { overflow-x: auto; background:
+  linear-gradient(to right, var(--paper) 30%, transparent) left / 2rem 100% local no-repeat,
+  linear-gradient(to left, var(--paper) 30%, transparent) right / 2rem 100% local no-repeat,
+  linear-gradient(to right, var(--line), transparent) left / .6rem 100% no-repeat,
+  linear-gradient(to left, var(--line), transparent) right / .6rem 100% no-repeat; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
+th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
+th:first-child, td:first-child, .words { text-align: left; }
+td:first-child, td.words { white-space: normal; min-width: 9rem; overflow-wrap: anywhere; }
+td.bar { min-width: 9rem; } td.bar span { display: block; height: .8rem; background: var(--one); border-radius: 2px; }
+tr.here td { background: var(--card); font-weight: 600; }
+svg { display: block; width: 100%; min-width: 560px; max-width: 800px; height: auto; }
+.verdict { border: 1px solid var(--line); border-left: 8px solid var(--hue); border-radius: 6px;
+  background: var(--card); padding: .6rem 1rem; margin: 1.2rem 0; } .verdict p { margin: .2rem 0; }
+.verdict .big { font-size: 1.9rem; line-height: 1.2; } .verdict .big b { color: var(--hue); }
+.good { --hue: var(--three); } .fair { --hue: var(--two); } .poor { --hue: var(--bad); }
+ul { padding-left: 1.2rem; } li { margin: .3rem 0; }
+"""
+
+
+def _variables(which: int) -> str:
+    return " ".join(f"--{name}: {colors[which]};" for name, colors in _COLORS.items())
+
+
+PAGE: Final = (
+    f":root {{ color-scheme: light dark; {_variables(0)} }}\n"
+    f"@media (prefers-color-scheme: dark) {{ :root {{ {_variables(1)} }} }}{_PAGE}{SVG}"
+)
+"""The style of a page."""
+
+PAPER: Final = _COLORS["paper"][0]
+PICTURE: Final = re.sub(r"var\(--(\w+)\)", lambda found: _COLORS[found[1]][0], SVG)
+"""The style of a picture that stands alone, in colours that a renderer without variables knows."""
