@@ -21,18 +21,23 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a table. `data` says in the page what its number is; `share` (0 to 1) draws a bar instead of words."""
+    """A cell of a table. `data` says in the page what its number is.
+
+    `bar` draws pieces of a bar instead of words: each a class of the style, and its share (0 to 1) of the cell.
+    """
 
     text: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
-    share: float | None = None
+    bar: Sequence[tuple[str, float]] = ()
 
     def markup(self, kind: str = "") -> Markup:
         """The cell."""
         known = "".join(f' data-{name}="{escape(value)}"' for name, value in self.data.items())
-        if self.share is not None:
-            bar = f'<span style="width:{100 * self.share:.1f}%"></span>'
-            return Markup(f'<td class="bar"{known}>{bar}</td>')
+        if self.bar:
+            pieces = (
+                f'<span class="{kind}" style="width:{100 * share:.1f}%"></span>' for kind, share in self.bar
+            )
+            return Markup(f'<td class="bar"{known}><div>{"".join(pieces)}</div></td>')
         named = f' class="{kind}"' if kind else ""
         return Markup(f"<td{named}{known}>{escape(self.text)}</td>")
 
@@ -79,19 +84,24 @@ def table(
     rows: Iterable[Sequence[str | Cell]],
     *,
     words: Collection[str] = (),
-    here: int | None = None,
 ) -> Markup:
-    """Names to the left, numbers to the right, `words` (columns by their heads) to the left too.
-
-    The row `here` is the one that is meant.
-    """
+    """Names to the left, numbers to the right, `words` (columns by their heads) to the left too."""
     kinds = ["words" if name in words else "" for name in head]
     named = within("tr", [element("th", name, kind) for name, kind in zip(head, kinds, strict=True)])
     lines = []
-    for at, row in enumerate(rows):
+    for row in rows:
         cells = [_cell(cell).markup(kind) for cell, kind in zip(row, kinds, strict=True)]
-        lines.append(within("tr", cells, "here" if at == here else ""))
+        lines.append(within("tr", cells))
     return within("div", [within("table", [within("thead", [named]), within("tbody", lines)])], "wide")
+
+
+def key(items: Iterable[tuple[str, str]]) -> Markup:
+    """What the pieces of bars are."""
+    return within(
+        "p",
+        (within("span", [element("span", "", kind), element("span", name)]) for kind, name in items),
+        "key",
+    )
 
 
 def _cell(given: str | Cell) -> Cell:

@@ -10,6 +10,7 @@ from omnimind.pictures.html import Markup, element
 from omnimind.stress import text, timeline
 from omnimind.stress.report import Latency, Load, Part, Report
 from omnimind.stress.timeline import Timeline
+from omnimind.stress.usage import Use
 
 _MIB: Final = 2**20
 NOTHING: Final = "No call was answered right."
@@ -48,7 +49,7 @@ def render(report: Report) -> str:
     if report.kills:
         body += [element("h2", "Kills"), _kills(report)]
     if report.uses:
-        body += [element("h2", "Processes"), uses(report)]
+        body += [element("h2", "Processes"), uses(report.uses, load.sent)]
     body += [element("h2", "The generator"), _generator(load)]
     return html.page(f"omnimind stress, {report.began_utc}", body)
 
@@ -90,21 +91,21 @@ def errors(load: Load) -> Markup:
     return html.table(["kind", "calls", "answered after p50 ms", "p99 ms"], rows)
 
 
-def uses(report: Report) -> Markup:
-    """A table of what processes cost during the run."""
+def uses(found: Sequence[Use], sent: int) -> Markup:
+    """A table of what processes cost while so many calls were sent."""
     rows = [
         [
             use.name,
             str(use.processes),
             f"{use.cpu_s:.2f}",
-            f"{report.cpu_us_per_call(use):.1f}",
+            f"{use.cpu_us_per_call(sent):.1f}",
             *(
                 f"{bytes / _MIB:.0f}"
                 for bytes in (use.rss_first_bytes, use.rss_last_bytes, use.rss_peak_bytes)
             ),
             "-" if use.pss_bytes is None else f"{use.pss_bytes / _MIB:.0f}",
         ]
-        for use in report.uses
+        for use in found
     ]
     head = ["name", "processes", "CPU s", "CPU µs/call", "RSS before MB", "after MB", "peak MB", "PSS MB"]
     return html.table(head, rows)

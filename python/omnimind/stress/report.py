@@ -159,10 +159,6 @@ class Report:
         """Everything, as plain values."""
         return asdict(self)
 
-    def cpu_us_per_call(self, use: Use) -> float:
-        """CPU of a part of the fleet for every call that was sent."""
-        return use.cpu_s * 1e6 / max(self.load.sent, 1)
-
     def breaches(self, max_p99_ms: float | None, max_failed_percent: float | None) -> list[str]:
         """What is wrong with the answers, and which of these limits do not hold, in words."""
         load = self.load

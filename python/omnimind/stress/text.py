@@ -135,7 +135,7 @@ def _uses(report: Report) -> str:
         [
             _cut(use.name if use.processes == 1 else f"{use.name} ({use.processes} processes)"),
             f"{use.cpu_s:.2f}",
-            f"{report.cpu_us_per_call(use):.1f}",
+            f"{use.cpu_us_per_call(report.load.sent):.1f}",
             f"{use.rss_last_bytes / _MIB:.0f}",
             f"{use.rss_peak_bytes / _MIB:.0f}",
             "-" if use.pss_bytes is None else f"{use.pss_bytes / _MIB:.0f}",

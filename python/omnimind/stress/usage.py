@@ -8,8 +8,8 @@ and, where it may be read, proportional (PSS, in which shared pages count once o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import psutil
@@ -31,6 +31,10 @@ class Use:
     pss_bytes: int | None = None
     processes: int = 0
     """How many it had, one after the other or at once, what lives below them not counted."""
+
+    def cpu_us_per_call(self, sent: int) -> float:
+        """Its CPU for each of the calls that were sent meanwhile."""
+        return self.cpu_s * 1e6 / max(sent, 1)
 
 
 @dataclass(slots=True)
@@ -100,6 +104,25 @@ def _pss(process: psutil.Process) -> int | None:
     except (psutil.Error, AttributeError):
         return None
     return pss or None
+
+
+def together(runs: Iterable[Sequence[Use]]) -> list[Use]:
+    """Of runs of one fleet one after the other: CPU adds up, memory is the first, the last and the most of all."""
+    found: dict[str, Use] = {}
+    for use in (use for run in runs for use in run):
+        before = found.get(use.name)
+        found[use.name] = (
+            use
+            if before is None
+            else replace(
+                use,
+                cpu_s=before.cpu_s + use.cpu_s,
+                rss_first_bytes=before.rss_first_bytes,
+                rss_peak_bytes=max(before.rss_peak_bytes, use.rss_peak_bytes),
+                processes=max(before.processes, use.processes),
+            )
+        )
+    return list(found.values())
 
 
 def own_rss_bytes() -> int:

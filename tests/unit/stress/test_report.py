@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +12,7 @@ from reports import found, moment, report
 from omnimind.stress import page, text, timeline
 from omnimind.stress.report import Load
 from omnimind.stress.timeline import Timeline
+from tests import html_page
 
 SHOWN = ("99.0", "100.0", "1,200", "1,190", "2.100", "3.400", "41.25", "180.5", "201.0")
 
@@ -40,34 +40,9 @@ def test_a_generator_that_was_the_limit_is_shouted_about() -> None:
         assert "these figures may show the generator, not the target" in shown
 
 
-class Page(HTMLParser):
-    """What a browser would fetch, and whether every tag is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fetched: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.fetched += [
-            f"{tag} {name}={value}" for name, value in attrs if name in ("src", "href", "srcset", "data")
-        ]
-        self.fetched += [tag] if tag in ("script", "link", "iframe", "object", "img", "base") else []
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def test_the_page_loads_nothing_and_has_the_numbers() -> None:
     shown = page.render(report())
-    parsed = Page()
-    parsed.feed(shown)
-    assert (parsed.fetched, parsed.open) == ([], [])
-    assert "url(" not in shown
-    assert "@import" not in shown
-    assert "default-src 'none'" in shown
+    html_page.read(shown)
     for number in SHOWN:
         assert f">{number}<" in shown
     assert "not back" in shown
