@@ -289,10 +289,10 @@ def _rows(parts: Mapping[str, list[Part]], places: Mapping[str, Calls]) -> Itera
 
 
 def _client(parts: list[Part]) -> Clock:
-    """Several kinds of call of one tool add up to a count; their percentiles do not add up."""
-    (first, *others) = parts
-    ms = first.latency_ms if first.right and not others else None
-    return Clock.sent(sum(part.calls for part in parts), ms)
+    """The counts of all ways in which the mix calls a tool, and the percentiles of the slowest way: they do not add."""
+    right = [part for part in parts if part.right]
+    slowest = max(right, key=lambda part: part.latency_ms.p99, default=None)
+    return Clock.sent(sum(part.calls for part in parts), slowest.latency_ms if slowest else None)
 
 
 def _phase(phase: Phase) -> dict[str, Any]:

@@ -79,14 +79,17 @@ class Run:
     show: Callable[[str, Plan], Show]
     """Given the name and plan of a phase: what shows its progress."""
 
+    def warm_up(self) -> None:
+        """Send for a while what is not measured. Raises GatewayError (OM0902) if the target cannot be opened."""
+        self._send("warm-up", replace(self.plan, duration_s=warm_up_s(self.plan.duration_s)))
+
     def phases(self) -> tuple[Phase, ...]:
         """All that were measured; fewer if it was interrupted, or if the closed loop got no answer.
 
-        Raises GatewayError (OM0902) if the target cannot be opened, MonitorError if the kernel's clock is lost.
+        Raises GatewayError if the gateway is lost, MonitorError if the kernel's clock is.
         """
         found: list[Phase] = []
         try:
-            self._send("warm-up", replace(self.plan, duration_s=warm_up_s(self.plan.duration_s)))
             length_s = self.plan.duration_s / PHASES
             found += self._measured("closed", replace(self.plan, duration_s=length_s))
             rate_per_s = found[0].client.load.throughput_per_s if found else 0.0

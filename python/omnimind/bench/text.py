@@ -97,7 +97,10 @@ def _servers(phase: Phase) -> str:
 
 def _tools(phase: Phase) -> str:
     lines = [_row(33, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99"])]
-    return "\n".join([*lines, *(_row(33, row.name, _both(row)) for row in phase.tools)])
+    lines += [_row(33, row.name, _both(row)) for row in phase.tools]
+    return "\n".join(
+        [*lines, "(a tool that is called in several ways has the client's times of the slowest)"]
+    )
 
 
 def _both(row: Row) -> list[str]:
@@ -180,7 +183,7 @@ def _verdict(found: Benchmark) -> str:
     low, high = reached.bounds_ms
     lines = _labelled("verdict", words)
     lines += _labelled(
-        "", f"(it is between {low:g} and {high:g} ms)" if high else f"(it is above {low:g} ms)"
+        "", f"(it is between {time(low)} and {time(high)} ms)" if high else f"(it is above {time(low)} ms)"
     )
     for line in verdict.TABLE:
         mark = ">" if line.level == reached.level else " "

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,8 +24,9 @@ from omnimind.cli import options, terminal
 from omnimind.errors import Exit, OmniMindError, UsageError
 
 if TYPE_CHECKING:
-    from omnimind.bench.report import Benchmark, Phase
-    from omnimind.bench.running import Interrupts
+    from omnimind.bench.nine import Nine
+    from omnimind.bench.report import Benchmark, Health, Phase
+    from omnimind.bench.running import Interrupts, Run
     from omnimind.bench.watcher import Watcher
     from omnimind.monitor.needs import Kernel
     from omnimind.stress.mix import Mix
@@ -47,6 +48,8 @@ class _Target:
     ports: Mapping[int, str]
     mix: Mix
     status: Callable[[], Mapping[str, Any]]
+    nine: Nine | None = None
+    """The fleet itself, if it is one of our own."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -57,6 +60,8 @@ def run(argv: Sequence[str]) -> int:
 
     notes: list[str] = []
     who = invoker.find()
+    if who is not None:
+        sys.dont_write_bytecode = True  # nothing of root's among the user's files
     with ExitStack() as ending:
         kernel = _kernel(arguments.ebpf, notes)
         watcher = ending.enter_context(_watcher(kernel)) if kernel else None
@@ -64,7 +69,11 @@ def run(argv: Sequence[str]) -> int:
             who.become()
         folder = _folder(arguments.out)
         interrupts = ending.enter_context(Interrupts())
-        found = _measured(arguments, kernel, watcher, interrupts, notes)
+        try:
+            found = _measured(arguments, kernel, watcher, interrupts, notes)
+        except KeyboardInterrupt:
+            terminal.say("ended before there was anything to report")
+            return Exit.INTERRUPTED
     code = _tell(found, arguments, folder)
     return Exit.INTERRUPTED if found.interrupted else code
 
@@ -181,7 +190,9 @@ def _measured(
         target = _running(arguments) if arguments.running else _thrown_away(arguments, ending)
         gateway_pid = int(target.status()["gateway"]["pid"])
         here = machine.describe(gateway_pid)
-        phases = _phases(arguments, target, gateway_pid, (kernel, watcher), interrupts)
+        planned = _planned(arguments, target, gateway_pid, (kernel, watcher), interrupts)
+        planned.warm_up()
+        phases, health = _with_health(planned, target, notes)
     found = report.Benchmark(
         version=omnimind.__version__,
         began_utc=began_utc.isoformat(timespec="seconds"),
@@ -192,17 +203,33 @@ def _measured(
         seed=arguments.seed,
         no_store=arguments.no_cache,
         phases=phases,
+        health=health,
         notes=tuple(notes),
         interrupted=interrupts.pressed > 0,
     )
-    from dataclasses import replace
-
     judged = found.judged
-    return replace(
-        found,
-        verdict=verdict.judge(judged),
-        advice=advice.advise(phases, judged, here, found.health),
-    )
+    lines = advice.advise(phases, judged, here, health)
+    return replace(found, verdict=verdict.judge(judged), advice=lines)
+
+
+def _with_health(planned: Run, target: _Target, notes: list[str]) -> tuple[tuple[Phase, ...], Health | None]:
+    """The phases, and how a fleet of our own fared in them."""
+    from omnimind.bench import health
+
+    if target.nine is None:
+        return planned.phases(), None
+    before = health.look(target.nine)
+    phases = planned.phases()
+    if planned.interrupts.pressed:
+        return phases, None
+    try:
+        after = health.look(target.nine)
+        costs = health.costs(target.nine, target.mix.calls)
+    except OmniMindError as error:
+        notes.append(f"crash rate and tokens are missing: {error}")
+        return phases, None
+    parts = [part for phase in phases for part in phase.client.load.tools]
+    return phases, health.of_run(before, after, 0, parts, costs * len(phases))
 
 
 def _running(arguments: argparse.Namespace) -> _Target:
@@ -243,7 +270,7 @@ def _thrown_away(arguments: argparse.Namespace, ending: ExitStack) -> _Target:
     calls = mix.read(arguments.mix, list(record.servers)) if arguments.mix else nine.mix()
     words = f"the nine built-in servers, started for this and ended after it, {_calls(arguments)}"
     ports = watching.ports(record.endpoint, record.servers)
-    return _Target(words, nine.url, nine.token, ports, calls, nine.status)
+    return _Target(words, nine.url, nine.token, ports, calls, nine.status, nine)
 
 
 def _calls(arguments: argparse.Namespace) -> str:
@@ -252,13 +279,13 @@ def _calls(arguments: argparse.Namespace) -> str:
     return "the cheapest call of each that only reads" if arguments.running else "the fixed mix of calls"
 
 
-def _phases(
+def _planned(
     arguments: argparse.Namespace,
     target: _Target,
     gateway_pid: int,
     eyes: tuple[Kernel | None, Watcher | None],
     interrupts: Interrupts,
-) -> tuple[Phase, ...]:
+) -> Run:
     from omnimind.bench import clocks, running
     from omnimind.cli import stress
     from omnimind.monitor import gateway, watching
@@ -290,17 +317,17 @@ def _phases(
         no_store=arguments.no_cache,
     )
     metrics = clocks.Clocks(lambda: gateway.fetch(target.url, target.token), gateway_pid, seen)
-    return running.Run(plan, metrics, Fleet(target.status), interrupts, show).phases()
+    return running.Run(plan, metrics, Fleet(target.status), interrupts, show)
 
 
 def _tell(found: Benchmark, arguments: argparse.Namespace, folder: Path) -> int:
     """The reports to their files, one of them to stdout; the exit code that the gate asks for."""
-    from omnimind.bench import text, verdict
+    from omnimind.bench import page, text, verdict
 
     moment = datetime.fromisoformat(found.began_utc).strftime("%Y%m%dT%H%M%SZ")
     everything = json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n"
     shown = terminal.printable(text.render(found))
-    for ending, content in (("txt", shown), ("json", everything)):
+    for ending, content in (("txt", shown), ("json", everything), ("html", page.render(found))):
         _write(folder / f"{NAME}_{moment}.{ending}", content)
     sys.stdout.write(everything if arguments.json else shown)
     if arguments.gate is None:
