@@ -173,8 +173,11 @@ def _shown(value: float | None) -> str:
 
 
 def _curves(phase: Phase) -> list[Curve]:
-    client = [(percent, ms) for percent, ms in phase.client.load.curve if percent < 100]
-    found = [Curve("client", "one", client), Curve("gateway", "two", _points(phase.gateway.all.total))]
+    load = phase.client.load
+    found = [
+        Curve("client", "one", _seen(load.curve, load.right)),
+        Curve("gateway", "two", _points(phase.gateway.all.total)),
+    ]
     if phase.kernel is not None:
         calls = at_gateway(phase.kernel)
         named = (
@@ -187,13 +190,16 @@ def _curves(phase: Phase) -> list[Curve]:
 
 
 def _points(histogram: Histogram) -> list[tuple[float, float]]:
-    """The percentiles that have a call above them."""
-    calls = histogram.calls
     found = ((percent, histogram.percentile_us(percent)) for percent in _PERCENTS)
+    return _seen(((percent, us / 1000) for percent, us in found if us is not None), histogram.calls)
+
+
+def _seen(points: Iterable[tuple[float, float]], calls: int) -> list[tuple[float, float]]:
+    """The percentiles that have a call above them, from the first that all clocks have."""
     return [
-        (percent, us / 1000)
-        for percent, us in found
-        if us is not None and calls * (1 - percent / 100) > 0.999
+        (percent, ms)
+        for percent, ms in points
+        if percent >= _PERCENTS[0] and calls * (1 - percent / 100) > 0.999
     ]
 
 

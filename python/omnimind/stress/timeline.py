@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import sqrt
 from typing import Final, Self
 
@@ -60,10 +61,9 @@ class Timeline:
 
     def marks(self, frame: Frame) -> list[str]:
         """The phases, and seconds below."""
-        ends = [at_s for at_s, _ in self.phases[1:]] + [self.end_s]
         named = [
             (at_s / self.end_s, end_s / self.end_s, name)
-            for (at_s, name), end_s in zip(self.phases, ends, strict=True)
+            for (at_s, name), (end_s, _) in pairwise([*self.phases, (self.end_s, "")])
             if at_s < self.end_s
         ]
         step = next((step for step in _STEPS_S if self.end_s / step <= _MOST_SECONDS), _STEPS_S[-1])

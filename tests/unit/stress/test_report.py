@@ -7,7 +7,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from reports import found, moment, report
+from reports import found, moment, part, report
 
 from omnimind.stress import page, text, timeline
 from omnimind.stress.report import Load
@@ -80,6 +80,16 @@ def test_the_pictures_are_well_formed_and_draw_what_was_found() -> None:
         for shape in picture.iter("rect"):
             assert float(shape.attrib["x"]) >= 0
             assert float(shape.attrib["y"]) >= 0
+
+
+def test_a_run_of_one_phase_has_no_phases_in_its_pictures() -> None:
+    shown = page.render(report(phases=[part("all", length_s=3.0)]))
+    assert "<svg" in shown
+    assert ">all<" not in shown
+    assert 'class="edge"' not in shown
+    assert 'class="edge"' in page.render(
+        report(phases=[part("before", length_s=1.0), part("after", length_s=2.0)])
+    )
 
 
 def test_where_nothing_was_answered_the_lines_end() -> None:
