@@ -1,4 +1,4 @@
-"""The commands of the founding document, word for word and in its order, on a machine where the units are installed.
+"""The commands of the founding document as docs/origin.md has them, word for word, where the units are installed.
 
 After them the bare target starts every installed server, and stops every one.
 """
@@ -6,13 +6,20 @@ After them the bare target starts every installed server, and stops every one.
 from __future__ import annotations
 
 import json
+import re
 
 from omnimind import catalog
-from tests.fleet import wait_until
+from tests.docs.pages import blocks
+from tests.fleet import ROOT, wait_until
 from tests.system.systemd.machine import FULL, Machine
 
 SERVERS = [builtin.name for builtin in catalog.BUILTINS]
 UNITS = [f"omnimind-mcp@{server}.service" for server in SERVERS]
+COMMANDS = re.findall(
+    r"^\$ ((?:systemctl|journalctl) .+)$",
+    "".join(blocks(ROOT / "docs" / "origin.md", "console")),
+    re.MULTILINE,
+)
 HANG_S = 60.0
 
 
@@ -22,23 +29,26 @@ def states(machine: Machine, *units: str) -> set[str]:
 
 def test_the_commands_of_the_origin_work_word_for_word(machine: Machine) -> None:
     machine.check("omnimind systemd install")
-    machine.check("systemctl --user daemon-reload")
-    files = machine.check("systemctl --user list-unit-files | grep omnimind-mcp")
+    said = {}
+    for command in COMMANDS:
+        if command.endswith(" -f"):
+            journal = machine.start(command).stdout
+            assert journal is not None
+            assert any('"line": "serving thinking at http://127.0.0.1:4322/mcp"' in line for line in journal)
+            continue
+        said[command] = machine.check(command)
+        if command == "systemctl --user start omnimind-mcp@thinking.service":
+            assert "content" in json.loads(machine.call("call", "thinking", "modern"))
+    files = said["systemctl --user list-unit-files | grep omnimind-mcp"]
     assert {line.split()[0] for line in files.splitlines()} == {
         "omnimind-mcp@.service",
         "omnimind-mcp@.socket",
         "omnimind-mcp.target",
     }
-    machine.check("systemctl --user enable omnimind-mcp@thinking.service")
-    machine.check("systemctl --user enable omnimind-mcp@memory.service")
-    machine.check("systemctl --user start omnimind-mcp@thinking.service")
-    assert "content" in json.loads(machine.call("call", "thinking", "modern"))
-    assert "active (running)" in machine.check("systemctl --user status omnimind-mcp@thinking.service")
-    assert "thinking" in machine.check("systemctl --user list-units | grep omnimind-mcp")
-    journal = machine.start("journalctl --user -u omnimind-mcp@thinking.service -f")
-    assert journal.stdout is not None
-    assert any('"line": "serving thinking at http://127.0.0.1:4322/mcp"' in line for line in journal.stdout)
-    machine.check("systemctl --user stop omnimind-mcp@thinking.service")
+    assert "active (running)" in said["systemctl --user status omnimind-mcp@thinking.service"]
+    assert "thinking" in said["systemctl --user list-units | grep omnimind-mcp"]
+    enabled = "systemctl --user is-enabled omnimind-mcp@thinking.service omnimind-mcp@memory.service"
+    assert machine.check(enabled).split() == ["enabled", "enabled"]
     assert states(machine, "omnimind-mcp@thinking.service") == {"inactive"}
 
 
