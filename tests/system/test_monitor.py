@@ -1,7 +1,8 @@
 """The kernel's clock against the truth: servers that time themselves, counted calls, the kernel's own accounts.
 
 Every bpftrace that is there is tried: the system's, and those that `make bar-ebpf` puts into `.tools`. Where the kernel
-cannot be watched the tests are skipped with every reason; in the full bar that is a failure.
+cannot be watched the tests are skipped with every reason; in the full bar that is a failure. `make bar-ebpf-older`
+runs this file under an older kernel in an emulator, where what the probes cost cannot be judged, nor can short times.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ from omnimind.monitor.report import Meter, Report, Source
 from tests.fleet import ROOT, Fleet, fixture_entry
 
 FULL = bool(os.environ.get("OMNIMIND_FULL"))
-SLEEPING_CALLS = 2000 if FULL else 500
-COUNTED_CALLS = 100_000 if FULL else 20_000
+EMULATED = bool(os.environ.get("OMNIMIND_EMULATED"))
+SLEEPING_CALLS = 2000 if FULL else 100 if EMULATED else 500
+COUNTED_CALLS = 100_000 if FULL else 2_000 if EMULATED else 20_000
 CONNECTIONS = 32
-MOST_CPU_US = 5.0
+MOST_CPU_US = float("inf") if EMULATED else 5.0
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 LOAD = ROOT / "target" / "release" / "omnimind-load"
 
@@ -143,6 +145,10 @@ def test_it_agrees_with_servers_that_time_themselves(kernel: Kernel) -> None:
             seen = report(probe, server.port).all
         truth_us = server.truth_us()
     assert len(truth_us) == seen.total.calls == SLEEPING_CALLS
+    assert seen.service.at_least(4096) == SLEEPING_CALLS
+    if EMULATED:  # an emulated processor takes milliseconds from one line of the server to the next
+        assert seen.high >= SLEEPING_CALLS // 2
+        return
     true, told = powers(truth_us), dict(seen.service.powers())
     moved = sum(abs(true.get(power, 0) - told.get(power, 0)) for power in {*true, *told}) / 2
     high = sum(us > 50_000 for us in truth_us)
@@ -267,6 +273,8 @@ def test_nothing_is_left_when_the_monitor_is_killed(kernel: Kernel) -> None:
 
 
 def test_the_documents_script_reports_in_its_form(kernel: Kernel) -> None:
+    if kernel.variant == "kprobes":
+        pytest.skip("the file that stands for itself uses tracepoints that this kernel does not have")
     name = "scripts/canonical/system/monitor_mcp_bpf.bt"
     if not kernel.fine:
         name = "python/omnimind/monitor/latency_017.bt"
