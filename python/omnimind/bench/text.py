@@ -85,19 +85,19 @@ def _phase(phase: Phase) -> str:
 
 def _servers(phase: Phase) -> str:
     waits = phase.around.waits
-    lines = [_row(26, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99", "queued"])]
+    lines = [_row(24, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99", "queued"])]
     for row in phase.servers:
         waited = waits[row.name].wait if row.name in waits else Histogram()
         us = waited.percentile_us(99)
-        lines.append(_row(26, row.name, [*_both(row), "-" if us is None else time(us / 1000)]))
+        lines.append(_row(24, row.name, [*_both(row), "-" if us is None else time(us / 1000)]))
     return "\n".join(
-        [*lines, "(calls by client and gateway, p50 and p99 of each; queued: p99 of the wait before)"]
+        [*lines, "(each clock's calls, p50 and p99; queued: p99 of the wait before the server)"]
     )
 
 
 def _tools(phase: Phase) -> str:
-    lines = [_row(33, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99"])]
-    lines += [_row(33, row.name, _both(row)) for row in phase.tools]
+    lines = [_row(31, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99"])]
+    lines += [_row(31, row.name, _both(row)) for row in phase.tools]
     return "\n".join(
         [*lines, "(a tool that is called in several ways has the client's times of the slowest)"]
     )
@@ -130,7 +130,7 @@ def _processes(phases: Sequence[Phase]) -> str:
     for phase in phases:
         for use in phase.client.uses:
             uses.setdefault(use.name, []).append(use)
-    lines = [_row(26, "process", ["CPU s", "us/call", "RSS MB", "peak MB", "PSS MB"])]
+    lines = [_row(24, "process", ["CPU s", "us/call", "RSS MB", "peak MB", "PSS MB"])]
     for name, of in uses.items():
         cpu_s = sum(use.cpu_s for use in of)
         peak = max(use.rss_peak_bytes for use in of)
@@ -142,11 +142,11 @@ def _processes(phases: Sequence[Phase]) -> str:
             _mib(peak),
             _mib(pss),
         ]
-        lines.append(_row(26, name, cells))
+        lines.append(_row(24, name, cells))
     cpu_s = sum(phase.client.load.cpu_s for phase in phases)
     rss = phases[-1].client.generator_rss_bytes
     lines.append(
-        _row(26, "(generator)", [f"{cpu_s:.2f}", f"{cpu_s * 1e6 / max(1, sent):.1f}", _mib(rss), "", ""])
+        _row(24, "(generator)", [f"{cpu_s:.2f}", f"{cpu_s * 1e6 / max(1, sent):.1f}", _mib(rss), "", ""])
     )
     return "\n".join(lines)
 
@@ -186,8 +186,8 @@ def _verdict(found: Benchmark) -> str:
         "", f"(it is between {time(low)} and {time(high)} ms)" if high else f"(it is above {time(low)} ms)"
     )
     for line in verdict.TABLE:
-        mark = ">" if line.level == reached.level else " "
-        lines.append(f"{mark} {line.p99:<14}{line.level}; the original: {line.original}")
+        mark = "*" if line.level == reached.level else " "
+        lines.append(f"{mark} {line.p99:<14}{line.level}; original: {line.original}")
         lines.append(fill(line.ours, WIDTH, initial_indent=" " * _LABEL, subsequent_indent=" " * _LABEL))
     return "\n".join([*lines, fill(verdict.NO_MODULE, WIDTH)])
 
