@@ -88,11 +88,12 @@ def line(points: Iterable[Point], kind: str) -> str:
 
 def box(place: Box, kind: str, title: str, opacity: float = 1.0) -> str:
     """A filled rectangle (left, top, right, bottom) that says what it is."""
-    left, top, right, bottom = place
+    # Rounded before they are subtracted: what touches stays without a gap.
+    left, top, right, bottom = (round(edge, 1) for edge in place)
     see_through = f' fill-opacity="{opacity:.2f}"' if opacity < 1 else ""
     return (
-        f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{right - left:.2f}" '
-        f'height="{bottom - top:.2f}"{see_through}><title>{escape(title)}</title></rect>'
+        f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
+        f'height="{bottom - top:.1f}"{see_through}><title>{escape(title)}</title></rect>'
     )
 
 

@@ -85,7 +85,7 @@ def percentiles(timeline: Timeline) -> str:
     failed = [moment for moment in timeline.moments if moment.failed]
     for moment in failed:
         left, right = _sides(timeline, frame, moment)
-        place = (left, BOTTOM - 5, max(right, left + 2), BOTTOM)
+        place = (left, BOTTOM + 1, max(right, left + 2), BOTTOM + 6)
         parts.append(box(place, "bad", f"{moment.failed:,} calls failed"))
     items += [("bad", "calls failed")] if failed else []
     return svg("p50 and p99 over time", [*parts, *timeline.marks(frame), *legend(items)])
