@@ -90,9 +90,7 @@ def _servers(phase: Phase) -> str:
         waited = waits[row.name].wait if row.name in waits else Histogram()
         us = waited.percentile_us(99)
         lines.append(_row(24, row.name, [*_both(row), "-" if us is None else time(us / 1000)]))
-    return "\n".join(
-        [*lines, "(each clock's calls, p50 and p99; queued: p99 of the wait before the server)"]
-    )
+    return "\n".join([*lines, "(each clock's calls, p50 and p99; queued: p99 of the wait before the server)"])
 
 
 def _tools(phase: Phase) -> str:
