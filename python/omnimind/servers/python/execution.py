@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import anyio.to_thread
 
 from omnimind.servers.problem import Problem
@@ -27,6 +28,8 @@ from omnimind.servers.python.sessions import Session, Sessions
 from omnimind.servers.python.settings import Engine, Settings
 
 TRIED_S: Final = 0.25
+TURN_S: Final = 5.0
+"""How long code waits for a place; as long as a call may wait in the gateway's queue."""
 SOURCE_BYTES: Final = 1024 * 1024
 FILES: Final = 64
 FILE_BYTES: Final = 8 * 1024 * 1024
@@ -79,7 +82,7 @@ class Executor:
         self.sessions = Sessions(jail, self.folders, settings)
         self._fast = FastTier(jail, self.folders, settings.idle_s)
         self._jail = jail
-        self._running = 0
+        self._places = anyio.Semaphore(settings.at_once)
         cache = base / "cache" / "matplotlib"
         self._plots = (
             "plots",
@@ -104,16 +107,25 @@ class Executor:
         """Run source to its end. Raises Problem for what cannot be run at all."""
         check(source, files or {})
         limits = self.settings.limits(timeout_s)
-        if self._running >= self.settings.at_once:
-            raise Problem(
-                f"{self._running} pieces of code run already, which is the limit; try again in a moment"
-            )
-        self._running += 1
-        try:
+        async with self._turn():
             chosen = engine or self.settings.engine
             return await self._execute(principal, source, chosen, session_id, limits, files, on_output)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the places for code that runs, in the order of asking. Raises Problem if none comes free in time."""
+        try:
+            with anyio.fail_after(TURN_S):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Problem(
+                f"{self.settings.at_once} pieces of code run already, which is the limit, and none ended within "
+                f"{TURN_S:g} s; try again in a moment"
+            ) from None
+        try:
+            yield
         finally:
-            self._running -= 1
+            self._places.release()
 
     async def _execute(
         self,

@@ -11,6 +11,8 @@ import pytest
 from mcp import Client
 from server_session import Session
 
+from omnimind.servers.python import execution
+
 
 def run(python: Session, code: str, **more: Any) -> dict[str, Any]:
     found: dict[str, Any] = (
@@ -187,23 +189,36 @@ def test_a_cancelled_call_ends_and_leaves_no_folder(python: Session) -> None:
     python.ask(ask)
 
 
-def test_too_much_at_once_is_refused_in_words(python: Session) -> None:
+def at_once(python: Session, runs: int, seconds: float) -> list[Any]:
+    """The results of so many runs that are asked for at the same time and sleep."""
+
     async def ask(client: Client) -> list[Any]:
         results: list[Any] = []
 
         async def one() -> None:
-            code = "import time; time.sleep(0.5)"
+            code = f"import time; time.sleep({seconds})"
             results.append(await client.call_tool("execute", {"code": code, "engine": "jail"}))
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(12):
+            for _ in range(runs):
                 tasks.start_soon(one)
         return results
 
-    results = python.ask(ask)
+    return python.ask(ask)
+
+
+def test_more_than_there_are_places_for_wait_their_turn(python: Session) -> None:
+    assert not [result for result in at_once(python, 12, 0.1) if result.is_error]
+
+
+def test_who_waits_too_long_for_a_place_is_refused_in_words(
+    python: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "TURN_S", 0.2)
+    results = at_once(python, 8, 1.0)
     refused = [result.content[0].text for result in results if result.is_error]
-    assert 0 < len(refused) < 12
-    assert all("which is the limit; try again" in text for text in refused)
+    assert 0 < len(refused) < len(results)
+    assert all("which is the limit, and none ended within 0.2 s" in text for text in refused)
 
 
 @pytest.mark.parametrize(
