@@ -133,7 +133,7 @@ clean:
 
 # The bars of the project in full; `make test` runs a sample of each.
 BARS := conformance race durability crash isolation sessions session-churn lists in-flight stale cancels passthrough start systemd \
-	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression compression-speed tool-lists allowance context properties generator ebpf bench ebpf-older
+	hostile incident cycles hangs zygote rolls child-kills crash-loop builtins python attacks reference cache-isolation cache-levels cache-predict cache-disk cache-semantic cache-python cache-hit slow-reader limits-python stream overload handles compression compression-speed tool-lists allowance context properties generator ebpf bench ebpf-older nine
 FULL = OMNIMIND_FULL=1 $(PYTEST) --timeout 1800 $(ARGS)
 .PHONY: bars $(BARS:%=bar-%)
 
@@ -250,6 +250,10 @@ bar-generator:
 # `run_mcp_benchmark.sh 30 100`: three clocks that count the same, three forms of the report that say the same; needs root.
 bar-bench:
 	$(FULL) -s tests/system/test_bench.py
+
+# The nine under the fixed mix for minutes: 500 calls a second, latencies, ten kills, crash rate, tokens.
+bar-nine:
+	$(FULL) -s tests/system/test_nine_bar.py
 
 # The kernel's clock against the truth, with three versions of bpftrace; needs root and tracefs.
 bar-ebpf: .tools/bpftrace-trixie/bpftrace .tools/bpftrace-forky/bpftrace

@@ -114,8 +114,7 @@ def costs(nine: Nine, calls: Sequence[Call]) -> list[Cost]:
 
 
 def _cost(client: Client, call: Call) -> Cost:
-    arguments = call.arguments.replace("$PAD", "x" * call.size_bytes)
-    params = {"name": call.tool, "arguments": json.loads(arguments)}
+    params = {"name": call.tool, "arguments": arguments(call)}
     whole = read(client.request("tools/call", params))
     if call.tool not in COMPRESSIBLE or whole < _FROM_TOKENS:
         return Cost(whole)
@@ -125,6 +124,12 @@ def _cost(client: Client, call: Call) -> Cost:
         if short < whole:
             break
     return Cost(whole, short)
+
+
+def arguments(call: Call) -> dict[str, Any]:
+    """What the tool is asked for once, outside of a run: as the generator fills it in, but for names that are new."""
+    said: dict[str, Any] = json.loads(call.arguments.replace("$PAD", "x" * call.size_bytes))
+    return said
 
 
 def read(result: Mapping[str, Any]) -> int:

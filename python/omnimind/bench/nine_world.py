@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _FIRST_COMMIT: Final = 1_767_225_600
-_COMMITS, _ORDERS, _LOG_LINES, _RECORDS = 80, 3_000, 320, 100
+_COMMITS, _ORDERS, _LOG_LINES, _RECORDS = 80, 3_000, 320, 64
 _TOWNS: Final = ("Porto", "Turku", "Gdansk", "Leiden", "Brno", "Kaunas", "Ghent", "Split")
 _STATES: Final = ("paid", "paid", "paid", "paid", "open", "sent", "sent", "refused")
 _NOUNS: Final = (

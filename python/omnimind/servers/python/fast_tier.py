@@ -1,7 +1,9 @@
 """The fast tier, seen from the worker: for each principal a host of its own, started at first use and kept warm.
 
 A host and the interpreter beneath it serve one principal and end after ten idle minutes; more than four hosts end the
-one that has been idle longest. A call that is cancelled or over its time takes its host with it.
+one that has been idle longest. A host that was used a moment ago gives way only to who asks for this tier: with more
+principals than hosts, all would else start hosts for each other to end. A call that is cancelled or over its time takes
+its host with it.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ HOSTS: Final = 4
 _ADDRESS_SPACE: Final = 64 * 1024 * 1024 * 1024
 """The interpreter counts its own memory exactly; what it reserves and never touches is no concern."""
 _LATE_S: Final = 1.0
+RESTED_S: Final = 10.0
+"""So long a host must have been idle to make room for one that is only begun for a later call."""
 
 
 @dataclass(slots=True)
@@ -47,9 +51,12 @@ class FastTier:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def begin(self, principal: str) -> None:
-        """Have a host for this principal started; returns before it is ready."""
+        """Have a host for this principal started, if there is room; returns before it is ready."""
         if not any(host.principal == principal for host in self._hosts):
-            await self._start(principal)
+            longest = self._longest_idle()
+            rested_s = 0.0 if longest is None else time.monotonic() - longest.used
+            if len(self._hosts) < HOSTS or rested_s >= RESTED_S:
+                await self._start(principal)
 
     def idle(self, principal: str) -> bool:
         """Whether a host of this principal waits for work."""
@@ -92,9 +99,8 @@ class FastTier:
                 "the fast tier is not installed; its operator can add it with `pip install pydantic-monty`. "
                 "Use engine='jail'"
             )
-        idle = sorted((host for host in self._hosts if not host.busy), key=lambda host: host.used)
-        while len(self._hosts) >= HOSTS and idle:
-            await self._end(idle.pop(0))
+        while len(self._hosts) >= HOSTS and (longest := self._longest_idle()) is not None:
+            await self._end(longest)  # looked for anew each time: another may have got work meanwhile
         if len(self._hosts) >= HOSTS:
             raise Problem(
                 f"{HOSTS} pieces of code run in the fast tier already; try again, or use engine='jail'"
@@ -105,6 +111,9 @@ class FastTier:
         host = _Host(principal, inmate, folder, time.monotonic())
         self._hosts.append(host)
         return host
+
+    def _longest_idle(self) -> _Host | None:
+        return min((host for host in self._hosts if not host.busy), key=lambda host: host.used, default=None)
 
     async def _end(self, host: _Host) -> None:
         if host in self._hosts:
