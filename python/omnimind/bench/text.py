@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from textwrap import fill
 from typing import Final
 
 from omnimind.bench import verdict
 from omnimind.bench.report import Benchmark, Phase, Row, Tokens
 from omnimind.monitor.histogram import Histogram
+from omnimind.pictures.columns import LABEL, count, labelled, row, wrapped
+from omnimind.stress import usage
 from omnimind.stress.text import time
-from omnimind.stress.usage import Use
 
-WIDTH: Final = 80
-_LABEL: Final = 16
+_CLOCKS: Final = (LABEL, *(10,) * 6)
+_SERVERS: Final = (24, *(8,) * 7)
+_TOOLS: Final = (31, *(8,) * 6)
+_PORTS: Final = (20, 9, 6, *(7,) * 6)
 _MIB: Final = 2**20
 
 
@@ -40,17 +42,17 @@ def _head(found: Benchmark) -> str:
     clocks = [clock.name for clock in found.phases[0].clocks] if found.phases else []
     lines = [
         f"omnimind bench {found.version}, {found.began_utc}",
-        *_labelled("machine", f"{machine.cpus} CPUs, {machine.model}, {machine.kernel}"),
-        *_labelled("fleet", found.fleet),
-        *_labelled(
+        *labelled("machine", f"{machine.cpus} CPUs, {machine.model}, {machine.kernel}"),
+        *labelled("fleet", found.fleet),
+        *labelled(
             "load", f"{found.concurrency} callers{rate}; {found.duration_s:g} s, seed {found.seed}{memory}"
         ),
-        *_labelled("clocks", ", ".join(clocks) or "none"),
+        *labelled("clocks", ", ".join(clocks) or "none"),
     ]
     for note in found.notes:
-        lines += _labelled("note", note)
+        lines += labelled("note", note)
     if found.interrupted:
-        lines += _labelled("ended early", "by Ctrl-C; this is what was measured until then")
+        lines += labelled("ended early", "by Ctrl-C; this is what was measured until then")
     return "\n".join(lines)
 
 
@@ -69,33 +71,33 @@ def _phase(phase: Phase) -> str:
     failed = load.sent - load.right + load.unsent
     head = f"{phase.name}: {load.throughput_per_s:,.1f}{offered} right answers/s, {failed:,} failed"
     busy = f", CPUs {100 * phase.around.cpu_busy:.0f} % busy" if phase.around.cpu_busy is not None else ""
-    lines = [head + busy, _cells("ms", ["calls", ">50ms", "p50", "p90", "p99", "p99.9"])]
+    lines = [*wrapped(head + busy), _row(_CLOCKS, "ms", ["calls", ">50ms", "p50", "p90", "p99", "p99.9"])]
     for clock in phase.clocks:
         times = map(_ms, (clock.p50, clock.p90, clock.p99, clock.p999))
         name = "kernel, total" if clock.name == "kernel" else clock.name
-        lines.append(_cells(name, [f"{clock.calls:,}", _count(clock.high), *times]))
+        lines.append(_row(_CLOCKS, name, [count(clock.calls, 10), _count(clock.high, 10), *times]))
         for part, p50, p99 in (
             ("  wait", clock.wait_p50, clock.wait_p99),
             ("  service", clock.service_p50, clock.service_p99),
         ):
             if p50 is not None:
-                lines.append(_cells(part, ["", "", _ms(p50), "", _ms(p99), ""]))
+                lines.append(_row(_CLOCKS, part, ["", "", _ms(p50), "", _ms(p99), ""]))
     return "\n".join(lines)
 
 
 def _servers(phase: Phase) -> str:
     waits = phase.around.waits
-    lines = [_row(24, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99", "queued"])]
-    for row in phase.servers:
-        waited = waits[row.name].wait if row.name in waits else Histogram()
+    lines = [_row(_SERVERS, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99", "queued"])]
+    for server in phase.servers:
+        waited = waits[server.name].wait if server.name in waits else Histogram()
         us = waited.percentile_us(99)
-        lines.append(_row(24, row.name, [*_both(row), "-" if us is None else time(us / 1000)]))
+        lines.append(_row(_SERVERS, server.name, [*_both(server), "-" if us is None else time(us / 1000)]))
     return "\n".join([*lines, "(each clock's calls, p50 and p99; queued: p99 of the wait before the server)"])
 
 
 def _tools(phase: Phase) -> str:
-    lines = [_row(31, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99"])]
-    lines += [_row(31, row.name, _both(row)) for row in phase.tools]
+    lines = [_row(_TOOLS, f"{phase.name}, ms", ["client", "p50", "p99", "gateway", "p50", "p99"])]
+    lines += [_row(_TOOLS, tool.name, _both(tool)) for tool in phase.tools]
     return "\n".join(
         [*lines, "(a tool that is called in several ways has the client's times of the slowest)"]
     )
@@ -105,7 +107,7 @@ def _both(row: Row) -> list[str]:
     return [
         cell
         for clock in (row.client, row.gateway)
-        for cell in ((f"{clock.calls:,}", _ms(clock.p50), _ms(clock.p99)) if clock else ("-", "-", "-"))
+        for cell in ((count(clock.calls, 8), _ms(clock.p50), _ms(clock.p99)) if clock else ("-", "-", "-"))
     ]
 
 
@@ -113,39 +115,31 @@ def _ports(found: Benchmark) -> str:
     head = ["calls", ">50ms", "p50", "p99", "p50", "p99", "p50", "p99"]
     lines = [
         f"{'kernel, ms':<20}{'':15}{'wait':>14}{'service':>14}{'total':>14}",
-        _narrow("port", head),
+        _row(_PORTS, "port", head),
     ]
     for name, clock in found.ports.items():
         times = (clock.wait_p50, clock.wait_p99, clock.service_p50, clock.service_p99, clock.p50, clock.p99)
-        lines.append(_narrow(name, [f"{clock.calls:,}", _count(clock.high), *map(_ms, times)]))
+        cells = [count(clock.calls, 9), _count(clock.high, 6), *map(_ms, times)]
+        lines.append(_row(_PORTS, name, cells))
     return "\n".join(lines)
 
 
 def _processes(phases: Sequence[Phase]) -> str:
-    """Over all phases: CPU adds up, memory is the last and the most."""
     sent = sum(phase.client.load.sent for phase in phases)
-    uses: dict[str, list[Use]] = {}
-    for phase in phases:
-        for use in phase.client.uses:
-            uses.setdefault(use.name, []).append(use)
-    lines = [_row(24, "process", ["CPU s", "us/call", "RSS MB", "peak MB", "PSS MB"])]
-    for name, of in uses.items():
-        cpu_s = sum(use.cpu_s for use in of)
-        peak = max(use.rss_peak_bytes for use in of)
-        pss = of[-1].pss_bytes
+    lines = [_row(_SERVERS, "process", ["CPU s", "us/call", "RSS MB", "peak MB", "PSS MB"])]
+    for use in usage.together(phase.client.uses for phase in phases):
         cells = [
-            f"{cpu_s:.2f}",
-            f"{cpu_s * 1e6 / max(1, sent):.1f}",
-            _mib(of[-1].rss_last_bytes),
-            _mib(peak),
-            _mib(pss),
+            f"{use.cpu_s:.2f}",
+            f"{use.cpu_us_per_call(sent):.1f}",
+            _mib(use.rss_last_bytes),
+            _mib(use.rss_peak_bytes),
+            _mib(use.pss_bytes),
         ]
-        lines.append(_row(24, name, cells))
+        lines.append(_row(_SERVERS, use.name, cells))
     cpu_s = sum(phase.client.load.cpu_s for phase in phases)
     rss = phases[-1].client.generator_rss_bytes
-    lines.append(
-        _row(24, "(generator)", [f"{cpu_s:.2f}", f"{cpu_s * 1e6 / max(1, sent):.1f}", _mib(rss), "", ""])
-    )
+    cells = [f"{cpu_s:.2f}", f"{cpu_s * 1e6 / max(1, sent):.1f}", _mib(rss), "", ""]
+    lines.append(_row(_SERVERS, "(generator)", cells))
     return "\n".join(lines)
 
 
@@ -158,11 +152,11 @@ def _health(found: Benchmark) -> str:
         f"{100 * health.crash_rate:.3g} %: {health.exits} unplanned exits of {health.starts} starts{kills}"
     )
     lines = [
-        *_labelled("crash rate", crashes),
-        *_labelled("tokens saved", _saved(health.shipped, "as shipped")),
+        *labelled("crash rate", crashes),
+        *labelled("tokens saved", _saved(health.shipped, "as shipped")),
     ]
     if health.compressing:
-        lines += _labelled("", _saved(health.compressing, "with compression on, of what can be compressed"))
+        lines += labelled("", _saved(health.compressing, "with compression on, of what can be compressed"))
     return "\n".join(lines)
 
 
@@ -173,58 +167,38 @@ def _saved(tokens: Tokens, how: str) -> str:
 def _verdict(found: Benchmark) -> str:
     reached = found.verdict
     if reached is None:
-        return "\n".join(_labelled("verdict", "none: the run did not come so far"))
+        return "\n".join(labelled("verdict", "none: the run did not come so far"))
     client = (
         f", {time(reached.client_p99_ms)} ms by the client's" if reached.client_p99_ms is not None else ""
     )
     words = f"{reached.level}: p99 at open 70 % is {time(reached.p99_ms)} ms by the {reached.clock}'s clock{client}"
     low, high = reached.bounds_ms
-    lines = _labelled("verdict", words)
-    lines += _labelled(
+    lines = labelled("verdict", words)
+    lines += labelled(
         "", f"(it is between {time(low)} and {time(high)} ms)" if high else f"(it is above {time(low)} ms)"
     )
     for line in verdict.TABLE:
         mark = "*" if line.level == reached.level else " "
         lines.append(f"{mark} {line.p99:<14}{line.level}; original: {line.original}")
-        lines.append(fill(line.ours, WIDTH, initial_indent=" " * _LABEL, subsequent_indent=" " * _LABEL))
-    return "\n".join([*lines, fill(verdict.NO_MODULE, WIDTH)])
+        lines += labelled("", line.ours)
+    return "\n".join([*lines, *wrapped(verdict.NO_MODULE)])
 
 
 def _advice(found: Benchmark) -> str:
     lines = found.advice or ("nothing stands out",)
-    return "\n".join(
-        ["advice", *(fill(line, WIDTH, initial_indent="- ", subsequent_indent="  ") for line in lines)]
-    )
+    return "\n".join(["advice", *(part for line in lines for part in wrapped(line, "- ", "  "))])
 
 
-def _labelled(label: str, words: str) -> list[str]:
-    return fill(words, WIDTH, initial_indent=f"{label:<{_LABEL}}", subsequent_indent=" " * _LABEL).split("\n")
-
-
-def _cells(name: str, cells: Iterable[str]) -> str:
-    return f"{name:<{_LABEL}}" + "".join(f"{cell:>10}" for cell in cells).rstrip()
-
-
-def _row(width: int, name: str, cells: Iterable[str]) -> str:
-    return (f"{_cut(name, width):<{width}}" + "".join(f"{cell:>8}" for cell in cells)).rstrip()
-
-
-def _narrow(name: str, cells: Iterable[str]) -> str:
-    return f"{_cut(name, 20):<20}" + "".join(
-        f"{cell:>{width}}" for cell, width in zip(cells, (9, 6, 7, 7, 7, 7, 7, 7), strict=False)
-    )
-
-
-def _cut(name: str, width: int) -> str:
-    return name if len(name) < width else name[: width - 2] + "…"
+def _row(widths: Sequence[int], name: str, cells: Iterable[str]) -> str:
+    return row([name, *cells], widths).rstrip()
 
 
 def _ms(value: float | None) -> str:
     return "-" if value is None else time(value)
 
 
-def _count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
+def _count(value: int | None, room: int) -> str:
+    return "-" if value is None else count(value, room)
 
 
 def _mib(value: int | None) -> str:

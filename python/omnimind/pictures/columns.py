@@ -31,7 +31,7 @@ def _wide(letter: str) -> int:
 
 def cut(text: str, room: int) -> str:
     """A name in one line, and no more of it than there is room for."""
-    text = " ".join(text.split())
+    text = text.replace("\n", " ").replace("\t", " ")
     if width(text) <= room:
         return text
     kept, left = "", room - 1
@@ -69,20 +69,25 @@ def rate(value: float, room: int) -> str:
 
 def labelled(label: str, words: str) -> list[str]:
     """A label and its words, in as many lines as they need."""
-    lines, line, left = [], f"{label:<{LABEL}}", WIDTH - LABEL
+    return wrapped(words, f"{label:<{LABEL}}", " " * LABEL)
+
+
+def wrapped(words: str, first: str = "", rest: str = "") -> list[str]:
+    """Words in lines that fit, the first line after `first`, the others after `rest`, which is as wide."""
+    lines, line, room = [], "", WIDTH - width(rest)
     for word in words.split():
         while word:
-            blank = " " if left < WIDTH - LABEL else ""
-            if len(blank) + width(word) <= left:
+            blank = " " if line else ""
+            if width(line) + len(blank) + width(word) <= room:
                 line += blank + word
-                left -= len(blank) + width(word)
                 break
-            if not blank:  # longer than a line
-                part = _first(word, left)
-                line, word = line + part, word[len(part) :]
+            if not line:  # longer than a line
+                line = _first(word, room)
+                word = word[len(line) :]
             lines.append(line)
-            line, left = " " * LABEL, WIDTH - LABEL
-    return [*lines, line.rstrip()] if line.strip() or not lines else lines
+            line = ""
+    lines += [line] if line or not lines else []
+    return [(first if at == 0 else rest) + one for at, one in enumerate(lines)]
 
 
 def _first(word: str, room: int) -> str:

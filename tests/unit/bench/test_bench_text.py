@@ -11,6 +11,7 @@ from benchmarks import benchmark, phase
 
 from omnimind.bench import text
 from omnimind.bench.report import Benchmark, Clock
+from omnimind.pictures.columns import WIDTH
 from omnimind.stress.text import time
 
 GOLDEN = Path(__file__).with_name("golden_bench.txt")
@@ -22,7 +23,7 @@ def test_the_frame_of_the_report() -> None:
     if os.environ.get("OMNIMIND_GOLDEN"):
         GOLDEN.write_text(shown)
     assert shown == GOLDEN.read_text()
-    assert max(map(len, shown.splitlines())) <= text.WIDTH
+    assert max(map(len, shown.splitlines())) <= WIDTH
 
 
 def test_the_originals_block_is_of_the_kernel_and_all_phases() -> None:
@@ -80,14 +81,14 @@ def test_a_run_that_did_not_come_far() -> None:
         shown = text.render(found)
         assert "verdict         none: the run did not come so far" in shown
         assert ("ended early     by Ctrl-C" in shown) == found.interrupted
-        assert max(map(len, shown.splitlines())) <= text.WIDTH
+        assert max(map(len, shown.splitlines())) <= WIDTH
     assert "nothing was measured" in text.render(benchmark(phases=()))
 
 
 def test_a_name_that_is_too_long_is_cut() -> None:
     long = "a_server_with_quite_a_long_name_of_its_own"
     shown = text.render(benchmark(phases=(phase("open 70 %", names=(long,)),)))
-    assert max(map(len, shown.splitlines())) <= text.WIDTH
+    assert max(map(len, shown.splitlines())) <= WIDTH
     assert "a_server_with_quite_a_…" in shown
 
 
