@@ -1,7 +1,7 @@
 """A real Chromium without a window, asked over the pipe of its DevTools protocol; nothing to install but the browser.
 
 Every page is opened in a profile of its own that ends with the browser. What the browser says of a page (console,
-exceptions, violations of its policy, requests) is kept; `test_pages_in_chromium` says what may be among it.
+exceptions, violations of its policy, requests) is kept; `page_faults` says what may be among it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import pytest
+
 _FLAGS: Final = (
     "--headless=new",
     "--remote-debugging-pipe",
@@ -38,6 +40,11 @@ _PATIENCE_S: Final = 30.0
 def path() -> str | None:
     """The browser, if this machine has one."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+needed = pytest.mark.skipif(
+    path() is None, reason="NO BROWSER: pages are not looked at (apt-get install chromium)"
+)
 
 
 @dataclass

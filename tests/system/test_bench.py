@@ -25,7 +25,7 @@ import pytest
 
 from omnimind.monitor import gateway, needs
 from omnimind.stress.text import time as shown_ms
-from tests import html_page
+from tests import chromium, html_page, page_faults
 from tests.fleet import ROOT, Fleet, wait_until
 
 FULL = bool(os.environ.get("OMNIMIND_FULL"))
@@ -136,6 +136,13 @@ def test_text_json_and_page_agree_exactly_for_each_clock(measured: Run) -> None:
                 assert (said, said) == (in_text, cells[phase["name"], name, field])
                 compared += 1
     assert compared == 4 * len(CLOCKS) * len(FIELDS)
+
+
+@chromium.needed
+def test_its_page_has_no_fault_in_a_browser(measured: Run) -> None:
+    with chromium.Chromium() as browser:
+        assert page_faults.faults(browser, measured.files()["html"]) == []
+        assert browser.value('document.querySelectorAll("svg").length') == 4 + 2
 
 
 def _said(value: float | int | None) -> str:

@@ -1,12 +1,11 @@
 """The report pages in a real Chromium, wide and narrow, light and dark: nothing is loaded, all can be read.
 
-Looked at are pages of real, short runs, and of the worst that can be in one. What was seen is kept as a screenshot when
-a look fails. Without a browser these tests are skipped, and say so: `apt-get install chromium`.
+Looked at are the page of a real, short run, and the worst that can be in one; the real benchmark's is looked at where
+it is run (`test_bench`). Without a browser these tests are skipped, and say so: `apt-get install chromium`.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,18 +21,15 @@ from omnimind.stress import page as stress_page
 from omnimind.stress.chaos import Kill
 from omnimind.stress.usage import Use
 from tests import chromium
-from tests.fleet import ROOT
+from tests.page_faults import KEPT, WIDTHS, faults
 from tests.unit.bench import benchmarks
 from tests.unit.stress import reports
 
 pytestmark = [
     pytest.mark.timeout(180),
-    pytest.mark.skipif(chromium.path() is None, reason="NO BROWSER: the pages are not looked at (chromium)"),
+    chromium.needed,
 ]
 
-WIDTHS = (1280, 390)
-LOOK = (Path(__file__).parent / "page_look.js").read_text()
-KEPT = ROOT / "data" / "screenshots"
 EVIL = '<script>alert("1")</script><img src=x onerror=alert(2)>'
 LONG = (*(f"a-server-with-quite-a-long-name-{'x' * 20}-{number:02}" for number in range(39)), "伺服器" * 8)
 
@@ -42,23 +38,6 @@ LONG = (*(f"a-server-with-quite-a-long-name-{'x' * 20}-{number:02}" for number i
 def browser() -> Iterator[chromium.Chromium]:
     with chromium.Chromium() as running:
         yield running
-
-
-def faults(browser: chromium.Chromium, file: Path) -> list[str]:
-    """Everything that is wrong with a page, with the width and the colours in which it was seen."""
-    found = []
-    for width in WIDTHS:
-        for dark in (False, True):
-            browser.open(file, width, dark=dark)
-            seen = browser.value(LOOK)
-            seen += [f"it says {words}" for words in browser.seen.said]
-            seen += [f"it asks for {url}" for url in browser.seen.requests if url != file.as_uri()]
-            if seen:
-                KEPT.mkdir(parents=True, exist_ok=True)
-                shot = KEPT / f"{file.stem}-{width}-{'dark' if dark else 'light'}.png"
-                browser.screenshot(shot)
-                found += [f"{width} {'dark' if dark else 'light'}: {fault} ({shot})" for fault in seen]
-    return found
 
 
 def test_a_page_with_every_fault_is_found_out(browser: chromium.Chromium, tmp_path: Path) -> None:
@@ -101,19 +80,6 @@ def test_the_page_of_a_real_stress_test(browser: chromium.Chromium, tmp_path: Pa
     assert done.returncode == Exit.OK, done.stderr
     assert faults(browser, file) == []
     assert browser.value('document.querySelectorAll("svg").length') == 3
-
-
-def test_the_page_of_a_real_benchmark(browser: chromium.Chromium, tmp_path: Path) -> None:
-    words = ["--duration", "4", "--concurrency", "4", "--out", tmp_path, "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "omnimind", "bench", *words], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == Exit.OK, done.stderr
-    (file,) = tmp_path.glob("*.html")
-    assert faults(browser, file) == []
-    (phase, *_) = json.loads(done.stdout)["phases"]
-    cell = """document.querySelector('[data-phase="closed"][data-clock="gateway"][data-value="calls"]').innerText"""
-    assert browser.value(cell) == f"{phase['clocks']['gateway']['calls']:,}"
 
 
 WORST_STRESS = {

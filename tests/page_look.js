@@ -1,4 +1,4 @@
-// What is wrong with the page that is shown: a list of sentences. Run by test_pages_in_chromium.
+// What is wrong with the page that is shown: a list of sentences. Run by page_faults.
 (() => {
   const faults = [];
   const said = (element) => `"${element.textContent.trim().slice(0, 60)}"`;
