@@ -41,10 +41,9 @@ LET_THROUGH = """\
 set -e
 closed=$1
 shift
-mkdir /mnt/below
-mount -t tmpfs tmpfs /mnt/below
-mkdir /mnt/below/upper /mnt/below/work
-mount -t overlay overlay -o "lowerdir=$closed,upperdir=/mnt/below/upper,workdir=/mnt/below/work" "$closed"
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work
+mount -t overlay overlay -o "lowerdir=$closed,upperdir=/mnt/upper,workdir=/mnt/work" "$closed"
 chmod o+x "$closed"
 exec "$@"
 """
@@ -92,19 +91,27 @@ class Run:
         return found
 
 
-def bench(
-    folder: Path, *words: str, environment: dict[str, str] | None = None, before: tuple[str, ...] = ()
-) -> Run:
-    command = [*before, sys.executable, "-m", "omnimind", "bench", "--out", str(folder), *words]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
+def bench(folder: Path, *words: str) -> Run:
+    command = [sys.executable, "-m", "omnimind", "bench", "--out", str(folder), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
     return Run(done.returncode, done.stdout, done.stderr, folder)
+
+
+def script(*words: str) -> subprocess.CompletedProcess[str]:
+    """As sudo runs it: a bare environment, a foreign working directory."""
+    command = ["env", "-i", "PATH=/usr/bin:/bin", "bash", str(SCRIPT), *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd="/")
 
 
 @pytest.fixture(scope="module")
 def measured(kernel: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """By all three clocks, of a fleet of its own."""
-    words = ("--ebpf", "--duration", DURATION, "--concurrency", CONCURRENCY)
-    found = bench(tmp_path_factory.mktemp("bench"), *words)
+    folder = tmp_path_factory.mktemp("bench")
+    if FULL and BUILT:  # word for word
+        done = script(DURATION, CONCURRENCY, "--out", str(folder))
+        found = Run(done.returncode, done.stdout, done.stderr, folder)
+    else:
+        found = bench(folder, "--ebpf", "--duration", DURATION, "--concurrency", CONCURRENCY)
     assert found.code == 0, found.err
     return found
 
@@ -318,12 +325,6 @@ def owners_meanwhile(process: subprocess.Popen[str]) -> dict[str, set[int]]:
                     owners.setdefault(kind, set()).add(uid)
         time.sleep(0.05)
     return owners
-
-
-def script(*words: str) -> subprocess.CompletedProcess[str]:
-    """As sudo runs it: a bare environment, a foreign working directory."""
-    command = ["env", "-i", "PATH=/usr/bin:/bin", "bash", str(SCRIPT), *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd="/")
 
 
 @pytest.mark.parametrize(

@@ -11,45 +11,30 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import omnimind
-from omnimind import settings
 from omnimind.cli import options, terminal
 from omnimind.errors import Exit, OmniMindError, UsageError
 
 if TYPE_CHECKING:
-    from omnimind.bench.nine import Nine
+    from omnimind.bench import clocks
     from omnimind.bench.report import Benchmark, Health, Phase
     from omnimind.bench.running import Interrupts, Run
     from omnimind.bench.watcher import Watcher
+    from omnimind.cli.bench_target import Target
     from omnimind.monitor.needs import Kernel
-    from omnimind.stress.mix import Mix
     from omnimind.stress.plan import Plan
 
 REPORTS: Final = Path("data/test_reports")
 NAME: Final = "ebpf_mcp_latency"
 _LEAST_S, _MOST_S = 4, 86_400
 _MOST_CALLERS: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The fleet that is measured, and how it is asked."""
-
-    words: str
-    url: str
-    token: str | None
-    ports: Mapping[int, str]
-    mix: Mix
-    status: Callable[[], Mapping[str, Any]]
-    nine: Nine | None = None
-    """The fleet itself, if it is one of our own."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -74,7 +59,8 @@ def run(argv: Sequence[str]) -> int:
         except KeyboardInterrupt:
             terminal.say("ended before there was anything to report")
             return Exit.INTERRUPTED
-    code = _tell(found, arguments, folder)
+        with interrupts.kept():
+            code = _tell(found, arguments, folder)
     return Exit.INTERRUPTED if found.interrupted else code
 
 
@@ -184,15 +170,23 @@ def _measured(
     notes: list[str],
 ) -> Benchmark:
     from omnimind.bench import advice, machine, report, verdict
+    from omnimind.cli import bench_target
 
     began_utc = datetime.now(UTC)
     with ExitStack() as ending:
-        target = _running(arguments) if arguments.running else _thrown_away(arguments, ending)
+        target = (
+            bench_target.running(arguments)
+            if arguments.running
+            else bench_target.thrown_away(arguments, ending)
+        )
         gateway_pid = int(target.status()["gateway"]["pid"])
         here = machine.describe(gateway_pid)
-        planned = _planned(arguments, target, gateway_pid, (kernel, watcher), interrupts)
+        seen = _eyes(kernel, watcher, target.ports, notes)
+        planned = _planned(arguments, target, gateway_pid, seen, interrupts)
         planned.warm_up()
         phases, health = _with_health(planned, target, notes)
+        with interrupts.kept():
+            ending.close()
     found = report.Benchmark(
         version=omnimind.__version__,
         began_utc=began_utc.isoformat(timespec="seconds"),
@@ -212,7 +206,7 @@ def _measured(
     return replace(found, verdict=verdict.judge(judged), advice=lines)
 
 
-def _with_health(planned: Run, target: _Target, notes: list[str]) -> tuple[tuple[Phase, ...], Health | None]:
+def _with_health(planned: Run, target: Target, notes: list[str]) -> tuple[tuple[Phase, ...], Health | None]:
     """The phases, and how a fleet of our own fared in them."""
     from omnimind.bench import health
 
@@ -223,8 +217,9 @@ def _with_health(planned: Run, target: _Target, notes: list[str]) -> tuple[tuple
     if planned.interrupts.pressed:
         return phases, None
     try:
-        after = health.look(target.nine)
-        costs = health.costs(target.nine, target.mix.calls)
+        with planned.interrupts.kept():
+            after = health.look(target.nine)
+            costs = health.costs(target.nine, target.mix.calls)
     except OmniMindError as error:
         notes.append(f"crash rate and tokens are missing: {error}")
         return phases, None
@@ -232,75 +227,42 @@ def _with_health(planned: Run, target: _Target, notes: list[str]) -> tuple[tuple
     return phases, health.of_run(before, after, 0, parts, costs * len(phases))
 
 
-def _running(arguments: argparse.Namespace) -> _Target:
-    from omnimind import tokens
-    from omnimind.cli import connection, fleet
-    from omnimind.cli.mcp_client import Client
+def _eyes(
+    kernel: Kernel | None, watcher: Watcher | None, ports: Mapping[int, str], notes: list[str]
+) -> clocks.Kernel | None:
+    """The kernel's clock, watching; None without it, or with a note if bpftrace cannot begin."""
+    from omnimind.bench import clocks
     from omnimind.monitor import watching
-    from omnimind.stress import mix
+    from omnimind.monitor.kernel import MonitorError
+    from omnimind.monitor.readings import Names
 
-    state = settings.state_dir(arguments.state)
-    record = fleet.need(state)
-    token = tokens.local_token(state) if record.token_file else None
-    url = connection.endpoint(record)
-
-    def status() -> Mapping[str, Any]:
-        return fleet.ask(state, {"cmd": "status"})
-
-    servers = [str(row["name"]) for row in status().get("servers", ()) if isinstance(row, dict)]
-    if arguments.mix:
-        calls = mix.read(arguments.mix, servers)
-    else:
-        with Client(f"{url}?tools=whole", token, 30.0) as client:
-            calls = mix.harmless(client.tools(), servers)
-    words = f"the running fleet of {len(servers)} servers, {_calls(arguments)}"
-    return _Target(words, url, token, watching.ports(record.endpoint, record.servers), calls, status)
-
-
-def _thrown_away(arguments: argparse.Namespace, ending: ExitStack) -> _Target:
-    from omnimind.bench.nine import Nine
-    from omnimind.cli import fleet
-    from omnimind.cli.mcp_client import Client
-    from omnimind.monitor import watching
-    from omnimind.stress import mix
-
-    terminal.say("starting a fleet of the nine for this")
-    nine = ending.enter_context(Nine(fleet.ask, Client, seed=arguments.seed))
-    record = fleet.need(nine.state)
-    calls = mix.read(arguments.mix, list(record.servers)) if arguments.mix else nine.mix()
-    words = f"the nine built-in servers, started for this and ended after it, {_calls(arguments)}"
-    ports = watching.ports(record.endpoint, record.servers)
-    return _Target(words, nine.url, nine.token, ports, calls, nine.status, nine)
-
-
-def _calls(arguments: argparse.Namespace) -> str:
-    if arguments.mix:
-        return f"the calls of {arguments.mix.name}"
-    return "the cheapest call of each that only reads" if arguments.running else "the fixed mix of calls"
+    if kernel is None or watcher is None:
+        return None
+    terminal.say("loading the probes")
+    try:
+        watcher.watch(list(ports))
+    except MonitorError as error:
+        why = " ".join((error.why or "").split())
+        notes.append(f"the kernel's clock is missing: {error.what}: {why}")
+        terminal.say(f"note: {notes[-1]}")
+        return None
+    return clocks.Kernel(watcher, watching.source(kernel, list(ports)), Names(ports, lambda _: None))
 
 
 def _planned(
     arguments: argparse.Namespace,
-    target: _Target,
+    target: Target,
     gateway_pid: int,
-    eyes: tuple[Kernel | None, Watcher | None],
+    seen: clocks.Kernel | None,
     interrupts: Interrupts,
 ) -> Run:
     from omnimind.bench import clocks, running
     from omnimind.cli import stress
-    from omnimind.monitor import gateway, watching
-    from omnimind.monitor.readings import Names
+    from omnimind.monitor import gateway
     from omnimind.stress.plan import Plan
     from omnimind.stress.running import Fleet
 
     stress.allow_connections()
-    kernel, watcher = eyes
-    seen = None
-    if kernel and watcher:
-        terminal.say("loading the probes")
-        watcher.watch(list(target.ports))
-        source = watching.source(kernel, list(target.ports))
-        seen = clocks.Kernel(watcher, source, Names(target.ports, lambda _: None))
 
     def show(name: str, plan: Plan) -> running.Show:
         return stress.Progress(plan, name)

@@ -53,6 +53,17 @@ def test_where_reports_cannot_be_written_nothing_is_started(tmp_path: Path, caps
     assert "starting" not in said
 
 
+def test_a_mix_that_cannot_be_used_is_said_before_anything_is_started(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    mix = tmp_path / "mix.json"
+    mix.write_text('{"calls": [{"tool": "memory__open_nodes", "wieght": 1}]}')
+    assert cli.main(["bench", "--mix", str(mix), "--out", str(tmp_path / "out")]) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert "did you mean 'weight'?" in said
+    assert "starting" not in said
+
+
 def test_without_a_fleet_there_is_none_that_runs(tmp_path: Path, capsys: Capture) -> None:
     words = ["bench", "--running", "--state", str(tmp_path), "--out", str(tmp_path / "out")]
     assert cli.main(words) == Exit.NO_FLEET
