@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -30,8 +29,7 @@ from omnimind import catalog
 from omnimind.bench import nine_world
 from omnimind.errors import FleetError
 from omnimind.linux import pidfd
-from omnimind.monitor import gateway, invoker
-from omnimind.monitor.invoker import Invoker
+from omnimind.monitor import gateway
 from omnimind.stress import mix
 from omnimind.stress.mix import Mix, Principal
 from omnimind.stress.running import Fleet
@@ -44,7 +42,7 @@ COMPRESSIBLE: Final = (
     "context__retrieve_context",
     "git__git_log",
     "git__git_show",
-    "sqlite__read_query",
+    "sqlite__export_rows",
     "logging__search_logs",
 )
 """The tools of the mix whose long results can be told in fewer tokens."""
@@ -70,7 +68,7 @@ Connect = Callable[[str, str | None, float], AbstractContextManager[Client]]
 
 
 class Nine:
-    """The fleet. As `who` it belongs to that user and runs as that user, whose files and ids root borrows to ask it.
+    """The fleet, which belongs to the user of this process.
 
     `url` is the endpoint of all servers (its port also has `/metrics`), `token` the operator's, `folder` holds
     everything, `state` in it is the state folder. With `cache=False` nothing is answered from memory; with
@@ -85,7 +83,6 @@ class Nine:
         seed: int = 1,
         cache: bool = True,
         compress: bool = False,
-        who: Invoker | None = None,
     ) -> None:
         self._ask = ask
         self._connect = connect
@@ -96,7 +93,6 @@ class Nine:
             "cache": cache,
             "compress": _by_server(COMPRESSIBLE) if compress else {},
         }
-        self._who = who
         self._keeper: subprocess.Popen[bytes] | None = None
         self._guard: tuple[int, int] | None = None
         self.url = self.token = ""
@@ -110,8 +106,7 @@ class Nine:
 
     def status(self) -> Mapping[str, Any]:
         """What the orchestrator says of all processes. Raises OmniMindError."""
-        with invoker.acting(self._who):  # the control socket answers its own user only
-            return self._ask(self.state, {"cmd": "status"})
+        return self._ask(self.state, {"cmd": "status"})
 
     def metrics(self) -> str:
         """`/metrics` of its gateway, as text. Raises GatewayError."""
@@ -150,15 +145,10 @@ class Nine:
         self.stop()
 
     def _start(self) -> None:
-        who = self._who
         keeper = self._keeper = subprocess.Popen(
             [sys.executable, "-P", "-m", "omnimind.bench.nine_keeper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=who.environment(os.environ) if who else None,
-            user=who.uid if who else None,
-            group=who.gid if who else None,
-            extra_groups=os.getgrouplist(who.name, who.gid) if who else None,
             cwd="/",
             start_new_session=True,
         )
