@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from benches.arena import STYLE
 from benches.origin import commit, machine
@@ -18,6 +19,12 @@ from benches.peers.measure import Row
 from omnimind import __version__
 
 COLORS = {"ours": "#0b63ce", "peer": "#d9820a", "reference": "#999999", "apart": "#7fb0e6"}
+MEANS = {
+    "ours": "OmniMind",
+    "apart": "OmniMind, from its cache",
+    "peer": "others",
+    "reference": "for comparison",
+}
 FIGURES = ("throughput_per_s", "cpu_us_per_call", "p50_ms", "p99_ms")
 NOTE = (
     "One run, all contenders in turns, medians over the rounds; each as it ships, with no limit to its "
@@ -121,7 +128,7 @@ def draw(found: dict[str, Any], file: Path) -> None:
     rows = [row for row in found["rows"] if row["upstream"] == first and rate_of(row, in_flight)]
     rows.sort(key=lambda row: rate_of(row, in_flight) or 0.0)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, 1.2 + 0.3 * max(len(rows), 3)), layout="constrained")
+        figure = Figure(figsize=(10.5, 1.5 + 0.3 * max(len(rows), 3)), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         panels[0].set_title(f"calls a second, {in_flight} in flight, {first} upstream (log)", loc="left")
         panels[1].set_title("CPU of its own for one call, µs (log)", loc="left")
@@ -130,10 +137,18 @@ def draw(found: dict[str, Any], file: Path) -> None:
             bars = panel.barh(
                 [row["name"] for row in rows], values, color=[COLORS[row["kind"]] for row in rows], height=0.7
             )
-            panel.bar_label(bars, [f" {value:,.0f}" for value in values], fontsize=8)
+            panel.bar_label(bars, [f"{value:,.0f}" for value in values], fontsize=8, padding=3)
             panel.set_xscale("log")
-            panel.margins(x=0.15)
+            panel.margins(x=0.2)
             panel.grid(axis="y", visible=False)
+            panel.set_axisbelow(True)
+        kinds = [kind for kind in MEANS if any(row["kind"] == kind for row in rows)]
+        figure.legend(
+            [Patch(color=COLORS[kind]) for kind in kinds],
+            [MEANS[kind] for kind in kinds],
+            loc="outside lower center",
+            ncols=len(MEANS),
+        )
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     file.write_text("\n".join(line.rstrip() for line in file.read_text().splitlines()) + "\n")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benches import load
 from omnimind import catalog
@@ -61,9 +62,10 @@ def calls_at(free: load.Upstream) -> int:
 
 
 def test_the_running_fleet_is_called_and_its_processes_are_measured(fleet: Fleet, tmp_path: Path) -> None:
-    files = [tmp_path / "out" / "report.json", tmp_path / "out" / "report.html"]
+    files = [tmp_path / "out" / f"report.{ending}" for ending in ("json", "html", "png")]
     words = ("--rate", "60", "--duration", "2", "--warmup", "1", "--era", "both", "--profile", "spike")
-    command = [*COMMAND, "--state", fleet.state, *words, "--json", files[0], "--html", files[1]]
+    out = ("--json", files[0], "--html", files[1], "--png", files[2])
+    command = [*COMMAND, "--state", fleet.state, *words, *out]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == Exit.OK, done.stdout + done.stderr
     report = json.loads(files[0].read_text())
@@ -78,6 +80,9 @@ def test_the_running_fleet_is_called_and_its_processes_are_measured(fleet: Fleet
     assert uses["gateway"]["cpu_s"] > 0
     assert uses["memory"]["rss_peak_bytes"] > 5 << 20
     text, page = done.stdout, files[1].read_text()
+    with Image.open(files[2]) as picture:
+        assert (picture.format, picture.width) == ("PNG", 1360)
+        assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 50
     assert max(map(len, text.splitlines())) <= 80
     assert f"{found['sent']:,} sent, {found['right']:,} right, 0 failed, 0 wrong" in text
     assert f"<dd>{found['sent']:,}</dd>" in page
