@@ -232,7 +232,7 @@ def test_the_fleet_that_runs_is_measured_without_root_too(small_fleet: Fleet, tm
 def test_a_gate_that_does_not_hold_is_exit_code_1(small_fleet: Fleet, tmp_path: Path) -> None:
     found = bench(tmp_path, *running(small_fleet, "--gate", "0.0001"))
     assert found.code == 1
-    assert "failed: p99 is " in found.err
+    assert "failed: p99 is above 0.0001 ms" in found.err
     assert set(found.files()) == {"txt", "json", "html"}
 
 

@@ -45,6 +45,23 @@ def test_a_file_is_the_users_and_root_is_root_again() -> None:
         assert [path.name for path in folder.iterdir()] == ["new"]
 
 
+@root_only
+def test_who_became_the_user_stays_the_user() -> None:
+    who = invoker.find(UNDER_SUDO)
+    assert who is not None
+    child = os.fork()
+    if child == 0:
+        who.become()
+        same = {*os.getresuid(), *os.getresgid()} == {who.uid, who.gid}
+        own = os.environ["HOME"] == str(who.home) and os.access("/proc/self/environ", os.R_OK)
+        try:
+            os.setuid(0)
+        except PermissionError:
+            os._exit(0 if same and own else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_without_sudo_a_file_is_written_as_ever(tmp_path: Path) -> None:
     target = tmp_path / "report.txt"
     invoker.write(target, "one", None)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from omnimind.monitor.histogram import Histogram
-from omnimind.monitor.report import Calls, Meter, Reading, Report, Source, duration
+from omnimind.monitor.report import Calls, Meter, Reading, Report, Source, duration, merged
 
 ORIGINAL = """\
 ========== MCP Latency Report (last 10s) ==========
@@ -135,3 +135,22 @@ def test_finer_buckets_come_together_in_powers_of_two() -> None:
 def test_durations_take_six_characters(us: float | None, text: str) -> None:
     assert duration(us) == text
     assert len(text) <= 6
+
+
+def test_the_bucket_of_a_percentile_is_what_is_certain_of_it() -> None:
+    found = Histogram({(0, 10): 90, (10, 100): 9, (100, None): 1})
+    assert [found.bucket_at(percent) for percent in (50, 90, 91, 99.5)] == [
+        (0, 10),
+        (0, 10),
+        (10, 100),
+        (100, None),
+    ]
+    assert Histogram().bucket_at(50) is None
+
+
+def test_reports_one_after_the_other_are_one() -> None:
+    first = Report(SOURCE, 10.0, {"a": calls({(1, 2): 1})}, {"x.service": 1})
+    second = Report(SOURCE, 5.0, {"a": calls({(1, 2): 2}, high=1), "b": calls({(3, 4): 4})}, {"x.service": 2})
+    both = merged([first, second])
+    assert (both.seconds, both.all.total.calls, both.all.high, both.units) == (15.0, 7, 1, {"x.service": 3})
+    assert both.places["a"].total.counts == {(1, 2): 3}
