@@ -59,7 +59,7 @@ def render(found: Benchmark) -> str:
         _verdict(found),
         *(element("p", note, "warn") for note in found.notes),
         element("h2", "Advice"),
-        within("ul", [element("li", line) for line in found.advice or ("Nothing stands out.",)]),
+        within("ul", [within("li", [html.words(line)]) for line in found.advice or ("Nothing stands out.",)]),
     ]
     if found.phases:
         over_time = Timeline.joined((phase.name, phase.client.load) for phase in found.phases)
@@ -100,7 +100,11 @@ def _verdict(found: Benchmark) -> Markup:
         return within("section", [element("p", "No verdict: the run did not come so far.", "big")], "verdict")
     p99 = element("span", f"p99 {text.time(reached.p99_ms)} ms: ")
     low, high = reached.bounds_ms
-    sure = f"between {low:g} and {high:g} ms" if high is not None else f"above {low:g} ms"
+    sure = (
+        f"between {text.time(low)} and {text.time(high)} ms"
+        if high is not None
+        else f"above {text.time(low)} ms"
+    )
     client = reached.client_p99_ms
     beside = f" The client saw {text.time(client)} ms." if client is not None else ""
     judged = f"At {found.judged.name}, " if found.judged else ""
@@ -109,7 +113,7 @@ def _verdict(found: Benchmark) -> Markup:
             "li",
             [
                 element("b", f"{line.p99}, {line.level}. "),
-                element("span", f"The original: {line.original}. We say: {line.ours}."),
+                html.words(f"The original: {line.original}. We say: {line.ours}."),
             ],
             "here" if line.level == reached.level else "",
         )

@@ -68,6 +68,12 @@ def within(tag: str, parts: Iterable[Markup], kind: str = "") -> Markup:
     return Markup(f"<{tag}{named}>{''.join(parts)}</{tag}>")
 
 
+def words(text: str) -> Markup:
+    """A sentence; what stands between backquotes is code."""
+    pieces = text.split("`")
+    return Markup("".join(element("code", one) if at % 2 else escape(one) for at, one in enumerate(pieces)))
+
+
 def picture(svg: str) -> Markup:
     """A picture; on a narrow screen it is moved sideways, so that its words stay readable."""
     return within("figure", [Markup(svg)], "wide") if svg else Markup("")

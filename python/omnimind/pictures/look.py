@@ -56,9 +56,9 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 th:first-child, td:first-child, .words { text-align: left; }
-td:first-child, td.words { white-space: normal; min-width: 9rem; overflow-wrap: anywhere; }
+td:first-child, td.words { white-space: normal; min-width: 10rem; overflow-wrap: anywhere; }
 td.bar { min-width: 9rem; } td.bar div { display: flex; } td.bar span { height: .8rem; }
-p.key { color: var(--soft); font-size: .85rem; } p.key > span { margin-right: 1.2rem; }
+p.key { color: var(--soft); font-size: .85rem; } p.key > span { display: inline-block; margin-right: 1.2rem; }
 p.key > span > :first-child { display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem;
   vertical-align: -.1rem; }
 span.one { background: var(--one); } span.two { background: var(--two); } span.rest { background: var(--soft); }
@@ -69,7 +69,7 @@ svg { display: block; width: 100%; min-width: 560px; max-width: 800px; height: a
 .verdict ul { list-style: none; padding: 0; margin: .6rem 0; } .verdict li { padding-left: .7rem; color: var(--soft);
   border-left: 4px solid var(--line); } .verdict li.here { border-color: var(--hue); color: var(--ink); }
 .good { --hue: var(--three); } .fair { --hue: var(--two); } .poor { --hue: var(--bad); }
-ul { padding-left: 1.2rem; } li { margin: .3rem 0; }
+code { font: .92em ui-monospace, monospace; } ul { padding-left: 1.2rem; } li { margin: .3rem 0; }
 """
 
 

@@ -26,7 +26,7 @@ def render(report: Report) -> str:
     parts = [word(_MARGIN, y, cut(words, _ROOM, size), kind=kind) for y, words, kind, size in head]
     y = 84.0
     for why in load.saturated_by:
-        words = cut(f"{why}: these figures may show the generator, not the target", _ROOM)
+        words = cut(f"the figures may show the generator, not the target: {why}", _ROOM)
         parts.append(word(_MARGIN, y, words, kind="bad"))
         y += 17
     figures = page.figures(load)
