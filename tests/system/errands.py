@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from omnimind.bench.nine_world import NOUNS, STATES
 from tests.calling import Caller
 from tests.fixtures.repositories import Scratch
 from tests.fleet import ROOT, Fleet
@@ -27,19 +28,6 @@ TOOLS: Final = {
     "git": ("git_log", "git_show", "git_diff"),
 }
 TOWNS: Final = ("Porto", "Turku", "Gdansk", "Leiden", "Brno", "Kaunas")
-STATES: Final = ("paid", "paid", "paid", "paid", "open", "sent", "sent", "refused")
-WORDS: Final = (
-    "refund",
-    "courier",
-    "ledger",
-    "invoice",
-    "parcel",
-    "stock",
-    "window",
-    "archive",
-    "tariff",
-    "pallet",
-)
 COMMITS, ORDERS, RECORDS = 240, 3_000, 300
 FARTHEST: Final = 20
 """Commits between two that are compared, at most."""
@@ -90,14 +78,14 @@ class World:
                 "town": self.rng.choice(TOWNS),
                 "state": self.rng.choice(STATES),
                 "euro": round(self.rng.lognormvariate(4, 1), 2),
-                "customer": f"{self.rng.choice(WORDS)}-{self.rng.getrandbits(24):06x}",
+                "customer": f"{self.rng.choice(NOUNS)}-{self.rng.getrandbits(24):06x}",
             }
             for at in range(1, ORDERS + 1)
         ]
         text = "\n".join(json.dumps(row) for row in rows)
         ask(fleet, Errand("sqlite", "import_rows", {"table": "orders", "text": text, "format": "jsonl"}, ""))
         for at in range(RECORDS):
-            word, took = self.rng.choice(WORDS), self.rng.randint(3, 900)
+            word, took = self.rng.choice(NOUNS), self.rng.randint(3, 900)
             bad = self.rng.random() < 0.04
             message = (
                 f"{word} {self.rng.getrandbits(32):08x} failed after {took} ms: no answer of 10.0.3.{at % 250}"
@@ -116,7 +104,7 @@ class World:
             lines = file.read_text().splitlines(keepends=True)
             begin = self.rng.randrange(max(1, len(lines) - 120))
             data = "".join(lines[begin : begin + self.rng.randint(60, 160)]).encode()
-            message = f"{self.rng.choice(WORDS).capitalize()}: {self.rng.choice(WORDS)} {at}\n\nSeen in {file.name}.\n"
+            message = f"{self.rng.choice(NOUNS).capitalize()}: {self.rng.choice(NOUNS)} {at}\n\nSeen in {file.name}.\n"
             stream.append(
                 f"commit refs/heads/main\ncommitter Ada <ada@example.org> {1_700_000_000 + at * 977} +0000\n".encode()
                 + f"data {len(message)}\n{message}".encode()
@@ -191,7 +179,7 @@ def errands(world: World, rng: random.Random) -> Iterator[Errand]:
     kinds = (files, tree, text, rows, export, log, history, commit, change)
     while True:
         for kind in rng.sample(kinds, len(kinds)):
-            yield kind(rng.choice(WORDS))
+            yield kind(rng.choice(NOUNS))
 
 
 def ask(fleet: Fleet, errand: Errand, suffix: str = "") -> dict[str, Any]:

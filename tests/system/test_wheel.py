@@ -86,7 +86,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     strangers = [name for name in names if not name.startswith(("omnimind/", "omnimind-"))]
     assert strangers == []
     assert not [name for name in names if name.endswith((".pth", ".pyc"))]
-    for wanted in ("omnimind/_core.abi3.so", "omnimind/py.typed", "omnimind/mcp_servers.schema.json"):
+    data = ("omnimind/py.typed", "omnimind/mcp_servers.schema.json", "omnimind/bench/nine.json")
+    for wanted in ("omnimind/_core.abi3.so", *data):
         assert wanted in names
     templates = [file.name for file in (ROOT / "python/omnimind/systemd/units").iterdir()]
     assert templates

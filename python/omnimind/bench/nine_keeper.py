@@ -153,9 +153,9 @@ def _said(folder: Path) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C does; kill -9 of what does not hear. The guard's death ends its tree."""
+    """In order; kill -9 of what does not hear. The guard's death ends its tree."""
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
     try:
         process.wait(_STOP_S)
     except subprocess.TimeoutExpired:

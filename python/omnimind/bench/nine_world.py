@@ -16,8 +16,8 @@ from typing import Any, Final
 _FIRST_COMMIT: Final = 1_767_225_600
 _COMMITS, _ORDERS, _LOG_LINES, _RECORDS = 80, 3_000, 320, 64
 _TOWNS: Final = ("Porto", "Turku", "Gdansk", "Leiden", "Brno", "Kaunas", "Ghent", "Split")
-_STATES: Final = ("paid", "paid", "paid", "paid", "open", "sent", "sent", "refused")
-_NOUNS: Final = (
+STATES: Final = ("paid", "paid", "paid", "paid", "open", "sent", "sent", "refused")
+NOUNS: Final = (
     "refund",
     "courier",
     "ledger",
@@ -67,14 +67,14 @@ def belongings(seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
             "entityType": noun,
             "observations": [_sentence(rng) for _ in range(3)],
         }
-        for at, noun in enumerate(_NOUNS * 4)
+        for at, noun in enumerate(NOUNS * 4)
     ]
     yield "memory__create_entities", {"entities": entities}
     for _ in range(12):
-        yield "memory__store_memory", {"content": _prose(rng, 3), "tags": [rng.choice(_NOUNS)]}
+        yield "memory__store_memory", {"content": _prose(rng, 3), "tags": [rng.choice(NOUNS)]}
     for at in range(8):
-        text = "\n".join(_log(rng, 40)) if at % 2 else _note(rng, rng.choice(_NOUNS))
-        kept = {"content": text, "level": "project", "title": f"{_NOUNS[at]} so far", "tags": [_NOUNS[at]]}
+        text = "\n".join(_log(rng, 40)) if at % 2 else _note(rng, rng.choice(NOUNS))
+        kept = {"content": text, "level": "project", "title": f"{NOUNS[at]} so far", "tags": [NOUNS[at]]}
         yield "context__store_context", kept
     yield "context__store_context", {"content": "nothing yet", "level": "working", "key": "task"}
     first = {"thoughtNumber": 1, "totalThoughts": 3, "nextThoughtNeeded": True}
@@ -85,7 +85,7 @@ def belongings(seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _sentence(rng: random.Random) -> str:
-    one, other = rng.sample(_NOUNS, 2)
+    one, other = rng.sample(NOUNS, 2)
     number = rng.randint(2, 900)
     return f"The {one} {rng.choice(_VERBS)} {number} of the {other} {rng.choice(_WHERE)}."
 
@@ -95,7 +95,7 @@ def _prose(rng: random.Random, sentences: int) -> str:
 
 
 def _note(rng: random.Random, name: str) -> str:
-    parts = [f"## The {noun}\n\n{_prose(rng, 9)}\n" for noun in rng.sample(_NOUNS, 5)]
+    parts = [f"## The {noun}\n\n{_prose(rng, 9)}\n" for noun in rng.sample(NOUNS, 5)]
     return "\n".join([f"# {name.capitalize()}\n", *parts])
 
 
@@ -103,7 +103,7 @@ def _module(rng: random.Random, name: str) -> str:
     head = f'"""{name.capitalize()}: {_sentence(rng)}"""\n\nfrom __future__ import annotations\n'
     parts = [head, f"LIMIT = {rng.randint(10, 99)}\n"]
     for at in range(30):
-        noun, verb = rng.choice(_NOUNS), rng.choice(_VERBS)
+        noun, verb = rng.choice(NOUNS), rng.choice(_VERBS)
         parts.append(
             f"\ndef {verb}_{noun}_{at}(rows: list[dict[str, int]], most: int = LIMIT) -> int:\n"
             f'    """{_sentence(rng)}"""\n'
@@ -117,7 +117,7 @@ def _module(rng: random.Random, name: str) -> str:
 def _log(rng: random.Random, lines: int) -> Iterator[str]:
     """Lines as `time LEVEL message`; one in twenty-five is an error."""
     for at in range(lines):
-        what = f"{rng.choice(_NOUNS)} of order {rng.randint(10_000, 99_999)}"
+        what = f"{rng.choice(NOUNS)} of order {rng.randint(10_000, 99_999)}"
         moment = f"2026-03-{1 + at // 1440:02}T{at // 60 % 24:02}:{at % 60:02}:{rng.randrange(60):02}Z"
         if rng.random() < 0.04:
             yield f"{moment} ERROR {what} failed: no answer from 10.0.3.{rng.randint(2, 250)} after 30 s"
@@ -128,12 +128,12 @@ def _log(rng: random.Random, lines: int) -> Iterator[str]:
 def _rows(rng: random.Random) -> Iterator[tuple[int, str, str, str, float, str]]:
     for at in range(1, _ORDERS + 1):
         placed = f"2026-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
-        customer = f"{rng.choice(_NOUNS)}-{rng.getrandbits(24):06x}"
+        customer = f"{rng.choice(NOUNS)}-{rng.getrandbits(24):06x}"
         yield (
             at,
             placed,
             rng.choice(_TOWNS),
-            rng.choice(_STATES),
+            rng.choice(STATES),
             round(rng.lognormvariate(4, 1), 2),
             customer,
         )
