@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,18 @@ MOST_APART = 0.01
 FIELDS = ("calls", "high", "p50", "p90", "p99", "p999")
 LET_THROUGH = """\
 set -e
-closed=$1
-shift
 mount -t tmpfs tmpfs /mnt
-mkdir /mnt/upper /mnt/work
-mount -t overlay overlay -o "lowerdir=$closed,upperdir=/mnt/upper,workdir=/mnt/work" "$closed"
-chmod o+x "$closed"
+while [ "$1" != -- ]; do
+    at=$(mktemp -d /mnt/XXXXXX)
+    mkdir "$at/upper" "$at/work"
+    mount -t overlay overlay -o "lowerdir=$1,upperdir=$at/upper,workdir=$at/work" "$1"
+    chmod o+x "$1"
+    shift
+done
+shift
 exec "$@"
 """
-"""In a mount namespace of its own a folder on the way to Python lets others through; here nothing changes."""
+"""In a mount namespace of its own folders on the way to Python let others through; here nothing changes."""
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -78,6 +81,8 @@ class Run:
     out: str
     err: str
     folder: Path
+    owners: Mapping[str, set[int]] = field(default_factory=dict)
+    """Who owned what ran meanwhile, by what it was."""
 
     def files(self) -> dict[str, Path]:
         """By ending; all of one name."""
@@ -104,16 +109,53 @@ def script(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def measured(kernel: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """By all three clocks, of a fleet of its own."""
-    folder = tmp_path_factory.mktemp("bench")
-    if FULL and BUILT:  # word for word
-        done = script(DURATION, CONCURRENCY, "--out", str(folder))
-        found = Run(done.returncode, done.stdout, done.stderr, folder)
-    else:
-        found = bench(folder, "--ebpf", "--duration", DURATION, "--concurrency", CONCURRENCY)
-    assert found.code == 0, found.err
-    return found
+def measured(kernel: None) -> Iterator[Run]:
+    """By all three clocks, of a fleet of its own, as sudo leaves it: root's process, the caller in the environment, and
+    a folder that is the caller's alone."""
+    sudo = {"SUDO_UID": str(NOBODY.pw_uid), "SUDO_GID": str(NOBODY.pw_gid), "HOME": "/root"}
+    environment = {**os.environ, **sudo}
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to others
+        folder = Path(name)
+        os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+        out = folder / "reports"
+        command = [sys.executable, "-m", "omnimind", "bench", "--ebpf", "--duration", DURATION]
+        command += ["--concurrency", CONCURRENCY, "--out", str(out)]
+        if FULL and BUILT:  # word for word
+            command = ["bash", str(SCRIPT), DURATION, CONCURRENCY, "--out", str(out)]
+            environment = {"PATH": "/usr/bin:/bin", **sudo}
+        closed = closed_to_others()
+        before = ["unshare", "--mount", "bash", "-c", LET_THROUGH, "bash", *closed, "--"] if closed else []
+        with subprocess.Popen(
+            [*before, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as process:
+            owners = owners_meanwhile(process)
+            shown, said = process.communicate()
+        assert process.returncode == 0, said
+        yield Run(0, shown, said, out, owners)
+
+
+def closed_to_others() -> list[str]:
+    """Folders on the way to this Python and this package that only their owner may pass, the outer ones first."""
+    ways = {Path(sys.executable), Path(sys.executable).resolve(), Path(needs.__file__), SCRIPT}
+    folders = {folder for way in ways for folder in way.parents}
+    return sorted(str(folder) for folder in folders if not folder.stat().st_mode & 0o001)
+
+
+def owners_meanwhile(process: subprocess.Popen[str]) -> dict[str, set[int]]:
+    """Who owns what runs below a process; looked at until bpftrace and the fleet are there, or it has ended."""
+    wanted = {"bpftrace", "nine_keeper", "omnimind-guard"}
+    owners: dict[str, set[int]] = {}
+    while process.poll() is None and wanted > set(owners):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            try:
+                words, name, uid = child.cmdline(), child.name(), child.uids().real
+            except psutil.Error:
+                continue
+            kind = "nine_keeper" if "omnimind.bench.nine_keeper" in words else name
+            if kind in wanted:
+                owners.setdefault(kind, set()).add(uid)
+        time.sleep(0.05)
+    return owners
 
 
 @pytest.mark.bar
@@ -138,9 +180,9 @@ def test_text_json_and_page_agree_exactly_for_each_clock(measured: Run) -> None:
     compared = 0
     for phase in measured.json()["phases"]:
         for name, clock in phase["clocks"].items():
-            for field, in_text in zip(FIELDS, text[phase["name"], name], strict=True):
-                said = _said(clock[field])
-                assert (said, said) == (in_text, cells[phase["name"], name, field])
+            for value, in_text in zip(FIELDS, text[phase["name"], name], strict=True):
+                said = _said(clock[value])
+                assert (said, said) == (in_text, cells[phase["name"], name, value])
                 compared += 1
     assert compared == 4 * len(CLOCKS) * len(FIELDS)
 
@@ -193,6 +235,18 @@ def test_the_report_has_what_the_documents_ask_for(measured: Run) -> None:
         "logging",
     ):
         assert re.search(rf"^{server} +[\d,]+ ", text, re.MULTILINE)
+
+
+def test_under_sudo_all_but_the_kernels_clock_is_the_users(measured: Run) -> None:
+    assert measured.owners == {
+        "bpftrace": {0},
+        "nine_keeper": {NOBODY.pw_uid},
+        "omnimind-guard": {NOBODY.pw_uid},
+    }
+    files = measured.files()
+    assert set(files) == {"txt", "json", "html"}
+    for file in (*files.values(), measured.folder):
+        assert (file.stat().st_uid, file.stat().st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
 
 
 def test_nothing_of_the_fleet_is_left(measured: Run) -> None:
@@ -262,69 +316,6 @@ def wait_for_calls(fleet: Fleet) -> None:
 
     before = answered()
     wait_until(lambda: answered() > before + 20, 60, "calls are answered")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can stand in for sudo")
-def test_under_sudo_all_but_the_kernels_clock_is_the_users(kernel: None) -> None:
-    """As sudo leaves it: root's process, the caller in the environment, a folder that is the caller's alone."""
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
-        os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-        sudo = {"SUDO_UID": str(NOBODY.pw_uid), "SUDO_GID": str(NOBODY.pw_gid), "HOME": "/root"}
-        command = [
-            sys.executable,
-            "-m",
-            "omnimind",
-            "bench",
-            "--ebpf",
-            "--duration",
-            "4",
-            "--concurrency",
-            "4",
-        ]
-        opened = closed_to_others()
-        if len(opened) > 1:
-            pytest.skip(f"several folders on the way to Python are closed to others: {opened}")
-        before = ["unshare", "--mount", "bash", "-c", LET_THROUGH, "bash", *opened] if opened else []
-        with subprocess.Popen(
-            [*before, *command, "--out", f"{folder}/reports"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **sudo},
-        ) as process:
-            owners = owners_meanwhile(process)
-            out, err = process.communicate()
-        assert process.returncode == 0, err
-        assert "clocks          client, gateway, kernel" in out
-        assert owners["bpftrace"] == {0}
-        assert owners["nine_keeper"] == owners["omnimind-guard"] == {NOBODY.pw_uid}
-        files = list(Path(folder, "reports").iterdir())
-        assert len(files) == 3
-        for file in (*files, Path(folder, "reports")):
-            assert (file.stat().st_uid, file.stat().st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
-
-
-def closed_to_others() -> list[str]:
-    """Folders on the way to this Python and this package that only their owner may pass."""
-    ways = {Path(sys.executable), Path(sys.executable).resolve(), Path(needs.__file__)}
-    folders = {folder for way in ways for folder in way.parents}
-    return sorted(str(folder) for folder in folders if not folder.stat().st_mode & 0o001)
-
-
-def owners_meanwhile(process: subprocess.Popen[str]) -> dict[str, set[int]]:
-    """Who owns what runs below a process, by what it is; looked at until bpftrace and the fleet are there."""
-    owners: dict[str, set[int]] = {}
-    while process.poll() is None and not {"bpftrace", "nine_keeper", "omnimind-guard"} <= set(owners):
-        for child in psutil.Process(process.pid).children(recursive=True):
-            try:
-                words, name, uid = " ".join(child.cmdline()), child.name(), child.uids().real
-            except psutil.Error:
-                continue
-            for kind in ("bpftrace", "nine_keeper", "omnimind-guard"):
-                if kind == name or (kind in words and kind == "nine_keeper"):
-                    owners.setdefault(kind, set()).add(uid)
-        time.sleep(0.05)
-    return owners
 
 
 @pytest.mark.parametrize(
