@@ -23,18 +23,12 @@ class Curve:
     points: Sequence[tuple[float, float]]
 
 
-def percentiles(
-    title: str, curves: Sequence[Curve], marks: Iterable[tuple[float, str]] = (), height_ms: float = 0.0
-) -> str:
-    """The picture, or nothing if no curve has a point. `marks` are percentiles of the first curve with their words.
-
-    `height_ms` is a time that is to be in the picture though no curve reaches it.
-    """
+def percentiles(title: str, curves: Sequence[Curve], marks: Iterable[tuple[float, str]] = ()) -> str:
+    """The picture, or nothing if no curve has a point. `marks` are percentiles of the first curve with their words."""
     drawn = [curve for curve in curves if curve.points]
     if not drawn:
         return ""
-    values = [ms for curve in drawn for _, ms in curve.points] + ([height_ms] if height_ms else [])
-    frame = Frame.around(values, top=30 if len(drawn) > 1 else 18)
+    frame = Frame.around((ms for curve in drawn for _, ms in curve.points), top=30 if len(drawn) > 1 else 18)
     last = max((percent for curve in drawn for percent, _ in curve.points if percent < 100), default=0.0)
     has_longest = any(curve.points[-1][0] >= 100 for curve in drawn)
     nines = max(-log10(1 - last / 100), 0.3) / (_LAST if has_longest else 1.0)
