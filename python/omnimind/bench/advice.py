@@ -137,7 +137,7 @@ def _full(phases: Sequence[Phase]) -> Iterable[str]:
     if names:
         yield (
             f"The machine's CPUs were full at {', '.join(names)}, and generator, gateway and servers share them: "
-            "more cores, or a generator elsewhere (omnimind stress --url)."
+            "with more cores the same calls take less time."
         )
     stolen = max((phase.around.cpu_stolen or 0 for phase in phases), default=0)
     if stolen >= _STOLEN:

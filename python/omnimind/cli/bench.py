@@ -57,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
         try:
             found = _measured(arguments, kernel, watcher, interrupts, notes)
         except KeyboardInterrupt:
-            terminal.say("ended before there was anything to report")
+            terminal.say("ended without a report")
             return Exit.INTERRUPTED
         with interrupts.kept():
             code = _tell(found, arguments, folder)
