@@ -29,6 +29,7 @@ __all__ = [
     "RateLimiter",
     "Refusal",
     "Semantic",
+    "Span",
     "Ticket",
     "TokenBucket",
     "__version__",
@@ -274,8 +275,52 @@ class Gateway:
     def drain(self, timeout_ms: int) -> None:
         """Stop accepting, let what is in flight finish for at most `timeout_ms`, end all threads.
 
-        Blocks without holding the interpreter. Later calls of any method but this raise RuntimeError.
+        Blocks without holding the interpreter. Later calls of any method but this and those of spans raise
+        RuntimeError.
         """
+
+    def spans(self, timeout_ms: int) -> list[Span] | None:
+        """The spans that have ended since the last call, oldest first; None when there will be no more.
+
+        Waits without the interpreter until there are as many as the start message calls a batch, or `timeout_ms`
+        have passed. Always None if the start message asks for no traces.
+        """
+
+    def spans_exported(self, exported: int, failed: int) -> None:
+        """Say what became of spans, for `/metrics`."""
+
+@final
+class Span:
+    """A span of a trace: one request of a client, one call to a server, or the wait between. Times count from 1970."""
+
+    @property
+    def trace_id(self) -> int: ...
+    @property
+    def span_id(self) -> int: ...
+    @property
+    def parent_id(self) -> int | None: ...
+    @property
+    def parent_is_remote(self) -> bool: ...
+    @property
+    def flags(self) -> int: ...
+    @property
+    def state(self) -> str | None:
+        """`tracestate`, as it was sent."""
+
+    @property
+    def kind(self) -> str:
+        """`INTERNAL`, `SERVER` or `CLIENT`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def attributes(self) -> dict[str, str]: ...
+    @property
+    def failed(self) -> bool: ...
 
 @final
 class LoadRun:

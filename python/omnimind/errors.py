@@ -51,6 +51,7 @@ CODES: dict[str, str] = {
     "OM0405": "a server answered a request with an error",
     "OM0601": "systemd is not there, or does not answer this user",
     "OM0602": "the kernel cannot be watched from here",
+    "OM0603": "traces are asked for and cannot be sent",
     "OM0701": "a call was refused: too many at once, or it could not be done in time",
     "OM0702": "a request found no connection in time, and was not sent",
     "OM0703": "no connection to a server could be opened, and nothing was sent",

@@ -51,12 +51,21 @@ def run(argv: Sequence[str]) -> int:
     )
     for note in found.notes:
         terminal.say(f"note: {terminal.printable(note)}")
+    _say_if_untraced()
     command = orchestrator_command(arguments)
     sys.stdout.flush()
     guard = os.getpid()
     if os.fork() == 0:
         _announce_and_exit(found.state_dir, guard)
     os.execv(command[0], command)  # noqa: S606
+
+
+def _say_if_untraced() -> None:
+    """Traces that are asked for and cannot be had: that is said, and no reason not to start."""
+    if any(name.startswith("OTEL_") for name in os.environ):
+        from omnimind.gateway import exporting
+
+        exporting.asked(os.environ)
 
 
 def orchestrator_command(arguments: Any) -> list[str]:

@@ -8,13 +8,14 @@ on passing messages: calls in flight still need their children.
 from __future__ import annotations
 
 import argparse
+import os
 import selectors
 import signal
 import socket
 import sys
 from typing import TYPE_CHECKING
 
-from omnimind.gateway import encoder
+from omnimind.gateway import encoder, exporting
 from omnimind.gateway import link as translation
 from omnimind.linux import packets, process, rlimits
 
@@ -46,9 +47,14 @@ def main(argv: list[str]) -> int:
 
     start, listeners = packet
     start["encoder"] = encoder.of(start["snapshot"])
+    traces = exporting.asked(os.environ)
+    start["traces"] = traces and traces.to_plane()
     plane = Gateway(translation.to_plane(start), listeners)
+    exporter = exporting.begin(plane, traces)
     _converse(link, plane)
     plane.drain(0)
+    if exporter is not None:
+        exporter.finish()
     return 0
 
 

@@ -40,6 +40,8 @@ DRAIN_S = 10.0
 HAND_OVER_S = 30.0
 """How long one that has a successor may take."""
 ANSWER_S = 2.0
+_TRACES = "OTEL_"
+"""Variables for the gateway alone: where traces go, and with which secrets."""
 _FIRST_EPOCHS = 2**20
 """Each orchestrator counts from a place of its own: a session's id names the epoch that made it, and outlives
 the orchestrator. Ids have room for twice as many."""
@@ -271,7 +273,12 @@ class Gateway:
             with theirs:
                 arguments = ["--link", str(theirs.fileno()), "--parent", str(os.getpid())]
                 pid = spawn.spawn_module(
-                    self._module, arguments, inherit=[theirs.fileno()], output=write, environ=self._environ
+                    self._module,
+                    arguments,
+                    inherit=[theirs.fileno()],
+                    output=write,
+                    environ=self._environ,
+                    also=_TRACES,
                 )
         except OSError:
             os.close(read)

@@ -170,8 +170,12 @@ def spawn_module(
     inherit: Sequence[int],
     output: int,
     environ: Mapping[str, str],
+    also: str | None = None,
 ) -> int:
-    """Start a module of our own with these descriptors kept open under their numbers; its pid."""
+    """Start a module of our own with these descriptors kept open under their numbers; its pid.
+
+    It gets what our helpers get of `environ`, and what begins with `also`.
+    """
     actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, output, 1),
@@ -182,7 +186,11 @@ def spawn_module(
     return os.posix_spawn(
         sys.executable,
         [sys.executable, *import_flags(), "-m", module, *args],
-        {name: environ[name] for name in _OWN_VARIABLES if name in environ},
+        {
+            name: environ[name]
+            for name in environ
+            if name in _OWN_VARIABLES or (also and name.startswith(also))
+        },
         file_actions=actions,
         setsid=True,
         setsigdef=[signal.SIGPIPE],

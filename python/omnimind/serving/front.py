@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from typing import Any, Final
 
 import anyio
 
 from omnimind import __version__, tokens
 from omnimind._core import Gateway
-from omnimind.gateway import encoder, link
+from omnimind.gateway import encoder, exporting, link
 from omnimind.orchestrator.snapshot import snapshot
 from omnimind.serving.asking import Asker
 from omnimind.serving.doors import Doors
@@ -34,15 +35,18 @@ class Front:
         self._server = settings.servers[0]
         self._asker = Asker(doors.host, doors.port)
         first = self._snapshot()
+        traces = exporting.asked(os.environ)
         start = {
             "t": "start",
             "epoch": epoch,
             "snapshot": first,
             "encoder": encoder.of(first),
+            "traces": traces and traces.to_plane(),
             "listeners": [{"name": self._server.name, "address": doors.authority}],
         }
         # It alone has the socket now: once it drains, nobody waits in vain for a process that ends.
         self._plane = Gateway(link.to_plane(start), [doors.http.detach()])
+        self._exporter = exporting.begin(self._plane, traces)
         asyncio.get_running_loop().add_reader(self._plane.events_fd(), self._hear)
 
     def introduce(self, path: str | None, key: bytes | None) -> None:
@@ -65,6 +69,8 @@ class Front:
         self._asker.close()
         asyncio.get_running_loop().remove_reader(self._plane.events_fd())
         await anyio.to_thread.run_sync(self._plane.drain, DRAIN_MS)
+        if self._exporter is not None:
+            await anyio.to_thread.run_sync(self._exporter.finish)
 
     # --- inside
 

@@ -11,7 +11,7 @@ use rustix::event::EventfdFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{cache::EncoderFiles, config::Snapshot};
+use crate::{cache::EncoderFiles, config::Snapshot, traces::TracesSpec};
 
 /// State of a server, as the orchestrator's life cycle names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -45,6 +45,9 @@ pub struct Start {
     /// What reads texts for the semantic level.
     #[serde(default)]
     pub encoder: EncoderSpec,
+    /// What is wanted of traces; none are unless it is said.
+    #[serde(default)]
+    pub traces: Option<TracesSpec>,
     /// Another gateway process answers for the same servers until [`FromOrchestrator::Alone`].
     #[serde(default)]
     pub beside: bool,

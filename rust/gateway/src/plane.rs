@@ -28,6 +28,7 @@ use crate::{
     metrics::Metrics,
     relay,
     session::Sessions,
+    traces::{Buffer, Tracer},
     upstream::Fleet,
 };
 
@@ -54,6 +55,8 @@ pub struct Plane {
     pub keyring: ArcSwap<Keyring>,
     /// Counters.
     pub metrics: Metrics,
+    /// Traces, if they are wanted.
+    pub traces: Option<Arc<Tracer>>,
     /// The way to the orchestrator.
     pub outbox: Arc<Outbox>,
     /// Number of this process; part of every upstream id.
@@ -91,6 +94,7 @@ impl Plane {
             shelves: Shelves::default(),
             keyring: ArcSwap::from_pointee(keyring(&snapshot)),
             metrics: Metrics::default(),
+            traces: None,
             tokens: ArcSwap::from_pointee(Tokens::new(&snapshot.auth)),
             applied: AtomicU64::new(0),
             doors: Doors::new(snapshot.edge.connections),
@@ -261,7 +265,9 @@ impl Gateway {
             .build()?;
         let outbox = Arc::new(Outbox::new()?);
         let inside = runtime.enter();
-        let plane = Arc::new(Plane::with(start.epoch, start.snapshot, outbox, start.encoder.into(), Clock::wall()));
+        let mut plane = Plane::with(start.epoch, start.snapshot, outbox, start.encoder.into(), Clock::wall());
+        plane.traces = start.traces.map(|spec| Arc::new(Tracer::new(spec, relay::random())));
+        let plane = Arc::new(plane);
         if start.beside {
             plane.memory.beside_from_the_start();
         }
@@ -287,6 +293,11 @@ impl Gateway {
     /// Messages for the orchestrator.
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.plane.outbox
+    }
+
+    /// Where spans wait for whoever exports them, if traces are wanted.
+    pub fn spans(&self) -> Option<Arc<Buffer>> {
+        self.plane.traces.as_ref().map(|tracer| Arc::clone(tracer.buffer()))
     }
 
     /// Stops accepting, lets what is in flight finish for at most `patience`, then ends everything.

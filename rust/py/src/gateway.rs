@@ -2,6 +2,7 @@
 
 use std::{
     os::fd::{FromRawFd, OwnedFd, RawFd},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,12 +12,16 @@ use pyo3::{
     prelude::*,
 };
 
-use omnimind_gateway::{Gateway as Plane, StartError};
+use omnimind_gateway::{Gateway as Plane, StartError, traces::Buffer};
+
+use crate::spans::{self, Span};
 
 /// A running data plane. Its threads start with it and end with `drain`.
 #[pyclass(frozen, module = "omnimind._core")]
 pub(crate) struct Gateway {
     plane: Mutex<Option<Plane>>,
+    /// Beside the plane: whoever waits for spans keeps nobody from it, and takes the last ones when it is gone.
+    spans: Option<Arc<Buffer>>,
     /// The process that started the threads; they do not exist in a fork of it.
     pid: u32,
 }
@@ -27,7 +32,8 @@ impl Gateway {
     fn new(py: Python<'_>, start: &[u8], listeners: Vec<RawFd>) -> PyResult<Self> {
         let listeners = own(listeners)?;
         let plane = py.detach(|| Plane::start(start, listeners)).map_err(|error| refused(&error))?;
-        Ok(Self { plane: Mutex::new(Some(plane)), pid: std::process::id() })
+        let spans = plane.spans();
+        Ok(Self { plane: Mutex::new(Some(plane)), spans, pid: std::process::id() })
     }
 
     fn tell(&self, py: Python<'_>, message: &[u8], descriptors: Vec<RawFd>) -> PyResult<()> {
@@ -48,7 +54,24 @@ impl Gateway {
         if let Some(plane) = self.plane.lock().take() {
             py.detach(|| plane.drain(Duration::from_millis(timeout_ms)));
         }
+        if let Some(spans) = &self.spans {
+            spans.close();
+        }
         Ok(())
+    }
+
+    fn spans(&self, py: Python<'_>, timeout_ms: u64) -> PyResult<Option<Vec<Span>>> {
+        self.check_process()?;
+        match &self.spans {
+            Some(spans) => spans::take(py, spans, Duration::from_millis(timeout_ms)),
+            None => Ok(None),
+        }
+    }
+
+    fn spans_exported(&self, exported: u64, failed: u64) {
+        if let Some(spans) = &self.spans {
+            spans.exported(exported, failed);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod lines;
 mod load;
 mod pool;
+mod spans;
 mod tokens;
 
 use pyo3::prelude::*;
@@ -22,6 +23,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<gateway::Gateway>()?;
+    module.add_class::<spans::Span>()?;
     cache::register(module)?;
     compress::register(module)?;
     encoder::register(module)?;

@@ -37,6 +37,7 @@ use crate::{
     principal::Principal,
     relay::{self, Caller, Said, Target},
     reply::{Reply, Whole},
+    traces,
 };
 
 /// What the requests of one connection share.
@@ -114,14 +115,14 @@ async fn answer(
     let Head { snapshot, trail, verdict: Verdict { principal, target, tools, accepts }, .. } = &*head;
     let said = said.filter(|_| *tools == ToolList::Whole);
     let since = measured.since;
-    let caller = |headers, body| Caller {
+    let caller = |headers, body, trace| Caller {
         plane: plane.clone(),
         principal: principal.clone(),
         target: target.clone(),
         tools: *tools,
         headers,
         body,
-        operation: plane.metrics.operation(since),
+        operation: plane.metrics.traced(since, trace),
     };
     let reply = match parts.method {
         Method::POST => {
@@ -129,18 +130,23 @@ async fn answer(
                 Some(incoming) => body::read(&snapshot.edge, incoming).await?,
                 None => Bytes::new(),
             };
+            let draw = plane.traces.as_ref().map(|tracer| tracer.draw(since, traces::since_1970(since)));
+            let said = said.filter(|_| draw.as_ref().is_none_or(|draw| draw.passes(&parts.headers, &raw)));
             if let Some(kept) = said.and_then(|said| relay::repeated(plane, principal, target, said, &raw, trail)) {
                 measured.repeats(kept.cell, kept.id);
                 return Ok(respond::kept(kept, *accepts, &snapshot.edge, take(&mut parts.headers)));
             }
             match Message::parse(raw.clone(), &Limits::default()) {
-                Ok(message) => relay::post(caller(take(&mut parts.headers), raw), message).await,
+                Ok(message) => {
+                    let trace = draw.and_then(|draw| draw.begin(&message, &parts.headers));
+                    relay::post(caller(take(&mut parts.headers), raw, trace), message).await
+                }
                 Err(malformed) => malformed_reply(&malformed),
             }
         }
-        Method::GET if accepts.stream => relay::get(caller(take(&mut parts.headers), Bytes::new())),
+        Method::GET if accepts.stream => relay::get(caller(take(&mut parts.headers), Bytes::new(), None)),
         Method::GET => return Err(not_acceptable("GET opens an event stream; send `Accept: text/event-stream`")),
-        Method::DELETE => relay::delete(&caller(take(&mut parts.headers), Bytes::new())),
+        Method::DELETE => relay::delete(&caller(take(&mut parts.headers), Bytes::new(), None)),
         _ => return Err(Refusal::new(Reason::MethodNotAllowed, "request", "this endpoint takes POST, GET and DELETE")),
     };
     let response = respond::render(reply, *accepts, || respond::Pace::of(entrance, &snapshot.edge)).await;

@@ -25,7 +25,7 @@ pub(crate) use self::{
     ending::Ending,
     histogram::Times,
     operation::Operation,
-    table::{ALL, CellId},
+    table::{ALL, CellId, OTHER},
 };
 use self::{
     histogram::{Histogram, whole_ns},
@@ -34,6 +34,7 @@ use self::{
 use crate::{
     control::{ServerCount, State, ToOrchestrator},
     plane::Plane,
+    traces::Trace,
 };
 
 /// Status classes 1xx to 5xx.
@@ -170,7 +171,12 @@ impl Metrics {
 
     /// A request whose head came then, to be counted by who answers it and how that ends.
     pub fn operation(&self, since: Instant) -> Arc<Operation> {
-        Arc::new(Operation::new(Arc::clone(&self.counters), since))
+        self.traced(since, None)
+    }
+
+    /// The same for one whose trace is recorded.
+    pub(crate) fn traced(&self, since: Instant, trace: Option<Arc<Trace>>) -> Arc<Operation> {
+        Arc::new(Operation::new(Arc::clone(&self.counters), since, trace))
     }
 
     /// A request was refused before it was known whom it is for.
@@ -232,6 +238,9 @@ impl Metrics {
         plane.admission.render(&mut text);
         plane.compress.render(&mut text);
         crate::pool::render(&mut text, &plane.fleet.pools());
+        if let Some(tracer) = &plane.traces {
+            tracer.buffer().render(&mut text);
+        }
         let counts = plane.fleet.counts();
         head(&mut text, "omnimind_server_calls_total", "counter", "Calls by server.");
         for count in &counts {

@@ -7,25 +7,38 @@
 //! The name of a tool comes from a client, so it is believed only when the tool is known: it has a cell, its server has
 //! spoken of it, or it has just answered. Until then it counts as [`OTHER`].
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use omnimind_probes::{request_done, request_start};
-use omnimind_wire::{Era, Reason, Request, message};
+use omnimind_wire::{
+    Era, Reason, Request,
+    json::{as_i64, find},
+    message,
+};
 use parking_lot::Mutex;
 
 use super::{
     Counters,
     ending::Ending,
     histogram::whole_ns,
-    table::{Cell, CellId, NOBODY, Name, OTHER, era, method},
+    table::{Cell, CellId, LONGEST, NOBODY, Name, OTHER, era, method},
 };
-use crate::reply::Reply;
+use crate::{
+    config::ServerSpec,
+    reply::Reply,
+    traces::{Attempt, Called, Counted, Fault, Trace},
+    upstream::Lease,
+};
 
 /// A request while it lasts.
 pub struct Operation {
     counters: Arc<Counters>,
     since: Instant,
+    trace: Option<Arc<Trace>>,
     state: Mutex<State>,
 }
 
@@ -36,13 +49,15 @@ struct State {
     unproven: Option<Box<str>>,
     /// For who watches; its client's, raw.
     id: Bytes,
+    /// The code of the error it ends with, where that has been said.
+    code: Option<i64>,
     is_started: bool,
     is_over: bool,
 }
 
 impl Operation {
-    pub(super) fn new(counters: Arc<Counters>, since: Instant) -> Self {
-        Self { counters, since, state: Mutex::default() }
+    pub(super) fn new(counters: Arc<Counters>, since: Instant, trace: Option<Arc<Trace>>) -> Self {
+        Self { counters, since, trace, state: Mutex::default() }
     }
 
     /// It is for this server, or for all. What it is called later counts.
@@ -95,6 +110,40 @@ impl Operation {
         self.ends(ending);
     }
 
+    /// It has ended with an error by the protocol.
+    pub(crate) fn failed(&self, code: i64) {
+        self.state.lock().code = Some(code);
+        self.end(Ending::Error);
+    }
+
+    /// One call to a server in its course, which waited so long for its turn; none unless its trace is recorded.
+    pub(crate) fn attempt(
+        &self,
+        spec: &Arc<ServerSpec>,
+        lease: &Lease,
+        called: &str,
+        waited: Duration,
+    ) -> Option<Box<Attempt>> {
+        let trace = self.trace.as_ref()?;
+        let now = Instant::now();
+        if !waited.is_zero() {
+            trace.waited(&spec.name, waited, now);
+        }
+        let state = self.state.lock();
+        let cell = state.cell.and_then(|cell| self.counters.operations.cell(cell));
+        let tool = cell.map(Cell::name).filter(|name| name.method == called).map_or("", |name| name.tool);
+        let unproven = state.unproven.as_deref().filter(|name| !tool.is_empty() && name.len() <= LONGEST);
+        let called = Called {
+            spec: Arc::clone(spec),
+            method: method(called),
+            tool: unproven.unwrap_or(tool).into(),
+            is_known: unproven.is_none(),
+            version: Arc::clone(&lease.negotiated().version),
+        };
+        drop(state);
+        Some(Box::new(Attempt::new(trace, called, now)))
+    }
+
     /// True for the first end.
     fn ends(&self, ending: Ending) -> bool {
         let mut state = self.state.lock();
@@ -115,6 +164,15 @@ impl Operation {
         let ns = whole_ns(self.since.elapsed());
         cell.add(ending, ns);
         self.start(state);
+        if let Some(trace) = &self.trace {
+            let Name { server, method, tool, .. } = cell.name();
+            let counted = Counted { server, method, tool, cache: ending.cache() };
+            let fault = (ending.outcome() != Ending::Ok.outcome()).then(|| match state.code {
+                Some(code) if ending == Ending::Error => Fault::of_code(code),
+                code => Fault { kind: ending.outcome().into(), code },
+            });
+            trace.end(&counted, fault, self.since + Duration::from_nanos(ns));
+        }
         if request_done::is_on() {
             let Name { server, method, tool, .. } = cell.name();
             request_done::fire(server, &state.id, method, tool, ns / 1_000, ending.outcome());
@@ -123,6 +181,9 @@ impl Operation {
 
     /// It was refused.
     pub(crate) fn refused(&self, reason: Reason) {
+        if self.trace.is_some() {
+            self.state.lock().code = Some(reason.code());
+        }
         if self.ends(reason.into()) {
             self.counters.refused(reason);
         }
@@ -132,7 +193,13 @@ impl Operation {
     pub(crate) fn replied(&self, reply: &Reply, id: &[u8]) {
         match reply {
             Reply::Refused { refusal, .. } => self.refused(refusal.reason),
-            Reply::Whole(whole) if message::is_error(id, &whole.body) => self.end(Ending::Error),
+            Reply::Whole(whole) if message::is_error(id, &whole.body) => {
+                let code = || find(&whole.body, &["error", "code"]).ok().flatten().and_then(as_i64);
+                match self.trace.as_ref().and_then(|_| code()) {
+                    Some(code) => self.failed(code),
+                    None => self.end(Ending::Error),
+                }
+            }
             Reply::Whole(_) => self.end(Ending::Ok),
             // Its end is still to come; or its client has taken it back.
             Reply::Flow { .. } | Reply::Accepted => {}

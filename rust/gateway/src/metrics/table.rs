@@ -34,7 +34,7 @@ const MOST: usize = 1_536;
 /// Twice as many would fit: a search ends soon.
 const SLOTS: usize = 2_048;
 /// Longer names are nobody's.
-const LONGEST: usize = 128;
+pub(super) const LONGEST: usize = 128;
 const NAME: &str = "mcp_server_operation_duration_seconds";
 
 /// The methods with series of their own.

@@ -3,6 +3,8 @@
 //! For whoever merges several answers, or needs one for itself. It counts, is sent again where that does no
 //! harm, and is answered from memory, like any call; only what changes nothing is asked this way.
 
+use std::{mem::take, time::Duration};
+
 use bytes::Bytes;
 use omnimind_wire::{Era, bridge, json::find};
 use tokio::time::Instant;
@@ -22,6 +24,7 @@ use crate::{
         path::{self, Asked, Course},
         report::Wish,
     },
+    traces::Attempt,
     upstream::{Call, Failure, Lease},
 };
 
@@ -129,12 +132,13 @@ async fn fetched(
     params: &Bytes,
     era: &mut Era,
 ) -> Result<(Lease, Bytes), Failure> {
-    let (client, method) = (turn.going.client, turn.going.method);
+    let method = turn.going.method;
     let mut on = turn.first_lease("").await?;
     let mut tries = Tries::default();
+    let mut waited = turn.permit.as_ref().map_or(Duration::ZERO, Permit::waited);
     loop {
         *era = on.negotiated().era;
-        let outcome = ask_on(&on, client, source, method, params, &mut turn.permit).await;
+        let outcome = ask_on(&on, &mut turn, source, params, take(&mut waited)).await;
         let Err(Failure::Refused(refusal)) = &outcome else {
             turn.end(&outcome);
             return outcome.map(|result| (on, result));
@@ -153,18 +157,20 @@ async fn fetched(
     }
 }
 
-/// One attempt; the permit is lent to it.
+/// One attempt; the turn's permit is lent to it. One that nobody waits for is no part of a trace.
 async fn ask_on(
     on: &Lease,
-    client: &Client,
+    turn: &mut Turn<'_>,
     source: &Source,
-    method: &str,
     params: &Bytes,
-    permit: &mut Option<Permit>,
+    waited: Duration,
 ) -> Result<Bytes, Failure> {
+    let (client, method) = (turn.going.client, turn.going.method);
     let sent = find(if params.is_empty() { b"{}" } else { params }, &["_meta"]).ok().flatten();
     let params = meta::upward(client, on.negotiated().era, params, Sent::read(sent))
         .map_err(|malformed| Failure::Rpc(malformed.rpc_error()))?;
+    let operation = &client.caller.operation;
+    let attempt = turn.until.and_then(|_| operation.attempt(&source.spec, on, method, waited));
     let call = Call {
         id: Bytes::from_static(b"0"),
         method: method.into(),
@@ -173,10 +179,12 @@ async fn ask_on(
         operator: client.is_operator(),
         idle: Some(source.spec.idle_timeout()),
         deadline: Some(Instant::now() + source.spec.longest()),
+        trace: attempt.as_deref().map(Attempt::context).map(Box::new),
     };
     let mut exchange = on.call(call);
-    exchange.carry(permit.take());
+    exchange.carry(turn.permit.take());
+    exchange.trace(attempt);
     let outcome = exchange.outcome().await;
-    *permit = exchange.permit();
+    turn.permit = exchange.permit();
     outcome
 }

@@ -14,7 +14,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderName, HeaderValue};
-pub(crate) use landing::{end, refused, said};
+pub(crate) use landing::{end, refused, said, says_error};
 use omnimind_wire::{Reason, Refusal, Request, RpcError, error::METHOD_NOT_FOUND};
 use tokio::time::Instant;
 
@@ -24,6 +24,7 @@ use crate::{
     cache::{errand::Errand, report::Wish},
     reply::{Outflow, Outgoing},
     session::{Asked, Ticket},
+    traces::Attempt,
     upstream::{Call, Event, Exchange, Failure, Lease, Note, Question},
 };
 
@@ -126,6 +127,7 @@ impl Flight {
         let Prepared { ticket, permit, deadline, lease, params, headers } = prepared;
         let method: Arc<str> = request.method.as_str().into();
         let waited = permit.as_ref().map_or(Duration::ZERO, Permit::waited);
+        let attempt = client.caller.operation.attempt(&route.source.spec, &lease, &method, waited);
         let mut exchange = lease.call(Call {
             id: request.id_raw.clone(),
             method: method.clone(),
@@ -134,8 +136,10 @@ impl Flight {
             operator: client.is_operator(),
             idle: Some(route.source.spec.idle_timeout()),
             deadline: Some(deadline),
+            trace: attempt.as_deref().map(Attempt::context).map(Box::new),
         });
         exchange.carry(permit);
+        exchange.trace(attempt);
         let place = paused::place(client, route.source.spec.kind, &lease);
         Self {
             client: client.clone(),
@@ -166,8 +170,9 @@ impl Flight {
         }
     }
 
-    /// Sends the call again, under this permit.
-    fn send(&mut self, permit: Option<Permit>) {
+    /// Sends the call again, under this permit, for which it waited so long.
+    fn send(&mut self, permit: Option<Permit>, waited: Duration) {
+        let attempt = self.client.caller.operation.attempt(&self.source.spec, &self.lease, &self.method, waited);
         self.exchange = self.lease.call(Call {
             id: self.id.clone(),
             method: self.method.clone(),
@@ -176,8 +181,10 @@ impl Flight {
             operator: self.client.is_operator(),
             idle: Some(self.source.spec.idle_timeout()),
             deadline: Some(self.deadline),
+            trace: attempt.as_deref().map(Attempt::context).map(Box::new),
         });
         self.exchange.carry(permit);
+        self.exchange.trace(attempt);
     }
 
     /// Waits for one thing to happen and deals with it.
@@ -262,7 +269,10 @@ impl Flight {
             }
         };
         match entered {
-            Ok(permit) => self.send(permit),
+            Ok(permit) => {
+                let waited = permit.as_ref().map_or(Duration::ZERO, Permit::waited);
+                self.send(permit, waited);
+            }
             Err(refusal) => self.end_refused(&refusal),
         }
     }

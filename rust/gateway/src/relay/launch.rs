@@ -245,7 +245,7 @@ impl Launch {
     fn failed(&self, failure: Failure) -> Outgoing {
         match failure {
             Failure::Rpc(error) => {
-                self.client.caller.operation.end(Ending::Error);
+                self.client.caller.operation.failed(error.code);
                 end(self.client.era, &self.request.id_raw, Err(error))
             }
             Failure::Refused(refusal) => {

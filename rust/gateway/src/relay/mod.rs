@@ -47,8 +47,11 @@ use omnimind_wire::{Era, Message, RpcError, era_of_header, message};
 
 pub use crate::cache::repeat::{Kept, Said, Trail};
 pub use client::Client;
+pub(crate) use client::version_header;
 pub(crate) use explain::explain;
+pub(crate) use flight::says_error;
 pub(crate) use schemas::{Schemas, Word, heard_word, known_word};
+pub(crate) use state::random;
 pub(crate) use tries::only_reads;
 
 use crate::{
@@ -158,7 +161,7 @@ pub fn repeated<'r>(
 
 /// Answers a POST.
 pub async fn post(caller: Caller, message: Message) -> Reply {
-    let era = era_of_header(client::version_header(&caller.headers));
+    let era = era_of_header(version_header(&caller.headers));
     let counted = counted(&caller, &message, era.as_ref().map_or(Era::Modern, |era| *era));
     let reply = match era {
         Ok(Era::Modern) => modern::post(caller, message).await,

@@ -306,6 +306,7 @@ async fn pages(client: &Client, spec: &Arc<ServerSpec>, lease: &Lease) -> Vec<By
             operator: false,
             idle: Some(spec.idle_timeout()),
             deadline: Some(Instant::now() + LEARNED_IN),
+            trace: None,
         };
         let Ok(page) = lease.call(call).finish().await else { break };
         let next = find(&page, &["nextCursor"]).ok().flatten().filter(|raw| *raw != b"null").map(<[u8]>::to_vec);

@@ -156,5 +156,6 @@ fn call(spec: &ServerSpec, method: &str, key: &str, value: &str) -> Call {
         operator: false,
         idle: Some(spec.idle_timeout()),
         deadline: Some(Instant::now() + spec.longest()),
+        trace: None,
     }
 }

@@ -201,6 +201,7 @@ impl Peer {
             operator: false,
             idle: None,
             deadline: None,
+            trace: None,
         };
         let mut greeting = pipe.call(call, 0, &Arc::from(""));
         let answer = async {

@@ -69,6 +69,7 @@ impl Ear {
             operator: false,
             idle: None,
             deadline: patience.map(|patience| Instant::now() + patience),
+            trace: None,
         };
         let deadline = call.deadline;
         let feed = self.link.upgrade().filter(|link| !link.is_stale())?.ask(call);

@@ -5,8 +5,9 @@
 //! is armed once and looked at again when it fires, so that a busy call does not touch it. Dropping the
 //! exchange before its end cancels the call upstream.
 //!
-//! It carries the permit under which the call is in flight. Ended in time, it leaves that to its caller; cut off, it
-//! sees to it that a server which may go on with the call is not taken for free.
+//! It carries the span of a traced call, which ends with it, and the permit under which the call is in flight. Ended in
+//! time, it leaves that to its caller; cut off, it sees to it that a server which may go on with the call is not taken
+//! for free.
 
 use std::{
     fmt,
@@ -23,7 +24,11 @@ use omnimind_wire::{Reason, Refusal, RpcError, error::INTERNAL_ERROR};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Event, Failure, LOST, Lease, pipe::PipeCall};
-use crate::admission::Permit;
+use crate::{
+    admission::Permit,
+    relay::says_error,
+    traces::{Attempt, Fault},
+};
 
 /// Why a call is cancelled that nobody waits for any more.
 pub(super) const GONE: &str = "the client went away";
@@ -47,6 +52,7 @@ pub struct Exchange {
     server: Arc<str>,
     clock: Clock,
     permit: Option<Permit>,
+    attempt: Option<Box<Attempt>>,
     _lease: Option<Lease>,
 }
 
@@ -58,19 +64,24 @@ impl Exchange {
         deadline: Option<Instant>,
         lease: Option<Lease>,
     ) -> Self {
-        Self { feed, server, clock: Clock::new(idle, deadline), permit: None, _lease: lease }
+        Self { feed, server, clock: Clock::new(idle, deadline), permit: None, attempt: None, _lease: lease }
     }
 
     /// An exchange that ends at once, with this refusal.
     pub fn refused(refusal: Refusal) -> Self {
         let server = refusal.server.as_deref().unwrap_or_default().into();
         let end = Event::End(Err(Failure::Refused(refusal)));
-        Self { feed: Feed::Known(Some(end)), server, clock: Clock::new(None, None), permit: None, _lease: None }
+        Self::new(Feed::Known(Some(end)), server, None, None, None)
     }
 
     /// Takes the permit the call is in flight under.
     pub(crate) fn carry(&mut self, permit: Option<Permit>) {
         self.permit = permit;
+    }
+
+    /// Takes the span of the call.
+    pub(crate) fn trace(&mut self, attempt: Option<Box<Attempt>>) {
+        self.attempt = attempt;
     }
 
     /// Gives the permit back: to be finished, or carried on. None if the call's time was over.
@@ -94,8 +105,8 @@ impl Exchange {
         };
         match polled {
             Poll::Ready(event @ (Event::End(_) | Event::Long(_))) => {
-                self.feed = Feed::Known(None);
-                self.clock = Clock::new(None, None);
+                self.over();
+                self.told(&event);
                 Poll::Ready(event)
             }
             Poll::Ready(event) => {
@@ -138,13 +149,35 @@ impl Exchange {
         if let Feed::Pipe(call) = &self.feed {
             call.cancel("it took too long", zombie);
         }
-        self.feed = Feed::Known(None);
-        self.clock = Clock::new(None, None);
+        self.over();
         let detail = match late {
             Late::Silent(idle) => format!("{} said nothing for {} ms", self.server, idle.as_millis()),
             Late::Deadline => format!("{} did not finish before the deadline", self.server),
         };
-        Event::End(Err(Failure::Refused(Refusal::new(Reason::UpstreamTimeout, "server", detail).about(&*self.server))))
+        let refusal = Refusal::new(Reason::UpstreamTimeout, "server", detail).about(&*self.server);
+        let end = Event::End(Err(Failure::Refused(refusal)));
+        self.told(&end);
+        end
+    }
+
+    /// Nothing follows.
+    fn over(&mut self) {
+        self.feed = Feed::Known(None);
+        self.clock = Clock::new(None, None);
+    }
+
+    /// Ends the call's span; that of a long answer ends with its beginning.
+    fn told(&mut self, end: &Event) {
+        let Some(mut attempt) = self.attempt.take() else { return };
+        let fault = match end {
+            Event::End(Err(Failure::Rpc(error))) => Some(Fault::of_code(error.code)),
+            Event::End(Err(Failure::Refused(refusal))) => {
+                Some(Fault { kind: refusal.reason.as_str().into(), code: None })
+            }
+            Event::End(Ok(result)) if attempt.is_of_tool() && says_error(result) => Some(Fault::TOOL),
+            _ => None,
+        };
+        attempt.end(fault, std::time::Instant::now());
     }
 }
 

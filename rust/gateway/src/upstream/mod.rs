@@ -35,6 +35,8 @@ use http::{HeaderName, HeaderValue};
 use omnimind_wire::{Era, Refusal, RpcError};
 use tokio::{sync::oneshot, time::Instant};
 
+use crate::traces::Context;
+
 pub use self::{
     attach::Waste,
     exchange::Exchange,
@@ -62,6 +64,8 @@ pub struct Call {
     pub idle: Option<Duration>,
     /// The end of patience, whatever happens. `None` for subscriptions.
     pub deadline: Option<Instant>,
+    /// What the upstream is told of the trace; `None` leaves what the client said of it.
+    pub trace: Option<Box<Context>>,
 }
 
 /// What an upstream says in the course of a call.

@@ -1,4 +1,4 @@
-//! Ids and tokens on their way up, and back on their way down.
+//! Ids, tokens and traces on their way up, ids and tokens back on their way down.
 //!
 //! A client's own ids and progress tokens are never shown to an upstream: two clients of one connection could
 //! choose the same, or guess another's. On the way up both become the call's number; on the way down the
@@ -14,6 +14,7 @@ use omnimind_wire::{
 };
 
 use super::Call;
+use crate::traces::{Context, TRACEPARENT, TRACESTATE, Tracestate};
 
 /// The key that ties a notification to the `subscriptions/listen` that asked for it.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -37,6 +38,41 @@ pub(super) struct Stamp<'a> {
     pub deadline_ms: Option<u64>,
 }
 
+/// What is written into `_meta` beside the client's words.
+#[derive(Clone, Copy)]
+struct Ours<'a> {
+    stamp: Option<Stamp<'a>>,
+    trace: Option<&'a Context>,
+}
+
+impl Ours<'_> {
+    fn is_nothing(self) -> bool {
+        self.stamp.is_none() && self.trace.is_none()
+    }
+
+    /// True if what the client wrote under this key is not sent on.
+    fn replaces(self, key: &str) -> bool {
+        match key {
+            PRINCIPAL | ROLE | DEADLINE => self.stamp.is_some(),
+            TRACEPARENT => self.trace.is_some(),
+            TRACESTATE => self.trace.is_some_and(|trace| matches!(trace.tracestate, Tracestate::Is(_))),
+            _ => false,
+        }
+    }
+
+    /// Appends members after those that begin at `open`.
+    fn push(self, out: &mut Vec<u8>, open: usize) {
+        if let Some(stamp) = self.stamp {
+            comma(out, open);
+            push_stamp(out, stamp);
+        }
+        if let Some(trace) = self.trace {
+            comma(out, open);
+            push_trace(out, trace);
+        }
+    }
+}
+
 /// Appends the whole request and gives the client's progress token, if it set one.
 pub(super) fn push_request(
     out: &mut Vec<u8>,
@@ -50,11 +86,12 @@ pub(super) fn push_request(
     out.extend_from_slice(id);
     out.extend_from_slice(b",\"method\":");
     push_quoted(out, &call.method);
-    let token = if call.params.is_empty() && stamp.is_none() {
+    let ours = Ours { stamp, trace: call.trace.as_deref() };
+    let token = if call.params.is_empty() && ours.is_nothing() {
         None
     } else {
         out.extend_from_slice(b",\"params\":");
-        push_params(out, id, &call.params, stamp)?
+        push_params(out, id, &call.params, ours)?
     };
     out.push(b'}');
     Ok(token)
@@ -79,20 +116,15 @@ pub(super) fn cancelled_params(id: u64, why: &str) -> Vec<u8> {
     out
 }
 
-fn push_params(
-    out: &mut Vec<u8>,
-    id: &[u8],
-    params: &Bytes,
-    stamp: Option<Stamp<'_>>,
-) -> Result<Option<Bytes>, Malformed> {
+fn push_params(out: &mut Vec<u8>, id: &[u8], params: &Bytes, ours: Ours<'_>) -> Result<Option<Bytes>, Malformed> {
     let params: &[u8] = if params.is_empty() { b"{}" } else { params };
-    if stamp.is_none() && may_stay(params) {
+    if ours.is_nothing() && may_stay(params) {
         out.extend_from_slice(params);
         return Ok(None);
     }
     let meta = if may_have_meta(params) { member(params, "_meta")? } else { None };
     let Some(meta) = meta else {
-        push_without_meta(out, params, stamp);
+        push_without_meta(out, params, ours);
         return Ok(None);
     };
     let text = params.get(meta.clone()).filter(|text| json::is_object(text)).unwrap_or(b"{}");
@@ -103,7 +135,7 @@ fn push_params(
     let open = out.len();
     for member in &inner {
         let key: &str = &member.key;
-        if stamp.is_some() && [PRINCIPAL, ROLE, DEADLINE].contains(&key) {
+        if ours.replaces(key) {
             continue;
         }
         comma(out, open);
@@ -116,10 +148,7 @@ fn push_params(
             out.extend_from_slice(member.value);
         }
     }
-    if let Some(stamp) = stamp {
-        comma(out, open);
-        push_stamp(out, stamp);
-    }
+    ours.push(out, open);
     out.push(b'}');
     out.extend_from_slice(params.get(meta.end..).unwrap_or_default());
     Ok(token)
@@ -144,11 +173,13 @@ fn may_stay(params: &[u8]) -> bool {
     TOKEN.find(params).is_none() && ESCAPE.find(params).is_none() && META.find_iter(params).all(is_object)
 }
 
-fn push_without_meta(out: &mut Vec<u8>, params: &[u8], stamp: Option<Stamp<'_>>) {
-    let Some(stamp) = stamp else { return out.extend_from_slice(params) };
+fn push_without_meta(out: &mut Vec<u8>, params: &[u8], ours: Ours<'_>) {
+    if ours.is_nothing() {
+        return out.extend_from_slice(params);
+    }
     let inside = params.trim_ascii_start().strip_prefix(b"{").unwrap_or_default().trim_ascii_start();
     out.extend_from_slice(b"{\"_meta\":{");
-    push_stamp(out, stamp);
+    ours.push(out, out.len());
     out.push(b'}');
     if !inside.starts_with(b"}") {
         out.push(b',');
@@ -171,6 +202,16 @@ fn push_stamp(out: &mut Vec<u8>, stamp: Stamp<'_>) {
         out.push(b':');
         let mut digits = [0u8; 20];
         out.extend_from_slice(decimal(left, &mut digits));
+    }
+}
+
+fn push_trace(out: &mut Vec<u8>, Context { traceparent, tracestate }: &Context) {
+    out.extend_from_slice(b"\"traceparent\":\"");
+    out.extend_from_slice(traceparent);
+    out.push(b'"');
+    if let Tracestate::Is(Some(state)) = tracestate {
+        out.extend_from_slice(b",\"tracestate\":");
+        push_quoted(out, state);
     }
 }
 
@@ -278,6 +319,7 @@ mod tests {
             operator: false,
             idle: None,
             deadline: None,
+            trace: None,
         }
     }
 
@@ -297,6 +339,41 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":30064771073,"method":"tools/call","params":{ "name":"x","arguments":{"n":1.0} }}"#
         );
         assert_eq!(token, None);
+    }
+
+    fn traced(params: &'static str, tracestate: Tracestate, stamp: Option<Stamp<'_>>) -> String {
+        let traceparent = *b"00-0000000000000000000000000000000a-000000000000000b-01";
+        let mut out = Vec::new();
+        let call = Call { trace: Some(Box::new(Context { traceparent, tracestate })), ..call(params) };
+        push_request(&mut out, 7, &call, stamp).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let params = text.strip_prefix(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":"#).unwrap();
+        params.replace(std::str::from_utf8(&traceparent).unwrap(), "OURS").strip_suffix('}').unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_server_is_told_of_our_span_once_whatever_the_client_wrote() {
+        let sent = r#"{"_meta":{"tracep\u0061rent":"theirs","tracestate":"a=1","baggage":"k=v"},"x":1}"#;
+        let put = Tracestate::Is(Some("b=\"2".into()));
+        assert_eq!(
+            traced(sent, Tracestate::AsSent, None),
+            r#"{"_meta":{"tracestate":"a=1","baggage":"k=v","traceparent":"OURS"},"x":1}"#
+        );
+        assert_eq!(
+            traced(sent, Tracestate::Is(None), None),
+            r#"{"_meta":{"baggage":"k=v","traceparent":"OURS"},"x":1}"#
+        );
+        assert_eq!(
+            traced(sent, put, Some(STAMP)),
+            r#"{"_meta":{"baggage":"k=v","omnimind/principal":"an\"n","omnimind/deadlineMs":1500,"traceparent":"OURS","tracestate":"b=\"2"},"x":1}"#
+        );
+        for (sent, wanted) in [
+            ("", r#"{"_meta":{"traceparent":"OURS"}}"#),
+            (r#"{"x":1}"#, r#"{"_meta":{"traceparent":"OURS"},"x":1}"#),
+            (r#"{"_meta":{},"x":1}"#, r#"{"_meta":{"traceparent":"OURS"},"x":1}"#),
+        ] {
+            assert_eq!(traced(sent, Tracestate::AsSent, None), wanted);
+        }
     }
 
     #[test]

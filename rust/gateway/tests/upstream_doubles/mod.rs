@@ -92,6 +92,7 @@ pub(crate) fn call(id: &str, method: &str, params: &Value) -> Call {
         operator: false,
         idle: Some(Duration::from_secs(10)),
         deadline: Some(Instant::now() + Duration::from_secs(20)),
+        trace: None,
     }
 }
 

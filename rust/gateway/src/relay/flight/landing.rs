@@ -145,19 +145,21 @@ impl Flight {
             self.progress = Progress::Token(None);
         }
         self.lease = lease;
-        self.send(permit);
+        self.send(permit, Duration::ZERO);
         true
     }
 
     /// The answer; nothing follows it.
     pub(crate) fn end(&mut self, outcome: Result<Bytes, RpcError>) {
-        let ending = match &outcome {
-            Ok(result) if self.method.as_ref() == "tools/call" && says_error(result) => Ending::ToolError,
-            Ok(_) => Ending::Ok,
-            Err(_) => Ending::Error,
-        };
         self.know_tool();
-        self.client.caller.operation.end(ending);
+        let operation = &self.client.caller.operation;
+        match &outcome {
+            Ok(result) if self.method.as_ref() == "tools/call" && says_error(result) => {
+                operation.end(Ending::ToolError);
+            }
+            Ok(_) => operation.end(Ending::Ok),
+            Err(error) => operation.failed(error.code),
+        }
         self.close();
         self.ready.push_back(end(self.client.era, &self.id, outcome));
     }
@@ -181,7 +183,7 @@ impl Flight {
 }
 
 /// A tool's result that is an error. Most say nothing of it, or say so at their end.
-fn says_error(result: &[u8]) -> bool {
+pub(crate) fn says_error(result: &[u8]) -> bool {
     IS_ERROR.find(result).is_some() && find_checked(result, "isError").and_then(as_bool) == Some(true)
 }
 

@@ -102,6 +102,7 @@ impl Feed {
             operator: client.is_operator(),
             idle: None,
             deadline: None,
+            trace: None,
         });
         let acknowledged = async {
             loop {

@@ -112,6 +112,7 @@ impl Core {
             operator: false,
             idle: None,
             deadline: None,
+            trace: None,
         };
         let number = self.number(serial);
         self.outlet.force(|out| {
