@@ -16,7 +16,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Ca
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-rust test-python test-servers test-others check fmt bench wheel deny lock tools clean
+.PHONY: help up built built-rust test test-rust test-python check check-python check-rust fmt bench wheel deny lock tools clean
 
 help:
 	@sed -n '2,9s/^# *//p' Makefile
@@ -36,9 +36,9 @@ $(VENV)/.extension: $(VENV)/.packages $(RUST_SOURCES) pyproject.toml
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
-# Binaries the tests measure with.
+# The binary the tests measure with. Asked of the whole workspace, so that what the extension is made of serves it too.
 target/release/omnimind-load: $(RUST_SOURCES)
-	cargo build --quiet --locked --release -p omnimind-load
+	cargo build --quiet --locked --release --workspace --bin omnimind-load
 
 up: $(VENV)/.extension
 	@exec $(BIN)/omnimind up $(ARGS)
@@ -46,35 +46,38 @@ up: $(VENV)/.extension
 tools: $(VENV)/.packages .tools/encoder/wordllama
 	@$(BIN)/python tests/contract/toolbox.py
 
+# All that is compiled or fetched for the tests; nothing here is measured, so it may be made at once (`--jobs=2`).
+built: $(VENV)/.extension target/release/omnimind-load tools built-rust
+built-rust:
+	cargo test --locked --quiet --workspace --no-run
+
 test: test-rust test-python
 
 # Property tests play the same cases in every run of this target; `make bar-properties` plays others.
 PROPERTY_SEED ?= 1
 test-rust:
-	PROPTEST_RNG_SEED=$(PROPERTY_SEED) cargo test --locked --quiet --workspace --exclude omnimind-py
+	PROPTEST_RNG_SEED=$(PROPERTY_SEED) cargo test --locked --quiet --workspace
 
-HALVES := tests/unit tests/docs tests/native
-# First, in two halves at once, what takes no offence if the machine is busy; then, alone, what looks at the clock.
+# What measures time is marked `alone` and runs by itself; all else several at once (tests/unit/test_what_runs_alone.py).
+AT_ONCE ?= $(shell expr $$(nproc) + 1)
 test-python: $(VENV)/.extension target/release/omnimind-load tools
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-servers test-others
-	$(PYTEST) $(HALVES:%=--ignore=%)
+	$(PYTEST) -m alone
+	$(PYTEST) -m 'not alone' -p no:benchmark --numprocesses=$(AT_ONCE) --dist=loadfile
 endif
 
-test-servers:
-	$(PYTEST) tests/unit/servers
+check: check-python check-rust $(VENV)/.extension
+	$(BIN)/python -m mypy.stubtest omnimind._core
+	$(BIN)/lint-imports
 
-test-others:
-	$(PYTEST) $(HALVES) --ignore=tests/unit/servers
-
-check: $(VENV)/.extension
+check-python: $(VENV)/.packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest omnimind._core
-	$(BIN)/lint-imports
+
+check-rust:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 

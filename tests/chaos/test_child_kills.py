@@ -106,6 +106,7 @@ async def storm(fleet: Fleet) -> tuple[list[Attempt], list[float]]:
     return readers.seen, took_s
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("era", ["both", "legacy"])

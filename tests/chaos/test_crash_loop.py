@@ -55,6 +55,7 @@ def assert_status_names_the_causes(fleet: Fleet) -> None:
     assert "7" in reasons["after-1-s"]
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_crash_loops_cost_three_starts_a_minute_and_no_cpu_and_the_others_serve(tmp_path: Path) -> None:

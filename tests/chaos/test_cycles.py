@@ -110,6 +110,7 @@ def test_starting_and_stopping_servers_leaves_nothing_behind() -> None:
         growth.assert_none(f"{CYCLES} cycles")
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(600)
 def test_starting_and_stopping_the_fleet_leaves_nothing_behind() -> None:

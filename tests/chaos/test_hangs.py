@@ -40,6 +40,7 @@ def recovery_s(fleet: Fleet, server: str) -> float:
     return time.monotonic() - began_s
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(1800)
 def test_stopped_workers_are_replaced_within_three_heartbeats_and_leave_their_stacks() -> None:
@@ -63,6 +64,7 @@ def test_stopped_workers_are_replaced_within_three_heartbeats_and_leave_their_st
         assert load.errors() == {}
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(180)
 def test_a_stopped_stdio_child_with_a_call_in_flight_is_replaced() -> None:

@@ -76,6 +76,7 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_fork_bomb_next_door_is_not_felt(open_folder: Path) -> None:
@@ -90,6 +91,7 @@ def test_a_fork_bomb_next_door_is_not_felt(open_folder: Path) -> None:
         load.assert_undisturbed("a fork bomb")
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_memory_hog_next_door_is_not_felt(open_folder: Path) -> None:
@@ -106,6 +108,7 @@ def test_a_memory_hog_next_door_is_not_felt(open_folder: Path) -> None:
         load.assert_undisturbed("a memory hog")
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_flood_on_stderr_is_not_felt_and_does_not_block_the_one_who_floods(open_folder: Path) -> None:
@@ -125,6 +128,7 @@ def test_a_flood_on_stderr_is_not_felt_and_does_not_block_the_one_who_floods(ope
             assert size < 64 << 20
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_server_that_takes_five_seconds_to_start_fails_no_call_and_holds_nobody_up() -> None:
@@ -229,6 +233,7 @@ def small_disk(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder.parent, ignore_errors=True)  # the fleet could not, with a disk in it
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_full_disk_under_the_state_folder_stops_nobody_and_servers_still_restart() -> None:
@@ -278,6 +283,7 @@ def is_up(fleet: Fleet, server: str) -> bool:
     return bool(row(fleet, server)["state"] == "ready")
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_clock_that_jumps_disturbs_nobody(tmp_path: Path) -> None:

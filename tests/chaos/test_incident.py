@@ -206,6 +206,7 @@ def bytes_of_logs(state: Path) -> int:
     return sum(file.stat().st_size for file in (state / "logs").rglob("*") if file.is_file())
 
 
+@pytest.mark.roomy
 @pytest.mark.timeout(300)
 def test_four_hours_of_the_incident_cost_three_starts_a_window_no_call_and_a_megabyte_of_log(
     tmp_path: Path,
@@ -244,6 +245,7 @@ def original_fleet(taken_port: int) -> dict[str, Any]:
     return servers
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(180)
 def test_the_incident_with_real_processes_touches_none_of_the_six() -> None:

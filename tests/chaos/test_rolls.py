@@ -52,6 +52,7 @@ def assert_nothing_failed(
     assert {nonce: done[nonce] for nonce in ledger.counted} == dict.fromkeys(ledger.counted, 1)
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("what", [{"server": "gateway"}, {"server": "thinking"}, {"server": "trusted"}, {}])
@@ -60,6 +61,7 @@ def test_a_roll_under_load_fails_no_call(tmp_path: Path, what: dict[str, str]) -
         assert_nothing_failed(fleet, tmp_path, {"cmd": "roll", **what})
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(180)
 def test_a_reload_under_load_fails_no_call(tmp_path: Path) -> None:

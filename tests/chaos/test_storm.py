@@ -12,6 +12,7 @@ from tests.chaos.storm import Storm
 KILLS = 14
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_storm_of_kills_loses_refuses_and_repeats_nothing() -> None:

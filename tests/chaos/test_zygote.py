@@ -49,6 +49,7 @@ def start_all_s(fleet: Fleet) -> float:
     return time.monotonic() - began_s
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_nine_workers_are_ready_soon_and_share_their_memory() -> None:

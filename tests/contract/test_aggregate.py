@@ -71,6 +71,7 @@ async def test_every_tool_has_a_name_that_models_accept_and_finds_its_server(fle
             assert said(await client.call_tool(name, {"text": name})) == name
 
 
+@pytest.mark.roomy
 async def test_a_server_that_hangs_or_cannot_start_delays_no_list(fleet: Fleet, era: str) -> None:
     async with visit(fleet.aggregate, era) as client:
         began = time.monotonic()

@@ -33,6 +33,7 @@ def fleet() -> Iterator[Fleet]:
         yield running
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("server", [MODERN, LEGACY], ids=lambda era: f"{era}-server")
 @pytest.mark.parametrize("client", [MODERN, LEGACY], ids=lambda era: f"{era}-client")

@@ -47,6 +47,7 @@ async def _ask(client: Client, tool: str, **arguments: int) -> str:
     return said(await client.call_tool(tool, arguments))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("http2", "version"), [("known", "2"), ("never", "1.1")])
 async def test_a_hundred_calls_at_once_share_two_connections_where_http2_is_known(
     http2: str, version: str

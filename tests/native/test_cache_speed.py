@@ -14,6 +14,7 @@ GOES = 4
 SLACK = 0.5
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_hit_and_an_insertion_are_not_far_from_dict_and_cachebox() -> None:

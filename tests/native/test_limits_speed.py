@@ -13,6 +13,7 @@ from benches import bench_limits, limiters
 GOES = 4
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_decision_is_half_as_fast_again_as_that_of_any_other_package() -> None:

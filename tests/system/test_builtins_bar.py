@@ -21,6 +21,7 @@ def test_the_cheapest_tool_of_every_server_is_known() -> None:
     assert {builtin.name for builtin in catalog.BUILTINS} <= set(builtins.CHEAPEST)
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("server", SERVERS)

@@ -15,6 +15,7 @@ SAMPLE_BAR = 2.5
 """What a second on a busy machine can tell: a hit has not become a piece of work. The bar is asked in full."""
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_hit_costs_little_more_than_a_reply_that_nobody_thought_about() -> None:

@@ -350,6 +350,7 @@ def scene(folder: Path) -> Iterator[Run]:
         yield Run(scene, crowd, names, Random(SEED))
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(1500 if FULL else 120)
 def test_no_answer_crosses_from_one_principal_to_another_and_none_is_old(tmp_path: Path) -> None:

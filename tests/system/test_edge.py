@@ -286,6 +286,7 @@ def test_a_connection_is_not_trusted_for_what_it_sent_before(
         assert read_answer(connection).status == status
 
 
+@pytest.mark.roomy
 def test_a_slow_head_is_cut_off(edge: Edge) -> None:
     with closing(edge.connect()) as connection:
         connection.sendall(b"POST /mcp HT")

@@ -105,6 +105,7 @@ def test_a_client_that_keeps_calling_notices_nothing(upstream: dict[str, Any]) -
         assert "connection" not in call("after").headers
 
 
+@pytest.mark.roomy
 def test_a_gateway_with_nothing_open_is_gone_at_once(upstream: dict[str, Any]) -> None:
     with listening() as held, GatewayProcess(1, snapshot(upstream), [held]) as gateway:
         began = time.monotonic()
@@ -114,6 +115,7 @@ def test_a_gateway_with_nothing_open_is_gone_at_once(upstream: dict[str, Any]) -
         assert not gateway.said("drained")
 
 
+@pytest.mark.roomy
 def test_an_idle_connection_is_closed_after_a_second(upstream: dict[str, Any]) -> None:
     with listening() as held, GatewayProcess(1, snapshot(upstream), [held]) as gateway:
         idle = http.client.HTTPConnection(address(held), timeout=10)

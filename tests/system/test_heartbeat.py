@@ -53,6 +53,7 @@ def test_a_slow_tool_is_no_hang(tmp_path: Path) -> None:
     assert "stick" not in told["log"]
 
 
+@pytest.mark.roomy
 @pytest.mark.timeout(600 if FULL else 60)
 def test_a_stopped_worker_is_replaced_and_no_other_is() -> None:
     restart = {"max_attempts": 1000, "backoff_max_ms": 0}
@@ -77,6 +78,7 @@ def test_a_stopped_worker_is_replaced_and_no_other_is() -> None:
         assert max(took) < 3 * HEARTBEAT_S + 1.0
 
 
+@pytest.mark.roomy
 def test_an_orchestrator_that_was_stopped_itself_condemns_nobody() -> None:
     servers = {name: {"port": 0} for name in ("thinking", "memory")}
     with doubled(servers, orchestrator={"heartbeat_ms": 100}) as fleet:

@@ -135,6 +135,7 @@ class Walk:
         self.whole_s = time.perf_counter() - began
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [PAGE, ITEMS] if FULL else [PAGE])
@@ -221,6 +222,7 @@ def test_however_many_leave_a_longest_page_after_its_beginning_what_is_kept_is_b
             caller.close()
 
 
+@pytest.mark.roomy
 def test_a_client_that_goes_away_cancels_what_its_page_asked_of_the_server(tmp_path: Path) -> None:
     with library(tmp_path, PAGE, "--hold", str(PAGE), items=500) as (fleet, caller):
         cursor = listed(caller)["nextCursor"]
@@ -267,6 +269,7 @@ def test_a_cursor_outlives_the_gateway(tmp_path: Path) -> None:
         assert asked[-2:] == ["-", "250"], "the page in which it stands, and what follows"
 
 
+@pytest.mark.roomy
 @pytest.mark.skipif(
     not FULL, reason="waits for half a minute; the injected clock does in rust/gateway/tests/aggregate"
 )

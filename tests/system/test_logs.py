@@ -60,6 +60,7 @@ def written_by(file: Path) -> tuple[int, float]:
     return int(total), float(at_s)
 
 
+@pytest.mark.alone
 def test_a_flood_is_taken_at_full_speed_and_keeps_nobody_waiting(tmp_path: Path) -> None:
     switch = tmp_path / "flood"
     with Fleet({"noisy": noisy(switch), "calm": tiny()}) as fleet:

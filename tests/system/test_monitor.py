@@ -137,6 +137,7 @@ def powers(took_us: list[int]) -> dict[int, int]:
     return dict(Histogram({(us, us + 1): took_us.count(us) for us in set(took_us)}).powers())
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 def test_it_agrees_with_servers_that_time_themselves(kernel: Kernel) -> None:
     with timed_server() as server:
@@ -161,6 +162,7 @@ def test_it_agrees_with_servers_that_time_themselves(kernel: Kernel) -> None:
         assert middle == pytest.approx(wanted, rel=0.05)
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.skipif(
     not LOAD.exists(), reason="the load generator is not built: make target/release/omnimind-load"

@@ -105,6 +105,7 @@ def _of_the_mark(pid: int, bred: set[int]) -> Processes:
     return {identity(other) for other in same}
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(60 + 20 * KILLS)
 def test_killed_orchestrators_leave_no_orphan_and_touch_no_stranger(offspring: Path) -> None:

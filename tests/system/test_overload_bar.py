@@ -17,6 +17,7 @@ SAMPLE_DOOR_MS = 5.0
 """Of a refusal in two: on a machine where others compile, the scheduler alone takes longer with one in a hundred."""
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(600)
 def test_at_five_times_the_load_a_server_does_what_it_does_at_once_and_who_is_refused_knows_at_once() -> None:

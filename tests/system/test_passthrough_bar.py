@@ -13,6 +13,7 @@ GOES = 3
 """Both sides of a ratio are measured in turns, but other work on the machine may still fall on one of them."""
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_the_gateway_keeps_up_with_nginx_as_far_as_the_bar_asks() -> None:

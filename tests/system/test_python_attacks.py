@@ -316,6 +316,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.roomy
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_hurts_itself_alone(name: str, jailed: Jailed) -> None:
     code, ends = BOMBS[name]
@@ -332,6 +333,7 @@ def test_a_bomb_hurts_itself_alone(name: str, jailed: Jailed) -> None:
     assert jailed.run("1 + 1")["value"] == "2"
 
 
+@pytest.mark.roomy
 def test_a_session_that_shuts_its_pipe_is_ended(jailed: Jailed) -> None:
     own = jailed.ask(lambda peer: peer.call("open_session"))["structuredContent"]["session_id"]
     started = time.monotonic()

@@ -51,6 +51,7 @@ def quantiles(figures: list[float]) -> tuple[float, float]:
     return figures[len(figures) // 2], figures[len(figures) * 9 // 10]
 
 
+@pytest.mark.alone
 def test_a_trivial_snippet(tmp_path: Path) -> None:
     async def ask() -> dict[str, dict[str, tuple[float, float]]]:
         with worker("python", tmp_path) as running:

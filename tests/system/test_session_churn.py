@@ -194,6 +194,7 @@ def many_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("many_descriptors")

@@ -208,6 +208,7 @@ def test_so_it_is_at_the_endpoint_of_all_servers() -> None:
         assert grown <= MOST_BYTES
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_so_it_is_over_a_pipe_that_others_share_and_they_are_answered() -> None:

@@ -214,6 +214,7 @@ RUNAWAYS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", RUNAWAYS)
 @pytest.mark.parametrize("limit_s", [0.2, 0.6])
 def test_a_runaway_is_cut_at_its_deadline(process: WorkerProcess, name: str, limit_s: float) -> None:
@@ -269,6 +270,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.roomy
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_ends_with_a_reason_and_the_server_goes_on(process: WorkerProcess, name: str) -> None:
     began = time.monotonic()
@@ -344,6 +346,7 @@ def traps(field: Field) -> Iterator[None]:
         yield
 
 
+@pytest.mark.roomy
 @pytest.mark.usefixtures("traps")
 @pytest.mark.parametrize("name", ELSEWHERE)
 @pytest.mark.parametrize("tool", ["read_query", "write_query", "create_database"])

@@ -47,6 +47,7 @@ def first_call(fleet: Fleet) -> int:
     return len({tool["name"].split("__")[0] for tool in tools})
 
 
+@pytest.mark.roomy
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_three_servers_are_ready_and_answer_soon_after_the_start() -> None:

@@ -110,6 +110,7 @@ def test_children_that_ignore_everything_and_their_grandchildren_are_gone_after_
     fleet.stop()
 
 
+@pytest.mark.roomy
 def test_a_second_signal_hurries_a_stop_that_takes_long() -> None:
     fleet = doubled({"stubborn": tiny("--stubborn")}).start()
     process = fleet._process

@@ -105,6 +105,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         yield library
 
 
+@pytest.mark.alone
 def test_a_client_that_hangs_up_while_it_waits_closes_what_it_had_opened(library: Library) -> None:
     arguments = {"name": "books", "arguments": {"count": 9, "wait_s": 60}, "_meta": MODERN}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": arguments}
@@ -124,6 +125,7 @@ def test_a_client_that_hangs_up_while_it_waits_closes_what_it_had_opened(library
     assert library.heard("closed 9")[0] - gone < GONE_S
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 @pytest.mark.timeout(300)
 def test_a_long_list_read_and_abandoned_takes_little_and_leaves_nothing(library: Library) -> None:

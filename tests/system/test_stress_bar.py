@@ -17,7 +17,7 @@ from benches import load
 from omnimind.errors import Exit
 from tests.fleet import Fleet
 
-pytestmark = [pytest.mark.bar, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.bar, pytest.mark.timeout(600)]
 
 FULL = bool(os.environ.get("OMNIMIND_FULL"))
 SECONDS = 20 if FULL else 4

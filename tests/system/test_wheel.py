@@ -21,16 +21,11 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of what the extension was built from: with the same profile and interpreter nothing is compiled again."""
     folder = tmp_path_factory.mktemp("wheel")
     maturin = Path(sys.executable).with_name("maturin")
-    command = [
-        maturin,
-        "build",
-        "--quiet",
-        "--locked",
-        "--profile",
-        os.environ.get("CARGO_PROFILE", "release"),
-    ]
+    profile = os.environ.get("CARGO_PROFILE", "release")
+    command = [maturin, "build", "--quiet", "--locked", "--profile", profile, "--interpreter", sys.executable]
     subprocess.run([*command, "--out", folder], cwd=ROOT, check=True)
     (built,) = folder.glob("*.whl")
     return built

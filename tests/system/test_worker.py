@@ -80,6 +80,7 @@ def test_a_connection_without_the_key_is_closed_unanswered(memory: WorkerProcess
     play(scenario, memory)
 
 
+@pytest.mark.roomy
 def test_a_silent_connection_is_closed_after_five_seconds(memory: WorkerProcess) -> None:
     async def scenario(process: WorkerProcess) -> None:
         async with connected(process) as peer:

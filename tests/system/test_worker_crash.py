@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from omnimind.cli import fleet as control
 from tests.fleet import Fleet, wait_until
 from tests.system.double import ask, doubled, is_ready, row, status, tiny, whoami
@@ -159,6 +161,7 @@ def test_a_dead_gateway_takes_nothing_with_it_and_the_next_one_gets_the_same_pip
         assert "capabilities" in call_worker(fleet, "filesystem")
 
 
+@pytest.mark.roomy
 def test_a_doubted_worker_that_answers_stays_and_one_that_hangs_is_replaced() -> None:
     with doubled({"filesystem": {"port": 0}}) as fleet:
         worker = row(fleet, "filesystem")["pid"]

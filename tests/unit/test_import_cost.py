@@ -40,6 +40,7 @@ def test_what_the_orchestrator_imports_is_light(module: str) -> None:
     assert not modules_after(f"import omnimind.{module}") & (HEAVY - {"json"})
 
 
+@pytest.mark.roomy
 def test_help_does_not_hang() -> None:
     began = time.monotonic()
     done = subprocess.run(

@@ -204,7 +204,7 @@ class _Life:
         """The step's result, or StartFailed after the process and all it left is gone."""
         try:
             result = await self._during(step)
-        except (_Exited, EOFError):
+        except (_Exited, EOFError, BrokenPipeError):  # also who ended before it was asked
             with anyio.CancelScope(shield=True):
                 await self.end(ABORT_GRACE_S)
                 raise StartFailed(await self.cause(), Failing.EXITED) from None

@@ -96,6 +96,7 @@ def test_the_same_files_give_the_same_verdict() -> None:
     assert compare.check(now, accepted) == compare.check(now, accepted)
 
 
+@pytest.mark.alone
 def test_rounds_are_read_as_pytest_benchmark_wrote_them(tmp_path: Path) -> None:
     """By the real plugin and the real fixture: something that sleeps is some 10,000 look-ups and more."""
     (tmp_path / "conftest.py").write_text(

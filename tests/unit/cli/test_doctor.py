@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from fake_fleet import STATUS, FakeFleet
 
@@ -167,6 +168,25 @@ def test_each_server_is_started_once_and_timed(state: Path, config: Path) -> Non
     assert "start off" not in found
     assert sorted(state.rglob("*")) == before
     assert proc.below(os.getpid()) == []
+
+
+def test_who_ended_before_it_was_asked_is_told_by_its_last_words(
+    state: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pipe breaks before the end of the process is known."""
+    waits = tmp_path / "waits"
+    text = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: __import__('nothing_of_this_name'))\n"
+    text += f"open({str(waits)!r}, 'w')\nwhile 1: signal.pause()"
+    config.write_text(json.dumps({"mcpServers": {"late": script(text)}, "gateway": {"port": 0}}))
+
+    async def asked(*_: object) -> None:
+        while not waits.exists():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+        waits.unlink()
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("omnimind.orchestrator.negotiate.with_child", asked)
+    assert "nothing_of_this_name" in examined(config, state, start=True)["start late"].detail
 
 
 def test_a_built_in_is_started_in_a_folder_that_is_thrown_away(state: Path, config: Path) -> None:

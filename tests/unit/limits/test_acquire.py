@@ -17,6 +17,8 @@ from omnimind.errors import RefusedError
 from omnimind.limits import RateLimiter
 from omnimind.limits.face import PRIORITIES, Priority
 
+pytestmark = pytest.mark.alone  # tokens come by the clock, also to who has not asked yet
+
 CANCELS = 200_000 if os.environ.get("OMNIMIND_FULL") == "1" else 2_000
 
 

@@ -196,6 +196,7 @@ def simulate_many(seeds: int) -> None:
             raise AssertionError(f"seed {seed}: {broken}") from broken
 
 
+@pytest.mark.roomy
 @pytest.mark.timeout(HANG_S)
 def test_a_hundred_thousand_lives_break_no_promise() -> None:
     began_s = time.monotonic()

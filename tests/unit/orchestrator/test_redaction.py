@@ -133,6 +133,7 @@ def test_what_references_yield_is_known_to_be_secret(tmp_path: Path) -> None:
     assert found.servers[1].secrets == ()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("piece", ["a-", "a", "token=", "://a:", 'secret"=', "bearer ", "eyJaaaaaaaaaa."])
 def test_no_line_takes_long(piece: str) -> None:
     """Quadratic time would be seconds for the first of these."""

@@ -165,6 +165,7 @@ async def test_who_waits_for_a_piece_of_what_is_closed_hears_so() -> None:
         await settled(pool)
 
 
+@pytest.mark.alone
 @run
 async def test_a_time_is_counted_from_the_request_or_from_the_last_piece() -> None:
     with Origin(lambda _: Answer(raw=chunked([b"x"] * 5, pause_s=0.1))) as origin:

@@ -111,6 +111,7 @@ async def test_a_status_is_an_answer_and_a_redirect_is_one_too() -> None:
             assert origin.requests == 3
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_answer_is_read_as_it_comes(backend: str) -> None:
     pieces = [b"data: %d\n\n" % number for number in range(3)]

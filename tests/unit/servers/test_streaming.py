@@ -366,8 +366,8 @@ async def test_who_goes_away_stops_a_thread_at_its_next_item() -> None:
 
     with anyio.move_on_after(0.03):
         await slow()
-    assert await asyncio.to_thread(closed.wait, 1)
-    assert made < 20
+    assert await asyncio.to_thread(closed.wait, 30)
+    assert made < 1_000, "it went on to the end of its page"
 
 
 @run
@@ -426,10 +426,13 @@ async def test_whatever_is_asked_in_whatever_order_every_page_is_what_it_should_
             assert found.items == list(range(start, min(start + 7, 40)))
             if found.cursor is not None:
                 known.append((name, start + 7, found.cursor))
-    await asyncio.sleep(0.02)
+    with anyio.fail_after(30):
+        while numbers.closed < numbers.runs:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert numbers.closed == numbers.runs
 
 
+@pytest.mark.alone
 @run
 async def test_of_a_hundred_thousand_items_the_first_page_takes_a_fiftieth_at_most_and_memory_stays() -> None:
     @stream()

@@ -16,6 +16,7 @@ from omnimind.servers.logging.wanted import Budget, made
 BOMBS = ["(a+)+$", "(a|aa)+$", "(a|a)*b", "(.*a){25}$", "^(([a-z])+.)+[A-Z]([a-z])+$", "(a*)*(a*)*(a*)*!"]
 
 
+@pytest.mark.roomy
 @pytest.mark.parametrize("pattern", BOMBS)
 def test_what_explodes_elsewhere_is_answered(fleet: Any, logging_server: Session, pattern: str) -> None:
     fleet.says("git", *("a" * 8000 for _ in range(5)))
@@ -29,6 +30,7 @@ def test_a_pattern_that_is_too_large_is_refused(logging_server: Session, pattern
     assert "cannot be used" in logging_server.problem("search_logs", pattern=pattern)
 
 
+@pytest.mark.roomy
 def test_a_list_of_lines_is_searched_until_time_is_over() -> None:
     slow = LineMatcher("(?:[ab]*a[ab]{300}c)|(?:[ab]*b[ab]{299}d)")
     lines = [b"ab" * 4000] * 3000

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from server_session import Session
 
 
@@ -61,6 +62,7 @@ def test_half_a_line_is_not_given_before_it_is_whole(fleet: Any, logging_server:
     assert [one["text"] for one in page["records"]] == ["two"]
 
 
+@pytest.mark.roomy
 def test_waiting_ends_when_something_comes(fleet: Any, logging_server: Session) -> None:
     fleet.says("git", "one")
     cursor = logging_server.data("tail_logs")["cursor"]

@@ -119,6 +119,7 @@ def test_a_file_that_somebody_changed_meanwhile_is_left_alone(tools: CodeSession
     assert file.read_text() == "x=2\n"
 
 
+@pytest.mark.roomy
 def test_types_are_checked_and_the_second_time_is_quick(tools: CodeSession) -> None:
     found = tools.data("type_check", code=SNIPPET)
     (one,) = found["findings"]
@@ -187,6 +188,7 @@ def test_text_that_no_message_can_carry_is_told_with_question_marks(tools: CodeS
     assert "half ? of a pair" in ran["tests"][0]["message"]
 
 
+@pytest.mark.roomy
 def test_a_flood_of_output_ends_in_time_and_holds_nobody_up(tools: CodeSession) -> None:
     code = (
         "import os\ndef test_a():\n    data = b'{}\\n' * 20000\n    while True:\n"

@@ -123,6 +123,7 @@ def test_what_fits_is_told_from_the_source_alone() -> None:
     assert not subset.plots("'matplotlib'")
 
 
+@pytest.mark.roomy
 def test_the_fast_tier_is_fast(warm: Session) -> None:
     """A guard against hangs and lost warmth: the bar itself is measured where nothing else runs."""
     figures = sorted(run(warm, "1 + 1", engine="monty")["duration_ms"] for _ in range(20))

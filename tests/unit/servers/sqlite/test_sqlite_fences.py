@@ -166,6 +166,7 @@ def test_what_the_guard_sees_inside_of_views_and_triggers_counts(plain: sqlite3.
             plain.execute(statement).fetchall()
 
 
+@pytest.mark.roomy
 @pytest.mark.parametrize("how", ["handler", "interrupt"])
 def test_either_half_of_the_watch_ends_a_runaway(
     plain: sqlite3.Connection, how: str, monkeypatch: pytest.MonkeyPatch
@@ -193,6 +194,7 @@ def test_a_watch_that_is_let_go_touches_the_connection_no_more(plain: sqlite3.Co
     assert "cancelled" in str(watch.why())
 
 
+@pytest.mark.roomy
 def test_counting_formats_are_what_the_watch_cannot_stop(plain: sqlite3.Connection) -> None:
     statement = "SELECT length(printf('%.100000000c', 'x'))"
     watch = Watch(0.02)
@@ -251,6 +253,7 @@ def test_views_may_use_a_few_formats_and_no_more(shelf: Shelf) -> None:
         query.read(access(shelf), "SELECT * FROM many", (), 1, 0)
 
 
+@pytest.mark.roomy
 @pytest.mark.parametrize(
     "hostile",
     [

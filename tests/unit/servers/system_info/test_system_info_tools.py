@@ -94,6 +94,7 @@ def test_a_busy_processor_is_seen_to_be_busy(system_info: Session) -> None:
     assert steps == sorted(steps)
 
 
+@pytest.mark.roomy
 def test_a_measurement_ends_when_its_caller_goes_away(system_info: Session) -> None:
     async def run(client: Client) -> float:
         began = time.monotonic()
