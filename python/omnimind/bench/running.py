@@ -9,11 +9,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, Self
 
 from omnimind.bench.clocks import Clocks
 from omnimind.bench.report import Phase
+from omnimind.errors import OmniMindError
 from omnimind.stress import running as sending
 from omnimind.stress.plan import Plan
 from omnimind.stress.report import Report
@@ -78,15 +79,17 @@ class Run:
     interrupts: Interrupts
     show: Callable[[str, Plan], Show]
     """Given the name and plan of a phase: what shows its progress."""
+    faults: list[OmniMindError] = field(default_factory=list)
+    """What broke it off after something was measured."""
 
     def warm_up(self) -> None:
         """Send for a while what is not measured. Raises GatewayError (OM0902) if the target cannot be opened."""
         self._send("warm-up", replace(self.plan, duration_s=warm_up_s(self.plan.duration_s)))
 
     def phases(self) -> tuple[Phase, ...]:
-        """All that were measured; fewer if it was interrupted, or if the closed loop got no answer.
+        """All that were measured; fewer if it was interrupted or broke off, or if the closed loop got no answer.
 
-        Raises GatewayError if the gateway is lost, MonitorError if the kernel's clock is.
+        Raises GatewayError if the gateway is lost, MonitorError if the kernel's clock is, before there is anything.
         """
         found: list[Phase] = []
         try:
@@ -107,6 +110,10 @@ class Run:
         except KeyboardInterrupt:
             if self.interrupts.pressed > 1:
                 raise
+        except OmniMindError as fault:
+            if not found:
+                raise
+            self.faults.append(fault)
         return tuple(found)
 
     def _measured(self, name: str, plan: Plan) -> list[Phase]:

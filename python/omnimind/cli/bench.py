@@ -38,7 +38,7 @@ _MOST_CALLERS: Final = 10_000
 
 
 def run(argv: Sequence[str]) -> int:
-    """Measure, write the reports, and say the verdict; exit code 1 if a gate is given and closed."""
+    """Measure and write the reports; exit code 1 if the run broke off, or if a gate is given and closed."""
     arguments = _parse(argv)
     from omnimind.bench.running import Interrupts
     from omnimind.monitor import invoker
@@ -185,6 +185,9 @@ def _measured(
         planned = _planned(arguments, target, gateway_pid, seen, interrupts)
         planned.warm_up()
         phases, health = _with_health(planned, target, notes)
+        for fault in planned.faults:
+            notes.append(f"the run broke off: {fault}")
+            terminal.say(notes[-1])
         with interrupts.kept():
             ending.close()
     found = report.Benchmark(
@@ -214,7 +217,7 @@ def _with_health(planned: Run, target: Target, notes: list[str]) -> tuple[tuple[
         return planned.phases(), None
     before = health.look(target.nine)
     phases = planned.phases()
-    if planned.interrupts.pressed:
+    if planned.interrupts.pressed or planned.faults:
         return phases, None
     try:
         with planned.interrupts.kept():
@@ -285,6 +288,7 @@ def _planned(
 def _tell(found: Benchmark, arguments: argparse.Namespace, folder: Path) -> int:
     """The reports to their files, one of them to stdout; the exit code that the gate asks for."""
     from omnimind.bench import page, text, verdict
+    from omnimind.bench.running import PHASES
 
     moment = datetime.fromisoformat(found.began_utc).strftime("%Y%m%dT%H%M%SZ")
     everything = json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n"
@@ -292,12 +296,13 @@ def _tell(found: Benchmark, arguments: argparse.Namespace, folder: Path) -> int:
     for ending, content in (("txt", shown), ("json", everything), ("html", page.render(found))):
         _write(folder / f"{NAME}_{moment}.{ending}", content)
     sys.stdout.write(everything if arguments.json else shown)
+    is_whole = found.interrupted or len(found.phases) == PHASES
     if arguments.gate is None:
-        return Exit.OK
+        return Exit.OK if is_whole else Exit.FAILURE
     breaches = verdict.breaches(found, arguments.gate)
     for breach in breaches:
         terminal.say(f"{terminal.paint('failed', 'red', sys.stderr)}: {breach}")
-    return Exit.FAILURE if breaches else Exit.OK
+    return Exit.FAILURE if breaches or not is_whole else Exit.OK
 
 
 def _write(file: Path, content: str) -> None:

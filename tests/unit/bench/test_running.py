@@ -12,6 +12,7 @@ import pytest
 from omnimind.bench import running
 from omnimind.bench.clocks import Clocks, Kernel
 from omnimind.bench.running import Interrupts, Run, warm_up_s
+from omnimind.errors import GatewayError
 from omnimind.monitor.histogram import Histogram
 from omnimind.monitor.report import Calls, Reading, Source
 from omnimind.stress import running as sending
@@ -144,6 +145,20 @@ def test_without_an_answer_there_is_no_rate_to_take_a_share_of(world: World) -> 
     world.throughput = 0.0
     with Interrupts() as interrupts:
         assert [phase.name for phase in run_of(world, interrupts).phases()] == ["closed"]
+
+
+def test_what_was_measured_is_kept_when_it_breaks_off(world: World) -> None:
+    def lost() -> None:
+        raise GatewayError("OM0401", "it is gone")
+
+    world.on["140/s"] = lost
+    with Interrupts() as interrupts:
+        run = run_of(world, interrupts)
+        assert [phase.name for phase in run.phases()] == ["closed", "open 50 %"]
+        assert [fault.what for fault in run.faults] == ["it is gone"]
+        world.on["closed"] = lost
+        with pytest.raises(GatewayError):
+            run.phases()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
