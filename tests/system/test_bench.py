@@ -158,6 +158,7 @@ def owners_meanwhile(process: subprocess.Popen[str]) -> dict[str, set[int]]:
     return owners
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 def test_the_three_clocks_count_the_same_calls(measured: Run) -> None:
     phases = measured.json()["phases"]
@@ -171,6 +172,7 @@ def test_the_three_clocks_count_the_same_calls(measured: Run) -> None:
         assert client["right"] == client["sent"] == counts[0], client["errors"]
 
 
+@pytest.mark.alone
 @pytest.mark.bar
 def test_text_json_and_page_agree_exactly_for_each_clock(measured: Run) -> None:
     files = measured.files()
@@ -187,6 +189,7 @@ def test_text_json_and_page_agree_exactly_for_each_clock(measured: Run) -> None:
     assert compared == 4 * len(CLOCKS) * len(FIELDS)
 
 
+@pytest.mark.alone
 @chromium.needed
 def test_its_page_has_no_fault_in_a_browser(measured: Run) -> None:
     with chromium.Chromium() as browser:

@@ -22,7 +22,7 @@ from omnimind.stress.plan import Plan
 from omnimind.stress.report import Report
 
 FULL = bool(os.environ.get("OMNIMIND_FULL"))
-pytestmark = [pytest.mark.bar, pytest.mark.timeout(900 if FULL else 150)]
+pytestmark = [pytest.mark.alone, pytest.mark.bar, pytest.mark.timeout(900 if FULL else 150)]
 
 SECONDS = 60 if FULL else 4
 IN_FLIGHT = 100

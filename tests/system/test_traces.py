@@ -258,6 +258,7 @@ def test_what_is_exported_is_counted(fleet: Fleet, collector: Collector) -> None
     assert exported(fleet)["failed"] == exported(fleet)["dropped"] == 0
 
 
+@pytest.mark.roomy
 @pytest.mark.parametrize("trouble", ["dead", "slow", "500"])
 def test_a_collector_that_fails_costs_spans_and_nothing_else(trouble: str) -> None:
     asked, room = 150, {"OTEL_BSP_MAX_QUEUE_SIZE": "16", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8"}

@@ -36,6 +36,7 @@ def kernel(folder: Path, readings: int) -> Kernel:
     return Kernel(str(program), (0, 23, 0), "tracepoints")
 
 
+@pytest.mark.roomy
 def test_a_reading_begins_after_it_was_asked_for(tmp_path: Path) -> None:
     """However many lie in the queue: they would lack what happened since."""
     with Watcher(kernel(tmp_path, 200)) as watcher:
