@@ -215,6 +215,7 @@ def rows(text: str) -> dict[tuple[str, str], list[str]]:
     return found
 
 
+@pytest.mark.alone
 def test_the_report_has_what_the_documents_ask_for(measured: Run) -> None:
     text = measured.out
     seconds = int(re.findall(r"^=+ MCP Latency Report \(last (\d+)s\) =+$", text, re.MULTILINE)[0])
@@ -240,6 +241,7 @@ def test_the_report_has_what_the_documents_ask_for(measured: Run) -> None:
         assert re.search(rf"^{server} +[\d,]+ ", text, re.MULTILINE)
 
 
+@pytest.mark.alone
 def test_under_sudo_all_but_the_kernels_clock_is_the_users(measured: Run) -> None:
     assert measured.owners == {
         "bpftrace": {0},
@@ -252,6 +254,7 @@ def test_under_sudo_all_but_the_kernels_clock_is_the_users(measured: Run) -> Non
         assert (file.stat().st_uid, file.stat().st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
 
 
+@pytest.mark.alone
 def test_nothing_of_the_fleet_is_left(measured: Run) -> None:
     left = [
         process.info
