@@ -42,6 +42,16 @@ fn the_line_that_is_asked_for_is_kept_and_its_gap_is_marked() {
 }
 
 #[test]
+fn rows_that_a_program_printed_on_one_line_are_chosen_from_and_not_all_left_out() {
+    let row = |at: usize| format!("{{'id': {at}, 'town': 'Turku', 'state': 'paid', 'euro': {}.5}}", at * 7);
+    let text = format!("[{}]", (0..80).map(row).collect::<Vec<_>>().join(", "));
+    let before = tokens::count(&text);
+    let outcome = within(before / 4, "SELECT * FROM orders WHERE town = 'Turku'", &text);
+    assert!(outcome.tokens_after <= before / 4);
+    assert!(outcome.tokens_after >= before / 10, "{}", outcome.text);
+}
+
+#[test]
 fn what_fits_is_left_whole() {
     let text = "One.\nTwo.\n";
     let outcome = within(100, "", text);

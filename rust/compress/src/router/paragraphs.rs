@@ -9,6 +9,9 @@ use super::{
 };
 use crate::{Kind, policy::Hints};
 
+/// The bytes of a long line.
+const LONG_LINE: usize = 1_000;
+
 /// Lines of one kind; `firm` if a structure said so and not the look of them.
 struct Piece {
     kind: Kind,
@@ -29,7 +32,11 @@ pub(super) fn judge(text: &str, lines: &[Range<usize>], hints: &Hints<'_>) -> Ve
         .enumerate()
         .map(|(at, piece)| {
             let range = bytes(piece);
-            Part { kind: piece.kind, range: range.start..if at == last { text.len() } else { range.end } }
+            // To leave one of such lines out is to leave out nearly all: what a program prints of a list, say. They are
+            // chosen from as prose is, sentence by sentence.
+            let long = piece.kind == Kind::Text && range.len() >= LONG_LINE * piece.lines.len();
+            let kind = if long { Kind::Prose } else { piece.kind };
+            Part { kind, range: range.start..if at == last { text.len() } else { range.end } }
         })
         .collect()
 }

@@ -307,3 +307,15 @@ fn no_text_takes_more_than_linear_time() {
         assert!(long < short * 16.0 * 5.0 + 0.02, "{} {short} {long}", make(40));
     }
 }
+
+#[test]
+fn a_line_that_is_nearly_all_of_it_is_chosen_from_as_prose_is() {
+    let rows: Vec<String> = (0..40).map(|at| format!("{{'id': {at}, 'state': 'paid', 'note': None}}")).collect();
+    let printed = format!("[{}]", rows.join(", "));
+    assert!(printed.len() > 1_000);
+    are(Prose, &[&printed]);
+    let short = format!("[{}]", rows.get(..3).unwrap_or_default().join(", "));
+    are(Text, &[&short]);
+    let hints = Hints { name: "rows.sql", ..Hints::default() };
+    assert_eq!(parts(&printed, &hints).first().map(|part| part.kind), Some(Code));
+}
