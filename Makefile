@@ -90,18 +90,20 @@ fmt:
 	$(BIN)/ruff check --fix --quiet .
 	cargo fmt --all
 
-# Each run: the Python suite, then criterion, and the ratios of both to references of the same run.
+# Each run: the Python suite, then criterion, and the ratios of both to references of the same run; in the end a table.
 RUNS ?= 3
-CRITERION := --warm-up-time 0.5 --measurement-time 1 --sample-size 30 --noplot
+CRITERION := --warm-up-time 0.3 --measurement-time 0.7 --sample-size 30 --nresamples 1000 --noplot
+CRATES := limits cache wire probes
+HARNESSES := admit limiter cache wire probes
 bench: $(VENV)/.extension target/release/omnimind-load
-	@mkdir -p data && rm -rf data/bench-run-* data/criterion-*
+	@mkdir -p data && rm -rf data/bench-run-* data/benchmarks-* data/criterion-*
 	for run in $$(seq $(RUNS)); do \
 		$(PYTEST) benches/python --benchmark-only --benchmark-quiet --benchmark-json=data/benchmarks-$$run.json && \
-		CRITERION_HOME=$(CURDIR)/data/criterion-$$run cargo bench --locked --quiet -p omnimind-limits -p omnimind-cache -p omnimind-wire \
-			--bench admit --bench limiter --bench cache --bench wire -- $(CRITERION) && \
+		CRITERION_HOME=$(CURDIR)/data/criterion-$$run cargo bench --locked --quiet $(CRATES:%=-p omnimind-%) \
+			$(HARNESSES:%=--bench %) -- $(CRITERION) >data/criterion-$$run.txt && \
 		$(BIN)/python -m benches.compare collect data/bench-run-$$run.json --pytest data/benchmarks-$$run.json \
 			--criterion data/criterion-$$run || exit 1; done
-	$(BIN)/python -m benches.passthrough --json data/passthrough.json
+	$(BIN)/python -m benches.compare show data/bench-run-*.json
 
 # The runs of the last `make bench` beside the accepted ones; fails on a regression beyond noise (benches/compare.py).
 ACCEPTED ?= benches/results/accepted.json
@@ -258,9 +260,9 @@ bar-bench:
 bar-nine:
 	$(FULL) -s tests/system/test_nine_bar.py
 
-# The kernel's clock against the truth, with three versions of bpftrace; needs root and tracefs.
+# The kernel's clock against the truth, and the probes attached, with three versions of bpftrace; needs root and tracefs.
 bar-ebpf: .tools/bpftrace-trixie/bpftrace .tools/bpftrace-forky/bpftrace
-	$(FULL) -s tests/system/test_monitor.py
+	$(FULL) -s tests/system/test_monitor.py tests/system/test_probes_attached.py
 # The same tests under Linux 6.1 in an emulator, where only kprobes can watch: what is counted, not what it costs (3 minutes).
 bar-ebpf-older:
 	OMNIMIND_EMULATED=1 tests/system/older_kernel.sh .tools/older-kernel $(abspath $(BIN))/python -m pytest -p no:cacheprovider \

@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ EXAMPLE: Final = (
     *("cargo", "run", "--quiet", "--locked", "--release", "-p", "omnimind-limits", "--example", "arena"),
     *("--", "--json"),
 )
-STYLE: Final[dict[str, Any]] = {
+STYLE: Final[Any] = {
     "svg.hashsalt": "omnimind",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -51,11 +52,16 @@ CHANGES: Final[dict[str, str]] = {
 }
 
 
+def styled() -> AbstractContextManager[None]:
+    """In the block pictures look as all of this project do, and the same figures make the same bytes."""
+    return matplotlib.rc_context(STYLE)
+
+
 def draw(found: dict[str, Any], file: Path) -> None:
     """Draws the curves of one run of the arena."""
-    with matplotlib.rc_context(STYLE):
+    with styled():
         figure = Figure(figsize=(10.5, 7.6), layout="constrained")
-        rows = figure.subfigures(2, 1, height_ratios=(3, 2))
+        rows: Any = figure.subfigures(2, 1, height_ratios=(3, 2))
         over_load(rows[0].subplots(1, 2), found)
         over_time(rows[1].subplots(1, len(CHANGES), sharey=True), found["policies"])
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

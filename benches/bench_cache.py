@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -284,11 +285,11 @@ def measure_on_disk(count: int = 2_000) -> dict[str, dict[str, float]]:
 
 def _on_disk(contender: Contender, keys: list[str], value: bytes) -> dict[str, float]:
     cache = contender.make(len(keys) * 2)
-    writes = [_wall_ns(lambda key=key: time_writes(cache, contender.write, [key], [value])) for key in keys]
+    writes = [_wall_ns(partial(time_writes, cache, contender.write, [key], [value])) for key in keys]
     flush = getattr(cache, "flush", None)
     if flush is not None:
         flush()
-    reads = [_wall_ns(lambda key=key: cache.get(key)) for key in fresh(keys)]
+    reads = [_wall_ns(partial(cache.get, key)) for key in fresh(keys)]
     lost = sum(cache.get(key) != value for key in keys)
     _close(cache)
     return {

@@ -65,8 +65,8 @@ def measure(server: str, *, rounds: int, seconds: float) -> Found:
     reports: tuple[list[load.Report], list[load.Report]] = ([], [])
     call = ["--tool", tool, "--arguments", arguments, "--in-flight", str(IN_FLIGHT)]
     with tempfile.TemporaryDirectory(prefix="omnimind-bench-") as name, both_ways(server, Path(name)) as ways:
-        for way in ways:
-            load.run(*way, *call, "--count", "200")  # the worker has started, both connections are open
+        for target in ways:
+            load.run(*target, *call, "--count", "200")  # the worker has started, both connections are open
         for turn in range(rounds):
             for way in (0, 1) if turn % 2 == 0 else (1, 0):
                 report = load.run(*ways[way], *call, "--duration-s", str(seconds), "--warm-up-s", "0.3")

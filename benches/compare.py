@@ -1,13 +1,12 @@
-"""Has something become slower? Compares ratios with those of the last accepted run, and fails on a regression.
+"""Has something become slower? Compares ratios with those of the last accepted runs, and fails on a regression.
 
     python -m benches.compare collect OUT --pytest FILE ... [--criterion FOLDER]   ratios of one run
+    python -m benches.compare show RUN ...                                         what they found, as a table
     python -m benches.compare check RUN ... [--accepted FILE]                      exit status 1: a regression
     python -m benches.compare accept RUN ... [--accepted FILE]                     these are what to compare with
-    python -m benches.compare record HISTORY RUN ...                               adds a line of JSON to a file
+    python -m benches.compare record HISTORY RUN ...                               adds a line, makes the page anew
 
-A ratio is the time of a benchmark by that of a reference measured in the same rounds of the same run: a dict look-up,
-an echo over loopback, zlib on the same bytes (see `benches/python`). Criterion's benchmarks are not in rounds with
-anything; their reference is serde reading the same text in the same run. A machine that is slow today is slow for both.
+A ratio is the time of a benchmark by that of a reference of the same run (`benches/ratios.py`).
 
 How it is decided that a change is beyond noise, in three steps. (1) Within a run: the change is the median of the
 ratios now by the median accepted; its interval is a bootstrap over the rounds of both, 99 %. The whole interval must
@@ -23,17 +22,16 @@ fails. The seed of the bootstrap is fixed, so that the same files give the same 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benches.origin import ROOT, commit, machine
+from benches import history
+from benches.origin import ROOT
+from benches.ratios import WALL, Run, RunError, collect, median_of, read, write
 
 ACCEPTED = ROOT / "benches" / "results" / "accepted.json"
 LEAST_ALLOWED = 0.25
@@ -41,33 +39,12 @@ SPREADS = 2.0
 CONFIDENCE = 0.99
 RESAMPLES = 1000
 SEED = 1
-WALL = ", wall"
 LEAST_ALLOWED_WALL = 2.0
 """By the wall clock only a wait that should not be is looked for: it moves with whatever else the machine does."""
-CRITERION_REFERENCE = "_serde_ignored"
-Ratios = dict[str, list[float]]
-
-
-class RunError(Exception):
-    """A file that does not hold what it should; the text says which, and what to do."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """The ratios of one run: for each benchmark one a round."""
-
-    machine: dict[str, Any]
-    commit: str
-    benchmarks: Ratios
-
-    @classmethod
-    def read(cls, file: Path) -> Run:
-        try:
-            return cls(**json.loads(file.read_text()))
-        except FileNotFoundError:
-            raise RunError(f"{file} is missing: `make bench` writes it") from None
-        except (ValueError, TypeError) as error:
-            raise RunError(f"{file} is no run of this program: {error}") from None
+ENOUGH_RUNS = 3
+"""Fewer say too little of how much runs of the same code differ."""
+NAME_WIDTH = 62
+NAMES = f"{'times as long as its reference':{NAME_WIDTH}}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +52,8 @@ class Verdict:
     """One benchmark: how many times as slow as accepted, run by run."""
 
     name: str
+    accepted: float
+    """The median ratio that was accepted."""
     changes: list[float]
     """Medians now by the median accepted."""
     lows: list[float]
@@ -82,51 +61,42 @@ class Verdict:
     allowed: float
 
     @property
+    def regressions(self) -> int:
+        """The runs in which it is slower than is allowed, beyond doubt."""
+        return sum(low > self.allowed for low in self.lows)
+
+    @property
     def has_regressed(self) -> bool:
-        return 2 * sum(low > self.allowed for low in self.lows) > len(self.lows)
+        return 2 * self.regressions > len(self.lows)
 
     def line(self) -> str:
+        now = self.accepted * statistics.median(self.changes)
         shown = " ".join(f"{change:.2f}" for change in self.changes)
-        words = f"regressed: above {self.allowed:.2f} in most runs" if self.has_regressed else ""
-        return f"{self.name:62} {shown:18} {words}".rstrip()
+        mark = "  REGRESSED" if self.has_regressed else ""
+        return (
+            f"{self.name:{NAME_WIDTH}} {self.accepted:>9.4g} {now:>9.4g} {self.allowed:>8.2f}  {shown}{mark}"
+        )
 
-
-def of_pytest(file: Path) -> Ratios:
-    """What the suite in `benches/python` left in the JSON of pytest-benchmark."""
-    found: dict[str, Any] = {}
-    for one in json.loads(file.read_text())["benchmarks"]:
-        name, noted = f"{one['group']}: {one['name'].removeprefix('test_')}", one["extra_info"]
-        found[name] = noted.get("ratios")
-        if "wall_ratios" in noted:
-            found[name + WALL] = noted["wall_ratios"]
-    silent = [name for name, ratios in found.items() if not ratios]
-    if silent or not found:
-        raise RunError(f"{file}: no reference beside {', '.join(silent) or 'anything, as it holds nothing'}")
-    return found
-
-
-def of_criterion(folder: Path) -> Ratios:
-    """What `cargo bench` left below `target/criterion`; the reference is the median of serde's benchmarks."""
-    times: dict[str, list[float]] = {}
-    for file in sorted(folder.glob("**/new/sample.json")):
-        name = json.loads(file.with_name("benchmark.json").read_text())["full_id"]
-        sample = json.loads(file.read_text())
-        times[name] = [took / count for took, count in zip(sample["times"], sample["iters"], strict=True)]
-    references = [statistics.median(one) for name, one in times.items() if name.endswith(CRITERION_REFERENCE)]
-    if not references:
-        raise RunError(f"{folder} holds no benchmark *{CRITERION_REFERENCE}: `cargo bench -p omnimind-wire`")
-    reference = statistics.geometric_mean(references)
-    return {
-        f"criterion: {name}": [took / reference for took in one]
-        for name, one in times.items()
-        if not name.endswith(CRITERION_REFERENCE)
-    }
+    def sentence(self) -> str:
+        return (
+            f"regressed: {self.name} takes {statistics.median(self.changes):.2f} times what was accepted, at most "
+            f"{self.allowed:.2f} is allowed; in {self.regressions} of {len(self.lows)} runs"
+        )
 
 
 def allowance(medians: Sequence[float], least: float = LEAST_ALLOWED) -> float:
     """The factor up to which a benchmark may be slower, from what the accepted runs found."""
-    spread = max(medians) / min(medians) - 1
-    return 1 + max(least, SPREADS * spread)
+    return 1 + max(least, SPREADS * spread(medians))
+
+
+def allowance_of(name: str, accepted: Sequence[Run]) -> float:
+    medians = [statistics.median(run.benchmarks[name]) for run in accepted]
+    return allowance(medians, LEAST_ALLOWED_WALL if name.endswith(WALL) else LEAST_ALLOWED)
+
+
+def spread(medians: Sequence[float]) -> float:
+    """By how much the slowest of several runs is above the fastest."""
+    return max(medians) / min(medians) - 1
 
 
 def resampled_median(ordered: Sequence[float], chance: random.Random) -> float:
@@ -147,22 +117,25 @@ def interval_low(now: Sequence[float], accepted: Sequence[float], chance: random
     return changes[int((1 - CONFIDENCE) / 2 * RESAMPLES)]
 
 
+def measured_in_all(runs: Sequence[Run]) -> set[str]:
+    return set.intersection(*(set(run.benchmarks) for run in runs))
+
+
 def judge(runs: Sequence[Run], accepted: Sequence[Run]) -> list[Verdict]:
     """A verdict for each benchmark that all the runs and all the accepted ones have."""
-    shared = set.intersection(*(set(run.benchmarks) for run in (*runs, *accepted)))
     verdicts = []
-    for name in sorted(shared):
+    for name in sorted(measured_in_all([*runs, *accepted])):
         chance = random.Random(f"{SEED} {name}")
-        before = [run.benchmarks[name] for run in accepted]
-        medians = [statistics.median(one) for one in before]
-        pooled = [ratio for one in before for ratio in one]
+        pooled = [ratio for run in accepted for ratio in run.benchmarks[name]]
         now = [run.benchmarks[name] for run in runs]
+        middle = statistics.median(pooled)
         verdicts.append(
             Verdict(
                 name,
-                changes=[statistics.median(one) / statistics.median(pooled) for one in now],
+                accepted=middle,
+                changes=[statistics.median(one) / middle for one in now],
                 lows=[interval_low(one, pooled, chance) for one in now],
-                allowed=allowance(medians, LEAST_ALLOWED_WALL if name.endswith(WALL) else LEAST_ALLOWED),
+                allowed=allowance_of(name, accepted),
             )
         )
     return verdicts
@@ -171,60 +144,88 @@ def judge(runs: Sequence[Run], accepted: Sequence[Run]) -> list[Verdict]:
 def check(runs: Sequence[Run], accepted: Sequence[Run]) -> tuple[list[str], int]:
     """What to say, and the exit status."""
     verdicts = judge(runs, accepted)
-    lines = [verdict.line() for verdict in verdicts]
+    head = f"{NAMES} {'accepted':>9} {'now':>9} {'allowed':>8}  change, run by run"
+    lines = [head, *(verdict.line() for verdict in verdicts), ""]
     before = set().union(*(run.benchmarks for run in accepted))
-    after = set.intersection(*(set(run.benchmarks) for run in runs))
-    gone = sorted(before - after)
+    after = measured_in_all(runs)
+    gone, new = sorted(before - after), sorted(after - before)
     lines += [f"no longer measured in every run: {name}" for name in gone]
-    lines += [f"new, nothing to compare with: {name}" for name in sorted(after - before)]
-    regressed = sum(verdict.has_regressed for verdict in verdicts)
-    lines.append(
-        f"{regressed} of {len(verdicts)} benchmarks regressed, {len(gone)} are gone, by {len(runs)} runs"
-    )
-    there, here = accepted[0].machine, runs[0].machine
-    if there["cpu"] != here["cpu"] or there["cores"] != here["cores"]:
+    lines += [f"new, nothing to compare with: {name}" for name in new]
+    if gone:
         lines.append(
-            f"accepted on another machine ({there['cpu']}, {there['cores']} cores): nothing fails; "
+            "what was renamed or removed on purpose: `make bench` and `make bench-accept` take the new names"
+        )
+    regressed = [verdict for verdict in verdicts if verdict.has_regressed]
+    lines += [verdict.sentence() for verdict in regressed]
+    lines += differences(runs, accepted)
+    lines.append(
+        f"{len(regressed)} of {len(verdicts)} benchmarks regressed, {len(gone)} are gone, {len(new)} are new, "
+        f"by {len(runs)} runs beside {len(accepted)} accepted of commit {accepted[0].commit or 'unknown'}"
+    )
+    if accepted[0].kind != runs[0].kind:
+        lines.append(
+            f"accepted on another kind of machine ({accepted[0].kind}, this is {runs[0].kind}): nothing fails; "
             "`make bench-accept` on this one makes a file to compare with"
         )
         return lines, 0
     return lines, 1 if regressed or gone else 0
 
 
-def write(file: Path, what: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(what, indent=1) + "\n")
+def differences(runs: Sequence[Run], accepted: Sequence[Run]) -> list[str]:
+    """What else may have moved a ratio on the same kind of machine."""
+    pairs = [
+        (what, accepted[0].machine.get(what), runs[0].machine.get(what)) for what in ("python", "kernel")
+    ]
+    return [
+        f"{what} was {there} when it was accepted, it is {here} now"
+        for what, there, here in pairs
+        if there != here
+    ]
 
 
-def shortened(ratios: Sequence[float]) -> list[float]:
-    """Five digits are more than any round is worth."""
-    return [float(f"{ratio:.5g}") for ratio in ratios]
+def show(runs: Sequence[Run]) -> list[str]:
+    """A table of what the runs found, and by how much they differ."""
+    lines = [f"{NAMES} {'median':>9} {'allowed':>8}  run by run"]
+    for name in sorted(measured_in_all(runs)):
+        each = " ".join(f"{statistics.median(run.benchmarks[name]):.4g}" for run in runs)
+        lines.append(
+            f"{name:{NAME_WIDTH}} {median_of(name, runs):>9.4g} {allowance_of(name, runs):>8.2f}  {each}"
+        )
+    return lines
 
 
-def collect(out: Path, files: Sequence[Path], criterion: Path | None) -> None:
-    found: Ratios = {}
-    for file in files:
-        found |= of_pytest(file)
-    if criterion:
-        found |= of_criterion(criterion)
-    named = {name: shortened(ratios) for name, ratios in sorted(found.items())}
-    write(out, {"machine": machine(), "commit": commit(), "benchmarks": named})
-    print(f"{out}: {len(found)} benchmarks")
+def same_origin(runs: Sequence[Run]) -> None:
+    """Raises RunError if runs that are to stand for one thing come from several."""
+    for what in ("kind", "commit"):
+        words = sorted({str(getattr(run, what)) for run in runs})
+        if len(words) > 1:
+            raise RunError(
+                f"these runs are of different origin ({', '.join(words)}): `make bench` makes them anew"
+            )
 
 
-def record(history: Path, runs: Sequence[Run]) -> None:
-    """One line: when, which commit, where, and the median of the runs' medians for each benchmark."""
-    names = sorted(set.intersection(*(set(run.benchmarks) for run in runs)))
-    medians = [statistics.median(statistics.median(run.benchmarks[name]) for run in runs) for name in names]
-    line = {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": runs[0].commit,
-        "machine": runs[0].machine,
-        "ratios": dict(zip(names, shortened(medians), strict=True)),
-    }
-    history.parent.mkdir(parents=True, exist_ok=True)
-    with history.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+def accept(runs: Sequence[Run], file: Path) -> list[str]:
+    """Writes what later runs are compared with; says what it holds."""
+    same_origin(runs)
+    write(file, [vars(run) for run in runs])
+    lines = show(runs)
+    lines.append(
+        f"accepted: {len(runs)} runs of commit {runs[0].commit or 'unknown'} on {runs[0].kind}: {file}"
+    )
+    if len(runs) < ENOUGH_RUNS:
+        lines.append(f"fewer than {ENOUGH_RUNS} runs say little of noise: `make bench` makes {ENOUGH_RUNS}")
+    if runs[0].commit.endswith("-dirty"):
+        lines.append(
+            "the checkout had changes that are in no commit: commit, measure, accept is the better order"
+        )
+    return lines
+
+
+def read_accepted(file: Path) -> list[Run]:
+    found = read(file, "`make bench-accept` takes this run for it")
+    if not isinstance(found, list) or not found:
+        raise RunError(f"{file} holds no runs: `make bench-accept` makes it anew")
+    return [Run.of(one, file) for one in found]
 
 
 def main() -> int:
@@ -240,28 +241,28 @@ def main() -> int:
     collecting.add_argument("--criterion", type=Path)
     recording = steps.add_parser("record")
     recording.add_argument("history", type=Path)
-    recording.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    for name in ("check", "accept"):
+    for name in ("show", "check", "accept"):
         step = steps.add_parser(name)
         step.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-        step.add_argument("--accepted", type=Path, default=ACCEPTED)
+        if name != "show":
+            step.add_argument("--accepted", type=Path, default=ACCEPTED)
+    recording.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     options = parser.parse_args()
+    status = 0
     try:
         if options.step == "collect":
-            collect(options.out, options.pytest, options.criterion)
-            return 0
-        runs = [Run.read(file) for file in options.runs]
-        if options.step == "record":
-            record(options.history, runs)
-            return 0
-        if options.step == "accept":
-            write(options.accepted, [vars(run) for run in runs])
-            print(f"accepted: {options.accepted}")
-            return 0
-        if not options.accepted.exists():
-            raise RunError(f"{options.accepted} is missing: `make bench-accept` takes this run for it")
-        accepted = [Run(**one) for one in json.loads(options.accepted.read_text())]
-        lines, status = check(runs, accepted)
+            run = collect(options.out, options.pytest, options.criterion)
+            lines = [f"{options.out}: {len(run.benchmarks)} benchmarks"]
+        else:
+            runs = [Run.read(file) for file in options.runs]
+            if options.step == "record":
+                lines = history.record(options.history, runs)
+            elif options.step == "accept":
+                lines = accept(runs, options.accepted)
+            elif options.step == "check":
+                lines, status = check(runs, read_accepted(options.accepted))
+            else:
+                lines = show(runs)
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

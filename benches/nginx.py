@@ -63,6 +63,20 @@ def free_port() -> int:
         return port
 
 
+def binary() -> str:
+    """Debian puts it where only root looks."""
+    return shutil.which("nginx") or "/usr/sbin/nginx"
+
+
+def version() -> str:
+    """Of the nginx of this machine; nothing if there is none."""
+    try:
+        done = subprocess.run([binary(), "-v"], capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return ""
+    return done.stderr.strip().rpartition("/")[2]
+
+
 def fixed(body_bytes: int) -> str:
     """A body of so many bytes for everybody; no parameter of a configuration may be longer than 4 KB."""
     whole, rest = divmod(body_bytes, PIECE)
@@ -101,7 +115,6 @@ class Nginx:
         return children(self._process.pid)
 
     def __enter__(self) -> Self:
-        binary = shutil.which("nginx") or "/usr/sbin/nginx"
         text = CONFIGURATION.format(
             user="user root;" if os.geteuid() == 0 else "",
             workers=self._workers,
@@ -113,7 +126,7 @@ class Nginx:
         file = self._folder / "nginx.conf"
         file.write_text(text)
         log = self._folder / "error.log"
-        command = [binary, "-p", str(self._folder), "-c", str(file), "-e", str(log)]
+        command = [binary(), "-p", str(self._folder), "-c", str(file), "-e", str(log)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + START_S
         while not self._answers():

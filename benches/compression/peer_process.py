@@ -117,7 +117,7 @@ def main(name: str) -> None:
         try:
             text = compress(asked["text"], asked["query"], asked["ratio"], asked["kind"])
         except Exception as failure:
-            answer = {"failure": f"{type(failure).__name__}: {failure}"}
+            answer: dict[str, object] = {"failure": f"{type(failure).__name__}: {failure}"}
         else:
             answer = {"text": text, "ms": (time.perf_counter() - begun) * 1000}
         out.write(json.dumps(answer) + "\n")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
 from matplotlib.figure import Figure
 
-from benches.arena import STYLE
+from benches.arena import styled
 
 OURS: Final = "#0b63ce"
 OTHERS: Final = "#777777"
@@ -16,7 +15,7 @@ OTHERS: Final = "#777777"
 
 def draw(rows: dict[str, dict[str, Any]], file: Path) -> None:
     """A point for each contender; better is up and to the left."""
-    with matplotlib.rc_context(STYLE):
+    with styled():
         figure = Figure(figsize=(7.2, 4.4), layout="constrained")
         axes = figure.subplots()
         for name, row in rows.items():

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from typing import Any
 
 from benches import load
 from benches.hits import SERVER as CACHED
-from benches.nginx import Nginx, free_port
+from benches.nginx import Nginx, binary, free_port, version
 from benches.peers import answers
 from benches.peers.starting import Running, StartError, running
 from tests.contract import toolbox
@@ -73,6 +72,8 @@ class Contender:
 
     def version(self) -> str:
         """Of what is installed; raises StartError if nothing is, with the way to it."""
+        if self.name.startswith("nginx"):
+            return version()
         if not self.environment:
             return ""
         if self.environment == NPM_ENVIRONMENT:
@@ -103,7 +104,7 @@ class Direct(Running):
 
 @contextmanager
 def nginx(place: Place, *, fixed: bool = False) -> Iterator[Running]:
-    if not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
+    if not Path(binary()).exists():
         raise StartError("nginx is not on this machine (Debian: nginx-light)")
     port = int(place.url.rsplit(":", 1)[1].split("/", 1)[0])
     answer = {"says_bytes": FIXED_BYTES} if fixed else {}
@@ -120,8 +121,14 @@ def envoy(place: Place) -> AbstractContextManager[Running]:
     port = free_port()
     file = place.folder / "envoy.json"
     file.write_text(json.dumps(envoy_configuration(port, place.url)))
-    binary = str(BOX.script("peers-native", "envoy"))
-    command = [binary, "-c", str(file), "--disable-hot-restart", "--log-level", "error"]
+    command = [
+        str(BOX.script("peers-native", "envoy")),
+        "-c",
+        str(file),
+        "--disable-hot-restart",
+        "--log-level",
+        "error",
+    ]
     return running(command, f"http://127.0.0.1:{port}/mcp", tool="one__echo")
 
 

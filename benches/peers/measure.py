@@ -23,6 +23,7 @@ from pathlib import Path
 from benches import load
 from benches.peers import answers
 from benches.peers.contenders import HERE, Contender, Place
+from benches.peers.sdk_server import OPENED, READ, STARTED
 from benches.peers.starting import Running, StartError
 
 UPSTREAMS = ("near-free", "Python SDK")
@@ -54,6 +55,7 @@ class Row:
     """Why it has no figures."""
     calls_checked: int = 0
     upstream_requests_per_call: float | None = None
+    openings_per_call: float | None = None
     starts_per_call: float | None = None
     refuses_same_ids: str = ""
     """What two clients that use the same request ids are told, if not their answers."""
@@ -74,8 +76,10 @@ class Row:
         """Why it is slow, where the checking pass saw it."""
         if self.starts_per_call is not None and self.starts_per_call > 0.5:
             return f"starts {self.starts_per_call:.1f} children for one call"
-        if self.upstream_requests_per_call is not None and self.upstream_requests_per_call > 1.5:
-            return f"sends {self.upstream_requests_per_call:.1f} requests upstream for one call: a new client for each"
+        if self.openings_per_call is not None and self.openings_per_call > 0.5:
+            return f"opens {self.openings_per_call:.1f} sessions upstream for one call"
+        if self.upstream_requests_per_call is not None and self.upstream_requests_per_call > 1.7:
+            return f"sends {self.upstream_requests_per_call:.1f} messages upstream for one call"
         return ""
 
 
@@ -87,25 +91,36 @@ class SdkServer(load.Server):
         self._command = [sys.executable, str(HERE / "sdk_server.py"), "--port", "0"]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What an upstream was asked so far, by HTTP or as stdio children."""
+
+    requests: int
+    openings: int
+    """Of which `initialize`."""
+    starts: int
+    """Children."""
+
+
 class Before:
     """An upstream, and what it saw."""
 
-    def __init__(self, place: Place, starts: Path | None = None) -> None:
+    def __init__(self, place: Place, stdio: Path | None = None) -> None:
         self.place = place
-        self._starts = starts
+        self._stdio = stdio
 
-    def requests(self) -> int | None:
-        """HTTP requests so far, where the upstream counts them."""
-        if self._starts is None:
+    def seen(self) -> Seen | None:
+        """Of an upstream that counts."""
+        if self._stdio is None:
             return None
-        with urllib.request.urlopen(self.place.url.replace("/mcp", "/requests"), timeout=10) as answer:
-            return int(json.load(answer)["requests"])
-
-    def starts(self) -> int | None:
-        """Stdio children so far."""
-        if self._starts is None:
-            return None
-        return self._starts.stat().st_size if self._starts.exists() else 0
+        with urllib.request.urlopen(self.place.url.replace("/mcp", "/seen"), timeout=10) as answer:
+            asked = json.load(answer)
+        letters = self._stdio.read_text() if self._stdio.exists() else ""
+        return Seen(
+            requests=asked["requests"] + letters.count(READ),
+            openings=asked["openings"] + letters.count(OPENED),
+            starts=letters.count(STARTED),
+        )
 
 
 @contextmanager
@@ -115,20 +130,21 @@ def upstream(name: str, folder: Path) -> Iterator[Before]:
         with load.Upstream() as up:
             yield Before(Place(up.url, up.pid, [entry["command"], *entry["args"]], folder))
     else:
-        starts = folder / "starts"
-        command = [sys.executable, str(HERE / "sdk_server.py"), "--stdio", "--starts", str(starts)]
+        seen = folder / "seen"
+        command = [sys.executable, str(HERE / "sdk_server.py"), "--stdio", "--seen", str(seen)]
         with SdkServer() as up:
-            yield Before(Place(up.url, up.pid, command, folder), starts)
+            yield Before(Place(up.url, up.pid, command, folder), seen)
 
 
 def check(row: Row, up: Running, before: Before) -> None:
     """The pass before anything is timed; counts what the upstream sees of it. Raises WrongAnswer."""
-    requests, starts = before.requests(), before.starts()
+    begun = before.seen()
     row.calls_checked = answers.check(up.url, up.tool, rest=up.rest)
-    after, begun = before.requests(), before.starts()
-    if None not in (requests, after, starts, begun):
-        row.upstream_requests_per_call = (after - requests) / row.calls_checked  # type: ignore[operator]
-        row.starts_per_call = (begun - starts) / row.calls_checked  # type: ignore[operator]
+    after = before.seen()
+    if begun and after:
+        row.upstream_requests_per_call = (after.requests - begun.requests) / row.calls_checked
+        row.openings_per_call = (after.openings - begun.openings) / row.calls_checked
+        row.starts_per_call = (after.starts - begun.starts) / row.calls_checked
     try:
         answers.check(up.url, up.tool, rest=up.rest, calls=16, same_ids=True)
     except answers.WrongAnswer as error:

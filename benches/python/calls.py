@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,6 +56,16 @@ def call_body(tool: str, arguments: Any) -> tuple[bytes, dict[str, str]]:
     return json.dumps(message).encode(), headers
 
 
+def serving(guard: int) -> list[int]:
+    """The processes of a fleet that answer calls; guard and orchestrator look after them whether one calls or not."""
+    found = []
+    for pid in processes.family(guard):
+        with suppress(OSError):  # one that has just ended
+            if "omnimind.orchestrator" not in processes.command_line(pid):
+                found.append(pid)
+    return found
+
+
 @dataclass
 class House:
     """A fleet of the nine and three entries of the near-free upstream; and a server that reads no request."""
@@ -63,10 +74,8 @@ class House:
     fixed: Fixed
 
     def cpu_ns(self) -> int:
-        """CPU that gateway and servers took so far; guard and orchestrator look after them whether one calls or not."""
-        all_of_them = processes.family(self.fleet.pid)
-        serving = [pid for pid in all_of_them if "omnimind.orchestrator" not in processes.command_line(pid)]
-        return round(processes.cpu_s(serving) * 1e9)
+        """CPU that gateway and servers took so far."""
+        return round(processes.cpu_s(serving(self.fleet.pid)) * 1e9)
 
     def fixed_cpu_ns(self) -> int:
         return round(processes.cpu_s([self.fixed.pid]) * 1e9)

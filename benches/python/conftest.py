@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from benches import load
-from benches.builtins import CHEAPEST
 from benches.hits import SERVER, Fixed
 from benches.python.calls import House
 from benches.python.rounds import Beside, Call
+from omnimind.stress.mix import CHEAPEST
 from tests.fleet import Fleet
 
 

@@ -14,25 +14,34 @@ from collections.abc import Callable
 from typing import Any
 
 ROUNDS = 60
-WARM_UP_ROUNDS = 3
+LEAST_ROUNDS = 20
+BUDGET_NS = 3_000_000_000
+"""Of all rounds of a benchmark, about: what waits for a disk in every call is measured in fewer."""
+WARM_UP_ROUNDS = 2
 ROUND_NS = 2_000_000
 """About so long is the subject, and the reference, called in a round."""
-LEAST_CALLS = 10
+LEAST_CALLS = 5
 Call = Callable[[], object]
 Clock = Callable[[], int]
 
 
-def calls_a_round(call: Call) -> int:
-    """How many calls take about `ROUND_NS`, ten at least."""
+def calls_a_round(call: Call) -> tuple[int, int]:
+    """How many calls take about `ROUND_NS`, some at least; and how long so many take."""
     calls = 1
     while True:
         begun = time.perf_counter_ns()
         for _ in range(calls):
             call()
-        took = time.perf_counter_ns() - begun
+        took = max(time.perf_counter_ns() - begun, 1)
         if took >= ROUND_NS // 2 or calls >= 1 << 20:
-            return max(LEAST_CALLS, calls * ROUND_NS // max(took, 1))
+            enough = max(LEAST_CALLS, calls * ROUND_NS // took)
+            return enough, took * enough // calls
         calls *= 2
+
+
+def rounds_in_time(round_ns: int) -> int:
+    """As many rounds of this length as the budget has room for, between the least and the usual."""
+    return max(LEAST_ROUNDS, min(ROUNDS, BUDGET_NS // round_ns))
 
 
 class Beside:
@@ -49,10 +58,10 @@ class Beside:
         clock: Clock = time.thread_time_ns,
         reference_clock: Clock | None = None,
         waits: bool = False,
-        rounds: int = ROUNDS,
     ) -> object:
         """With `waits` the wall clock is looked at too. Clocks count nanoseconds."""
         of_subject, of_reference = Timed(subject, clock), Timed(reference, reference_clock or clock)
+        rounds = rounds_in_time(of_subject.round_ns + of_reference.round_ns)
         answer = subject()
         gc.collect()
         gc.disable()
@@ -77,7 +86,7 @@ class Timed:
     """A call made many times over, and what one took in each round."""
 
     def __init__(self, call: Call, clock: Clock) -> None:
-        self.calls = calls_a_round(call)
+        self.calls, self.round_ns = calls_a_round(call)
         self.took_ns: list[float] = []
         self.wall_ns: list[float] = []
         self._call, self._clock = call, clock

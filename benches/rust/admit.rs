@@ -1,12 +1,16 @@
 //! What one decision costs: of a token bucket alone (admitted, refused, contended, under a changing rate), of a bucket
-//! found by its key, and of three levels at once, with the digests of three names and three look-ups.
+//! found by its key, and of three levels at once, with the digests of three names and three look-ups. `reference` of each
+//! group is an addition to a counter that other threads may add to as well: the least that counting calls can cost.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod cpu;
+
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use cpu::CpuTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use omnimind_limits::rate::{Admission, Call, Keyed, Keys, Quotas};
 use omnimind_limits::{Cost, Quota, TokenBucket};
 
@@ -14,8 +18,14 @@ fn bucket(per_s: f64, burst: f64) -> TokenBucket {
     TokenBucket::new(Quota::new(per_s, burst).unwrap())
 }
 
-fn decisions(c: &mut Criterion) {
+fn reference(group: &mut BenchmarkGroup<'_, CpuTime>) {
+    let counter = AtomicU64::new(0);
+    group.bench_function("reference", |b| b.iter(|| counter.fetch_add(black_box(1), Ordering::Relaxed)));
+}
+
+fn decisions(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("bucket");
+    reference(&mut group);
     group.bench_function("admit", |b| {
         let bucket = bucket(1e9, 1e9);
         b.iter(|| bucket.try_take(black_box(Cost::ONE), black_box(Duration::from_secs(1))));
@@ -41,10 +51,11 @@ fn decisions(c: &mut Criterion) {
 
 const TENANTS: usize = 10_000;
 
-fn keyed(c: &mut Criterion) {
+fn keyed(c: &mut Criterion<CpuTime>) {
     let quota = Quota::new(1e9, 1e9).unwrap();
     let names: Vec<String> = (0..TENANTS).map(|n| format!("tenant-{n}")).collect();
     let mut group = c.benchmark_group("keyed");
+    reference(&mut group);
     group.bench_function("admit_one_of_10000", |b| {
         let (keys, table) = (Keys::new(), Keyed::new(2 * TENANTS));
         let mut turns = names.iter().cycle();
@@ -72,12 +83,13 @@ fn keyed(c: &mut Criterion) {
 }
 
 /// One hot caller, and ten thousand tenants by turns.
-fn levels(c: &mut Criterion) {
+fn levels(c: &mut Criterion<CpuTime>) {
     let quota = Some(Quota::new(1e9, 1e9).unwrap());
     let all = Quotas { tenant: quota, tenant_server: quota, server_tool: quota };
     let names: Vec<String> = (0..TENANTS).map(|n| format!("tenant-{n}")).collect();
     let call = |tenant| Call { tenant, server: "filesystem", tool: "read_text_file" };
     let mut group = c.benchmark_group("levels");
+    reference(&mut group);
     for (name, quotas) in
         [("none", Quotas::default()), ("one", Quotas { tenant: quota, ..Quotas::default() }), ("three", all)]
     {
@@ -111,7 +123,7 @@ fn levels(c: &mut Criterion) {
     group.finish();
 }
 
-fn contended(c: &mut Criterion) {
+fn contended(c: &mut Criterion<CpuTime>) {
     let bucket = bucket(1e9, 1e9);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -127,5 +139,9 @@ fn contended(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decisions, keyed, levels, contended);
+criterion_group! {
+    name = benches;
+    config = cpu::criterion();
+    targets = decisions, keyed, levels, contended
+}
 criterion_main!(benches);

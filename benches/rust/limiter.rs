@@ -1,8 +1,13 @@
-//! What a call costs that passes the limiter of a server: on a free permit, and through a queue that stands.
+//! What a call costs that passes the limiter of a server: on a free permit, and through a queue that stands. `reference`
+//! is an entry into a set that is ordered, and the first one out of it: the least that a queue of classes can cost.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod cpu;
+
+use std::collections::BTreeSet;
 use std::hint::black_box;
 
+use cpu::CpuTime;
 use criterion::{Criterion, criterion_group, criterion_main};
 use omnimind_limits::concurrency::{Bounds, Fixed, Gradient, Outcome, Policy, ToolClass};
 use omnimind_limits::limiter::{Arrived, Event, Limiter, PermitId};
@@ -48,8 +53,17 @@ impl Rig {
     }
 }
 
-fn limiter(c: &mut Criterion) {
+fn limiter(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("limiter");
+    group.bench_function("reference", |b| {
+        let mut waiting: BTreeSet<u64> = (0..10).collect();
+        let mut next = 10;
+        b.iter(|| {
+            waiting.insert(black_box(next));
+            next += 1;
+            waiting.pop_first()
+        });
+    });
     let policies: [(&str, Box<dyn Policy>); 2] = [
         ("free_permit_fixed", Box::new(Fixed::new(100))),
         ("free_permit_gradient", Box::new(Gradient::new(Bounds::default()))),
@@ -84,5 +98,9 @@ fn limiter(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, limiter);
+criterion_group! {
+    name = benches;
+    config = cpu::criterion();
+    targets = limiter
+}
 criterion_main!(benches);

@@ -1,10 +1,14 @@
-//! What reading, comparing and changing a message costs.
+//! What reading, comparing and changing a message costs. `reference` of each group is serde reading a text and keeping
+//! nothing of it: the same text, or for what is done to a call that is read already, the call.
 #![allow(missing_docs, clippy::unwrap_used)]
+
+mod cpu;
 
 use std::hint::black_box;
 
 use bytes::Bytes;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use cpu::CpuTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use omnimind_wire::headers::{self, Values};
 use omnimind_wire::seal::{Claims, Keyring, Kind};
 use omnimind_wire::{Edit, Limits, Message, bridge, json, sse};
@@ -22,30 +26,34 @@ fn text(bytes: usize) -> String {
     format!(r#"{{"content":[{{"type":"text","text":"{}"}}]}}"#, line.repeat(bytes / line.len()))
 }
 
-fn reading(c: &mut Criterion) {
-    let mut group = c.benchmark_group("wire/read");
-    let call = Bytes::from_static(CALL.as_bytes());
-    group.throughput(Throughput::Bytes(call.len() as u64));
-    group.bench_function("call", |b| b.iter(|| Message::parse(black_box(call.clone()), &Limits::default())));
-    group.bench_function("call_checked_only", |b| b.iter(|| json::check(black_box(&call), &Limits::default())));
-    for (name, raw) in [("list_40kB", list(100)), ("text_64kB", text(65_536))] {
-        group.throughput(Throughput::Bytes(raw.len() as u64));
-        group.bench_function(name, |b| b.iter(|| json::check(black_box(raw.as_bytes()), &Limits::default())));
-        group.bench_function(format!("{name}_serde_ignored"), |b| {
-            b.iter(|| serde_json::from_slice::<serde::de::IgnoredAny>(black_box(raw.as_bytes())));
-        });
-    }
-    let keys: Vec<String> = (0..100_000).map(|n| format!("\"k{n}\":0")).collect();
-    let many = format!("{{{}}}", keys.join(","));
-    group.throughput(Throughput::Bytes(many.len() as u64));
-    group.bench_function("object_of_100k_keys", |b| {
-        b.iter(|| json::check(black_box(many.as_bytes()), &Limits::default()));
+fn reference(group: &mut BenchmarkGroup<'_, CpuTime>, raw: &str) {
+    group.bench_function("reference", |b| {
+        b.iter(|| serde_json::from_slice::<serde::de::IgnoredAny>(black_box(raw.as_bytes())));
     });
-    group.finish();
 }
 
-fn steps(c: &mut Criterion) {
+fn reading(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("wire/read_call");
+    let call = Bytes::from_static(CALL.as_bytes());
+    group.throughput(Throughput::Bytes(call.len() as u64));
+    reference(&mut group, CALL);
+    group.bench_function("parsed", |b| b.iter(|| Message::parse(black_box(call.clone()), &Limits::default())));
+    group.bench_function("checked", |b| b.iter(|| json::check(black_box(&call), &Limits::default())));
+    group.finish();
+    let keys: Vec<String> = (0..100_000).map(|n| format!("\"k{n}\":0")).collect();
+    let many = format!("{{{}}}", keys.join(","));
+    for (name, raw) in [("list_40kB", list(100)), ("text_64kB", text(65_536)), ("object_of_100k_keys", many)] {
+        let mut group = c.benchmark_group(format!("wire/read_{name}"));
+        group.throughput(Throughput::Bytes(raw.len() as u64));
+        reference(&mut group, &raw);
+        group.bench_function("checked", |b| b.iter(|| json::check(black_box(raw.as_bytes()), &Limits::default())));
+        group.finish();
+    }
+}
+
+fn steps(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("wire/step");
+    reference(&mut group, CALL);
     let Ok(Message::Request(request)) = Message::parse(Bytes::from_static(CALL.as_bytes()), &Limits::default()) else {
         return;
     };
@@ -82,5 +90,9 @@ fn steps(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, reading, steps);
+criterion_group! {
+    name = benches;
+    config = cpu::criterion();
+    targets = reading, steps
+}
 criterion_main!(benches);

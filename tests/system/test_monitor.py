@@ -34,6 +34,7 @@ from omnimind.monitor.needs import Kernel
 from omnimind.monitor.program import Watch
 from omnimind.monitor.readings import Names, group_root
 from omnimind.monitor.report import Meter, Report, Source
+from tests import bpftraces
 from tests.fleet import ROOT, Fleet, fixture_entry
 
 FULL = bool(os.environ.get("OMNIMIND_FULL"))
@@ -51,9 +52,8 @@ pytestmark = pytest.mark.timeout(180)
 def kernels() -> list[Kernel | str]:
     """What can watch here, or, in place of it, every reason why nothing can."""
     facts = needs.facts()
-    programs = [facts.bpftrace, *sorted(map(str, (ROOT / ".tools").glob("bpftrace-*/bpftrace")))]
     found: list[Kernel | str] = []
-    for program in dict.fromkeys(programs):
+    for program in bpftraces.programs() or [None]:
         version = needs.version_of(program) if program else None
         kernel, missing = needs.examine(replace(facts, bpftrace=program, version=version))
         found.append(kernel or "; ".join(f"{one.what} ({one.fix})" for one in missing))

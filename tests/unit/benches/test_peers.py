@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +23,12 @@ from benches.peers.starting import Running
 from tests.fleet import ROOT
 
 HOW: dict[str, Any] = {"in_flight": [4], "rounds": 2, "seconds": 0.3}
+INITIALIZE = {
+    "protocolVersion": answers.VERSION,
+    "capabilities": {},
+    "clientInfo": {"name": "a", "version": "1"},
+}
+ECHO = {"name": "echo", "arguments": {"text": "by stdio"}}
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -113,15 +121,73 @@ def test_table_and_picture_have_every_row(rows: list[measure.Row], tmp_path: Pat
     assert document.markdown(json.loads(data.read_text()), picture.name) == text
 
 
-def test_a_new_client_for_each_call_is_named_as_the_cause() -> None:
-    row = measure.Row("one", "peer", "Python SDK", upstream_requests_per_call=3.2, starts_per_call=0.0)
-    assert row.cause() == "sends 3.2 requests upstream for one call: a new client for each"
-    row.starts_per_call = 1.0
-    assert row.cause() == "starts 1.0 children for one call"
-    assert (
-        measure.Row("one", "peer", "Python SDK", upstream_requests_per_call=1.0, starts_per_call=0.1).cause()
-        == ""
+@pytest.mark.parametrize(
+    ("requests", "openings", "starts", "said"),
+    [
+        (1.2, 0.1, 0.1, ""),
+        (2.2, 0.1, 0.0, "sends 2.2 messages upstream for one call"),
+        (3.2, 1.1, 0.0, "opens 1.1 sessions upstream for one call"),
+        (4.3, 1.2, 1.2, "starts 1.2 children for one call"),
+    ],
+)
+def test_what_the_upstream_saw_is_named_as_the_cause(
+    requests: float, openings: float, starts: float, said: str
+) -> None:
+    row = measure.Row(
+        "one",
+        "peer",
+        "Python SDK",
+        upstream_requests_per_call=requests,
+        openings_per_call=openings,
+        starts_per_call=starts,
     )
+    assert row.cause() == said
+
+
+def test_a_cause_that_one_upstream_saw_is_said_before_the_other_too() -> None:
+    rows = [
+        measure.Row("one", "peer", "near-free"),
+        measure.Row("one", "peer", "Python SDK", openings_per_call=1.1),
+        measure.Row("two", "peer", "Python SDK"),
+    ]
+    causes = [row["cause"] for row in document.document(rows, **HOW)["rows"]]
+    assert causes == ["opens 1.1 sessions upstream for one call"] * 2 + [""]
+
+
+@pytest.mark.timeout(120)
+def test_the_sdk_server_counts_by_http_and_stdio_and_answers_at_once(tmp_path: Path) -> None:
+    """Nothing waits for an acknowledgement (40 ms), as it would if asyncio did not take its socket for TCP."""
+    with measure.upstream("Python SDK", tmp_path) as before:
+        begun = before.seen()
+        assert begun == measure.Seen(0, 0, 0)
+        assert answers.check(before.place.url, "echo") == 80
+        assert before.seen() == measure.Seen(80 + 2 * answers.AT_ONCE, answers.AT_ONCE, 0)
+        took_s = []
+        with answers.client(before.place.url, "echo") as caller:
+            for number in range(1, 21):
+                begun_s = time.monotonic()
+                caller.echo(number, "at once")
+                took_s.append(time.monotonic() - begun_s)
+        assert min(took_s) < 0.03
+        http = before.seen()
+        assert http is not None
+        lines = [
+            {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": INITIALIZE},
+            {"jsonrpc": "2.0", "method": "notifications/initialized"},
+            {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ECHO},
+        ]
+        with subprocess.Popen(
+            before.place.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            for line in lines:
+                child.stdin.write(json.dumps(line) + "\n")
+                child.stdin.flush()
+                if "id" in line:
+                    assert "result" in json.loads(child.stdout.readline())
+            child.stdin.close()
+        assert before.seen() == measure.Seen(http.requests + 3, http.openings + 1, 1)
 
 
 def test_what_the_upstream_costs_is_not_the_contenders() -> None:
