@@ -91,7 +91,7 @@ class Collector:
     def __init__(self) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace.export import SpanExportResult
+        from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
         self._heard = _Heard()
@@ -105,7 +105,7 @@ class Collector:
             "resource": resource.merge(Resource({"service.version": __version__})),
             "instrumentation_scope": InstrumentationScope("omnimind", __version__),
         }
-        self._exporter = OTLPSpanExporter()
+        self._exporter: SpanExporter = OTLPSpanExporter()
         self._success = SpanExportResult.SUCCESS
 
     def send(self, spans: Sequence[Span]) -> str | None:
