@@ -218,6 +218,7 @@ RUNAWAYS = {
 @pytest.mark.parametrize("name", RUNAWAYS)
 @pytest.mark.parametrize("limit_s", [0.2, 0.6])
 def test_a_runaway_is_cut_at_its_deadline(process: WorkerProcess, name: str, limit_s: float) -> None:
+    call(process, "read_query", query="SELECT 1")  # a worker's first query also pays for what it imports
     began = time.monotonic()
     result = call(process, "read_query", query=RUNAWAYS[name], timeout_s=limit_s)
     took = time.monotonic() - began
