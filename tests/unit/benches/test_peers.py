@@ -154,6 +154,7 @@ def test_a_cause_that_one_upstream_saw_is_said_before_the_other_too() -> None:
     assert causes == ["opens 1.1 sessions upstream for one call"] * 2 + [""]
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(120)
 def test_the_sdk_server_counts_by_http_and_stdio_and_answers_at_once(tmp_path: Path) -> None:
     """Nothing waits for an acknowledgement (40 ms), as it would if asyncio did not take its socket for TCP."""
