@@ -16,7 +16,10 @@ from omnimind.errors import OmniMindError
 
 PREFIX: Final = "OTEL_"
 """What the names of all these variables begin with."""
-INSTALL: Final = "pip install 'omnimind[otel]'"
+INSTALL: Final = (
+    "install the extra: pip install '.[otel]' in the checkout, or its packages alone: "
+    "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+)
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
