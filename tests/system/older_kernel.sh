@@ -44,6 +44,7 @@ for place in proc sys dev; do mount --move /\$place /all/\$place; done
 mount -t tracefs tracefs /all/sys/kernel/tracing
 mount -t tmpfs tmp /all/tmp && mount -t tmpfs run /all/run
 mkdir -p /all/dev/shm && mount -t tmpfs shm /all/dev/shm
+ln -s /proc/self/fd /all/dev/fd
 ip link set lo up
 chroot /all /bin/bash /run-in-older-kernel </all/dev/null >/all/dev/ttyS0 2>&1
 echo \$? >/all/dev/ttyS2
