@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 import pytest
 
+from omnimind.catalog import BUILTINS
 from omnimind.monitor import gateway, needs
 from omnimind.stress.text import time as shown_ms
 from tests import chromium, html_page, page_faults
@@ -227,18 +228,8 @@ def test_the_report_has_what_the_documents_ask_for(measured: Run) -> None:
     assert re.search(r"^crash rate +0 %: 0 unplanned exits of \d+ starts$", text, re.MULTILINE)
     assert re.search(r"^tokens saved .* as shipped", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 80
-    for server in (
-        "filesystem",
-        "memory",
-        "thinking",
-        "context",
-        "git",
-        "python",
-        "sqlite",
-        "system_info",
-        "logging",
-    ):
-        assert re.search(rf"^{server} +[\d,]+ ", text, re.MULTILINE)
+    for builtin in BUILTINS:
+        assert re.search(rf"^{builtin.name} +[\d,]+ ", text, re.MULTILINE)
 
 
 @pytest.mark.alone

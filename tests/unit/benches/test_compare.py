@@ -15,6 +15,7 @@ import pytest
 
 from benches import compare, history, ratios
 from benches.ratios import Run, RunError
+from omnimind.catalog import BUILTINS
 from tests.fleet import ROOT
 
 HERE = {"cpu": "one", "cores": 2, "python": "3.13.1", "kernel": "6.1"}
@@ -183,17 +184,7 @@ def test_in_real_runs_each_benchmark_regresses_alone_and_just_beyond_what_is_all
 
 def test_real_runs_cover_every_hot_path_that_is_promised() -> None:
     names = "\n".join(ACCEPTED[0].benchmarks)
-    nine = (
-        "filesystem",
-        "memory",
-        "thinking",
-        "context",
-        "git",
-        "python",
-        "sqlite",
-        "system_info",
-        "logging",
-    )
+    nine = [builtin.name for builtin in BUILTINS]
     paths = ["call: cached", "call: pass_through", "limiter: ", "pool: checkout", "compressor: compress"]
     paths += [f"cache level: hit_{level}" for level in ("in_memory", "in_packed_memory", "on_disk")]
     paths += [f"cheapest tool: builtin[{name}]" for name in nine]
